@@ -1,0 +1,49 @@
+import type { Bus, IrqLine, MsiSink } from './bus.ts';
+import type { Clock, Logger } from './clock.ts';
+import type { PhysicalMemory } from './memory.ts';
+
+/**
+ * The life of a device. Order is fixed: attach → (reset →) start → [pause → (save|restore|reset) → resume]* → dispose.
+ * `pause` is called with every vCPU of the partition stopped; a paused device accepts work and holds it.
+ */
+export interface Device extends Disposable {
+  /** Stable, unique in the partition, used in logs, metrics and snapshots: `uart0`, `encoder`. */
+  readonly name: string;
+  attach(slot: DeviceSlot): void;
+  reset(kind: 'cold' | 'warm'): void;
+  pause?(): void;
+  resume?(): void;
+  /** Plain JSON-able state with a version; keys are names, never positions. */
+  save?(): DeviceState;
+  restore?(state: DeviceState): void;
+}
+
+/** Everything a device may touch, and nothing more. Tests build one with `fakeSlot()`. */
+export interface DeviceSlot {
+  readonly bus: Pick<Bus, 'claim'>;
+  readonly memory: PhysicalMemory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Global system interrupt `pin` (ISA IRQ numbers below 16). Throws BH211 when the partition does not own it. */
+  irq(pin: number): IrqLine;
+  readonly msi: MsiSink;
+}
+
+export interface DeviceState {
+  readonly version: number;
+  readonly [field: string]: unknown;
+}
+
+/** A byte stream behind a serial port: the host's side. */
+export interface CharacterBackend {
+  /** A byte leaves the guest. Never blocks; the backend keeps a bounded log. */
+  output(byte: number): void;
+  /** The device calls this for input; undefined when there is none. */
+  input(): number | undefined;
+}
+
+/** What the guest can ask of the platform (reset and power chips call it). */
+export interface PowerControl {
+  /** `code` is the guest's own exit status where it gave one (debug-exit). */
+  request(kind: 'reset' | 'power-off' | 'debug-exit', code: number): void;
+}

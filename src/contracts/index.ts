@@ -1,0 +1,9 @@
+/** The interfaces between rooms: types only (and the two constant tables that are part of them). */
+export * from './boot.ts';
+export * from './bus.ts';
+export * from './clock.ts';
+export * from './device.ts';
+export * from './engine.ts';
+export * from './machine.ts';
+export * from './memory.ts';
+export * from './scalars.ts';
