@@ -1,0 +1,143 @@
+/**
+ * One vCPU's state block seen from TypeScript: typed access by offset, flags, faults. System code (mmu, segments, interrupts,
+ * MSRs) and the x87 work on it; the interpreter's generated code works on the same bytes.
+ *
+ * Guest faults inside system code are raised with {@link Core.raise}, which throws one preallocated object; it never crosses
+ * generated code: the call boundary in vcpu.ts catches it and returns a status.
+ */
+import type { PhysicalMemory, VcpuWiring } from '../contracts/index.ts';
+import { AF, ARITHMETIC, CF, OF, PF, SF, ZF } from '../x86/flags.ts';
+import * as S from '../x86/state.ts';
+
+/** The one object thrown for a guest fault. What happened stands in FAULT_VECTOR, FAULT_ERROR_CODE. */
+export const GUEST_FAULT: object = Object.freeze({ name: 'guest fault' });
+
+export class Core {
+  readonly id: number;
+  readonly memory: PhysicalMemory;
+  readonly wiring: VcpuWiring;
+  /** Byte offset of the state block in the shared memory. */
+  readonly base: number;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly i64: BigInt64Array;
+  readonly u64: BigUint64Array;
+  readonly view: DataView;
+  /** Set by a system operation after which the current block must not continue: a jump, a change of mode, mapping or IF. */
+  leave = false;
+
+  constructor(id: number, memory: PhysicalMemory, base: number, wiring: VcpuWiring) {
+    const buffer = memory.memory.buffer;
+    this.id = id;
+    this.memory = memory;
+    this.wiring = wiring;
+    this.base = base;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.view = new DataView(buffer);
+  }
+
+  get32(offset: number): number {
+    return this.u32[(this.base + offset) >>> 2] as number;
+  }
+  set32(offset: number, value: number): void {
+    this.u32[(this.base + offset) >>> 2] = value;
+  }
+  getSigned32(offset: number): number {
+    return this.i32[(this.base + offset) >>> 2] as number;
+  }
+  /** Unsigned. Allocates a BigInt: not for hot paths. */
+  get64(offset: number): bigint {
+    return this.u64[(this.base + offset) >>> 3] as bigint;
+  }
+  set64(offset: number, value: bigint): void {
+    this.u64[(this.base + offset) >>> 3] = value;
+  }
+  /** A 64-bit field as an exact number where it is below 2^53, without allocation. */
+  getNumber(offset: number): number {
+    const word = (this.base + offset) >>> 2;
+    return (this.u32[word] as number) + (this.u32[word + 1] as number) * 0x1_0000_0000;
+  }
+
+  /** RFLAGS with the lazy arithmetic flags made real. */
+  getFlags(): number {
+    const word = (this.base + S.FLAG_RESULT) >>> 2;
+    const low = this.i32[word] as number;
+    const high = this.i32[word + 1] as number;
+    const aux = this.getSigned32(S.FLAG_AUX);
+    let parity = (low ^ (aux >>> S.AUX_PARITY_DELTA_SHIFT)) & 0xff;
+    parity ^= parity >> 4;
+    parity = (0x9669 >> (parity & 15)) & 1;
+    const carry = aux >>> 31;
+    const overflow = carry ^ ((aux >>> 30) & 1);
+    const sign = (high >>> 31) ^ (aux & S.AUX_SIGN_DELTA);
+    return (
+      this.getSigned32(S.SYSTEM_FLAGS) |
+      (carry ? CF : 0) |
+      (parity ? PF : 0) |
+      (aux & S.AUX_ADJUST ? AF : 0) |
+      ((low | high) === 0 ? ZF : 0) |
+      (sign ? SF : 0) |
+      (overflow ? OF : 0)
+    );
+  }
+
+  /** Writes all of RFLAGS; bit 1 reads as one, bits 3, 5, 15 and above 21 as zero (SDM 1 figure 3-8). */
+  setFlags(flags: number): void {
+    this.set32(S.SYSTEM_FLAGS, (flags & 0x003f_7700) | 2);
+    this.setArithmeticFlags(flags & ARITHMETIC);
+  }
+
+  /**
+   * Any combination must be representable: a result of 0 gives ZF (SF and PF come through the deltas), a result of 1… does
+   * not. PF of 0 is even, of 1 odd.
+   */
+  setArithmeticFlags(flags: number): void {
+    const zero = (flags & ZF) !== 0;
+    const result = zero ? 0 : 1;
+    const parityDelta = (flags & PF) !== 0 ? result : result ^ 1;
+    const carry = (flags & CF) !== 0;
+    const partial = carry !== ((flags & OF) !== 0);
+    const word = (this.base + S.FLAG_RESULT) >>> 2;
+    this.i32[word] = result;
+    this.i32[word + 1] = 0;
+    this.set32(
+      S.FLAG_AUX,
+      (flags & SF ? S.AUX_SIGN_DELTA : 0) |
+        (flags & AF ? S.AUX_ADJUST : 0) |
+        (parityDelta << S.AUX_PARITY_DELTA_SHIFT) |
+        (partial ? S.AUX_PARTIAL : 0) |
+        (carry ? S.AUX_CARRY : 0),
+    );
+  }
+
+  /** Records the exception and leaves system code. `errorCode` undefined: none is pushed. */
+  raise(vector: number, errorCode?: number): never {
+    this.recordFault(vector, errorCode);
+    throw GUEST_FAULT;
+  }
+
+  /** Continue at `rip` (an offset into CS, already masked and checked) when this system operation completes. */
+  jump(rip: bigint): void {
+    this.set64(S.NEXT_RIP, rip);
+    this.leave = true;
+  }
+
+  /** For paths that report by return value instead of throwing. */
+  recordFault(vector: number, errorCode?: number): void {
+    this.set32(S.FAULT_VECTOR, vector);
+    this.set32(S.FAULT_ERROR_CODE, errorCode ?? 0);
+    this.set32(S.FAULT_HAS_ERROR_CODE, errorCode === undefined ? 0 : 1);
+  }
+
+  /** The linear address `address` (a guest-visible 64-bit value) from its two halves is canonical (SDM 1 §3.3.7.1). */
+  static isCanonical(high: number): boolean {
+    return high >> 15 === 0 || high >> 15 === -1;
+  }
+}

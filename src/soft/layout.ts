@@ -1,0 +1,31 @@
+/**
+ * The engine's own area at the start of a partition's shared memory: one slab per vCPU (state block, TLBs, block table,
+ * decoded records), then, 64 KiB-aligned, guest RAM. Offset 0 is never handed out, so that 0 can mean "fault".
+ */
+import { STATE_SIZE } from '../x86/state.ts';
+
+/** A TLB entry is { tag: i64, addend: i32, unused: i32 }: tag = linear page address or −1; host offset = low 32 bits of address + addend. */
+export const TLB_ENTRY_SIZE = 16;
+export const TLB_ENTRIES = 1024;
+export const TLB_SIZE: number = TLB_ENTRY_SIZE * TLB_ENTRIES;
+/** Six tables: supervisor read, write, fetch; user read, write, fetch. */
+export const TLB_TABLES = 6;
+export const TLB_OFFSET: number = STATE_SIZE;
+export const TLB_USER: number = 3 * TLB_SIZE;
+
+/** Block table: direct-mapped { key: i64 (DECODE_KEY | host offset of the first byte), record: i32, unused: i32 }. */
+export const BLOCK_ENTRY_SIZE = 16;
+export const BLOCK_ENTRIES = 32_768;
+export const BLOCK_OFFSET: number = TLB_OFFSET + TLB_TABLES * TLB_SIZE;
+export const BLOCK_SIZE: number = BLOCK_ENTRY_SIZE * BLOCK_ENTRIES;
+
+/** Decoded records, allocated upwards; when full, everything decoded is forgotten. */
+export const RECORDS_OFFSET: number = BLOCK_OFFSET + BLOCK_SIZE;
+export const RECORDS_SIZE: number = 8 * 1024 * 1024;
+
+/** 64 KiB that stay unused at offset 0. */
+export const FIRST_SLAB = 0x1_0000;
+export const SLAB_SIZE: number = Math.ceil((RECORDS_OFFSET + RECORDS_SIZE) / 0x1_0000) * 0x1_0000;
+
+export const slab = (vcpu: number): number => FIRST_SLAB + vcpu * SLAB_SIZE;
+export const reservedBytes = (vcpus: number): number => slab(vcpus);
