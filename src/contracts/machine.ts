@@ -24,11 +24,32 @@ export interface Machine {
   readonly name: string;
   readonly board: Board;
   readonly partitions: readonly Partition[];
+  /** What more than one partition may use, and who was granted it. Absent: nothing is shared. */
+  readonly shared?: readonly SharedResource[];
 }
 
 export interface Board {
   readonly cores: number;
   readonly memory: Bytes;
+  /** The platform's own devices, each of which one partition may own. Absent: none are described. */
+  readonly devices?: readonly BoardDevice[];
+}
+
+/** A device of the platform itself. Its addresses and lines are the board's: no other partition can have them. */
+export interface BoardDevice {
+  readonly name: string;
+  readonly model: string;
+  readonly ranges: readonly IoRange[];
+  readonly irqs: readonly number[];
+  /** Absent while nobody owns it. */
+  readonly owner?: PartitionName;
+}
+
+/** Used through a broker by whoever was granted it. */
+export interface SharedResource {
+  readonly name: string;
+  readonly kind: 'console' | 'disk' | 'ethernet';
+  readonly grants: readonly { readonly partition: PartitionName; readonly access: 'ro' | 'rw' }[];
 }
 
 export type ImageKind = 'linux' | 'elf' | 'multiboot' | 'flat' | 'memtest';
@@ -43,6 +64,8 @@ export interface Partition {
   readonly memory: { readonly base: Gpa; readonly size: Bytes };
   readonly boot: BootSource;
   readonly devices: readonly DeviceSpec[];
+  /** Name of the device in `devices` whose stream is this partition's console. Absent: it has none. */
+  readonly console?: string;
   readonly onCrash: { readonly action: 'halt' | 'restart' | 'stop-machine'; readonly limit: number };
   /** Instructions per microsecond of virtual time: how fast the modelled core appears to its guest. */
   readonly instructionsPerMicrosecond: number;
@@ -62,7 +85,10 @@ export interface BootSource {
   readonly decompress: boolean;
 }
 
-/** One exclusive device of a partition. Options are those of its model, already validated. */
+/**
+ * One device of a partition, where its guest sees it. Options are those of its model, already validated, defaults filled in.
+ * Private models live in the partition's own address space: the same ports in two partitions are two different devices.
+ */
 export interface DeviceSpec {
   /** Unique in the partition: `com1`, `encoder`. */
   readonly name: string;
@@ -71,9 +97,17 @@ export interface DeviceSpec {
   readonly ranges: readonly IoRange[];
   readonly irqs: readonly number[];
   readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** The board device it is, owned exclusively. Absent: a model of this partition's own. */
+  readonly board?: string;
+  /** The shared resource behind it, in {@link Machine.shared}. */
+  readonly shared?: string;
 }
 
-/** The exact set of what a partition may touch. Computed once from the manifest; every engine enforces it. */
+/**
+ * The exact set of what a partition may touch of the board. Computed once from the manifest, proved disjoint from every other
+ * allowance; every engine enforces it. Ports, MMIO and lines are those of the board devices it owns: what it sees of its
+ * private models stands in {@link Partition.devices} and touches nothing of the board.
+ */
 export interface Allowance {
   readonly cores: readonly number[];
   /** Board RAM. */

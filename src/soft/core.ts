@@ -5,12 +5,19 @@
  * Guest faults inside system code are raised with {@link Core.raise}, which throws one preallocated object; it never crosses
  * generated code: the call boundary in vcpu.ts catches it and returns a status.
  */
-import type { PhysicalMemory, VcpuWiring } from '../contracts/index.ts';
-import { AF, ARITHMETIC, CF, OF, PF, SF, ZF } from '../x86/flags.ts';
+import type { Logger, PhysicalMemory, VcpuWiring } from '../contracts/index.ts';
+import { EFER_LMA } from '../x86/control.ts';
+import { AF, ARITHMETIC, CF, OF, PF, SF, VM, ZF } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
+import type { CodePages } from './code-pages.ts';
+import { Mmu } from './mmu.ts';
 
 /** The one object thrown for a guest fault. What happened stands in FAULT_VECTOR, FAULT_ERROR_CODE. */
 export const GUEST_FAULT: object = Object.freeze({ name: 'guest fault' });
+
+/** For a core on its own: nothing is decoded, nothing is logged. */
+const NO_CODE: CodePages = { hasCode: () => false, storing: () => undefined };
+const NO_LOG: Logger = { log: () => undefined };
 
 export class Core {
   readonly id: number;
@@ -27,8 +34,21 @@ export class Core {
   readonly view: DataView;
   /** Set by a system operation after which the current block must not continue: a jump, a change of mode, mapping or IF. */
   leave = false;
+  /** Set by PAUSE: this core has nothing better to do than to let others run. The vCPU's loop clears it. */
+  yielding = false;
+  readonly log: Logger;
+  readonly mmu: Mmu;
+  /** What went wrong, in words, when ACTIVITY became ACTIVITY_SHUTDOWN. */
+  detail = '';
 
-  constructor(id: number, memory: PhysicalMemory, base: number, wiring: VcpuWiring) {
+  constructor(
+    id: number,
+    memory: PhysicalMemory,
+    base: number,
+    wiring: VcpuWiring,
+    codePages: CodePages = NO_CODE,
+    log: Logger = NO_LOG,
+  ) {
     const buffer = memory.memory.buffer;
     this.id = id;
     this.memory = memory;
@@ -41,6 +61,8 @@ export class Core {
     this.i64 = new BigInt64Array(buffer);
     this.u64 = new BigUint64Array(buffer);
     this.view = new DataView(buffer);
+    this.log = log;
+    this.mmu = new Mmu(this, codePages);
   }
 
   get32(offset: number): number {
@@ -63,6 +85,37 @@ export class Core {
   getNumber(offset: number): number {
     const word = (this.base + offset) >>> 2;
     return (this.u32[word] as number) + (this.u32[word + 1] as number) * 0x1_0000_0000;
+  }
+
+  /** A canonical 64-bit field as an exact, signed number; what is not canonical stays outside ±2^47. */
+  getCanonical(offset: number): number {
+    const word = (this.base + offset) >>> 2;
+    return (this.u32[word] as number) + (this.i32[word + 1] as number) * 0x1_0000_0000;
+  }
+  /** Writes all 64 bits from an integer below ±2^53, sign-extended. */
+  setNumber(offset: number, value: number): void {
+    const word = (this.base + offset) >>> 2;
+    this.i32[word] = value;
+    this.i32[word + 1] = Math.floor(value / 0x1_0000_0000);
+  }
+
+  get cpl(): number {
+    return this.getSigned32(S.CPL);
+  }
+  /** Executing in 64-bit mode (long mode with CS.L). */
+  get is64Bit(): boolean {
+    return (this.getSigned32(S.MODE) & S.MODE_CODE_SIZE) === S.MODE_CODE_64;
+  }
+  /** Protected mode, virtual-8086 mode excluded. */
+  get isProtected(): boolean {
+    return (this.getSigned32(S.MODE) & S.MODE_PROTECTED) !== 0;
+  }
+  get isVirtual8086(): boolean {
+    return (this.getSigned32(S.SYSTEM_FLAGS) & VM) !== 0;
+  }
+  /** IA32_EFER.LMA: 64-bit or compatibility mode. */
+  get isLongMode(): boolean {
+    return (this.getSigned32(S.EFER) & EFER_LMA) !== 0;
   }
 
   /** RFLAGS with the lazy arithmetic flags made real. */
@@ -126,6 +179,12 @@ export class Core {
   /** Continue at `rip` (an offset into CS, already masked and checked) when this system operation completes. */
   jump(rip: bigint): void {
     this.set64(S.NEXT_RIP, rip);
+    this.leave = true;
+  }
+
+  /** As {@link jump}, for canonical addresses as numbers. */
+  jumpTo(rip: number): void {
+    this.setNumber(S.NEXT_RIP, rip);
     this.leave = true;
   }
 

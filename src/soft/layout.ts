@@ -19,6 +19,9 @@ export const BLOCK_ENTRIES = 32_768;
 export const BLOCK_OFFSET: number = TLB_OFFSET + TLB_TABLES * TLB_SIZE;
 export const BLOCK_SIZE: number = BLOCK_ENTRY_SIZE * BLOCK_ENTRIES;
 
+/** Where the block that starts at this host offset has its entry, as a byte offset into the table. */
+export const blockSlot = (host: number): number => ((host ^ (host >>> 15)) & (BLOCK_ENTRIES - 1)) * BLOCK_ENTRY_SIZE;
+
 /** Decoded records, allocated upwards; when full, everything decoded is forgotten. */
 export const RECORDS_OFFSET: number = BLOCK_OFFSET + BLOCK_SIZE;
 export const RECORDS_SIZE: number = 8 * 1024 * 1024;

@@ -141,6 +141,8 @@ export const SCRATCH = 0x280;
 /** Where a store through SCRATCH must go once the value is there: linear address (i64), size (i32). */
 export const PENDING_STORE = 0x2c0;
 export const PENDING_STORE_SIZE = 0x2c8;
+/** Nonzero from the delivery of an NMI to the next IRET: further NMIs wait (SDM 3A §6.7.1) (i32). */
+export const NMI_BLOCKED = 0x2cc;
 
 /** x87: FCW, FSW, FTW (full 16-bit tags), FOP as i32; FIP, FDP as i64; TOP is kept in FSW. */
 export const FCW = 0x2d0;
@@ -161,6 +163,19 @@ export const XMM_STRIDE = 32;
 
 /** PDPTEs as loaded by MOV CR3 in PAE paging (SDM 3A §4.4.1): 4 × i64. */
 export const PDPTE = 0x600;
+
+/** Segment bases as code fetch and stack use them: 0 in 64-bit mode, CS.base and SS.base elsewhere (i64, kept by `updateMode`). */
+export const CODE_BASE = 0x620;
+export const STACK_BASE = 0x628;
+
+/** MTRRs, plain storage (SDM 3A §11.11): 11 fixed-range registers in ascending address order, 8 base/mask pairs: i64 each. */
+export const MSR_MTRR_FIXED = 0x680;
+export const MSR_MTRR_VARIABLE = 0x6e0;
+/** IA32_BIOS_SIGN_ID, as the guest last wrote it. */
+export const MSR_BIOS_SIGN_ID = 0x760;
+
+/** Host offset of the page at CODE_PAGE (i32). */
+export const CODE_HOST = 0x630;
 
 /** Bytes of one vCPU's architectural block. */
 export const STATE_SIZE = 0x1000;

@@ -1,0 +1,34 @@
+/* The parts of the control application. */
+#ifndef CONTROL_H
+#define CONTROL_H
+
+#include "rtos.h"
+
+#define CONTROL_PERIOD_NS (1 * NS_PER_MS)
+#define CONTROL_HZ 1000
+
+/* hctl2016.c: the quadrature decoder card. */
+/* False when no card answers. Must be called from a task: it waits for the card to count. */
+bool hctl2016_probe(void);
+void hctl2016_reset(void);
+/* The 16-bit position, latched so that both bytes belong together. */
+u16 hctl2016_read(void);
+
+/* motor.c: what stands in for card and motor on a machine without them. */
+void motor_step(s32 drive);
+u16 motor_read(void);
+
+/* pid.c: fixed point with 16 fraction bits. */
+struct pid {
+	s32 proportional, integral, derivative; /* gains: output per unit of error, per unit and second, per unit/second */
+	s32 output_limit;
+	s64 accumulated;
+	s32 previous_error;
+};
+
+#define Q16(x) ((s32)((x) * 65536.0))
+
+/* One step of 1 / CONTROL_HZ seconds. */
+s32 pid_step(struct pid *pid, s32 setpoint, s32 measured);
+
+#endif

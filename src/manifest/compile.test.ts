@@ -1,0 +1,305 @@
+import { describe, expect, it } from 'vitest';
+import { GiB, MiB } from '../base/index.ts';
+import type { Finding } from '../contracts/index.ts';
+import { compileManifest, MAX_FINDINGS, RULES } from './index.ts';
+import { testHost } from './testing.ts';
+
+const FILES = { 'bzImage': 'LINUX', 'initrd': 'cpio', 'rtos.elf': 'ELF', 'memtest.bin': 'MEMTEST', 'notes.txt': 'hello', 'big.img': 400 * MiB };
+const host = testHost(FILES);
+
+
+const GOOD = `version: 1
+machine: cell
+board:
+  cores: 4
+  memory: 2GiB
+  devices:
+    encoder-card: { model: hctl2016, ports: 0x300, irq: 5 }
+shared:
+  terminal:
+    kind: console
+    grants:
+      hmi: { access: rw }
+  lan:
+    kind: ethernet
+    grants: {}
+partitions:
+  hmi:
+    role: gpos
+    cores: [0, 1]
+    memory: 512MiB
+    boot: { kernel: bzImage, initrd: initrd, cmdline: "console=ttyS0" }
+    devices:
+      com1: { model: uart16550, shared: terminal }
+      keyboard: { model: i8042 }
+    console: com1
+    on-crash: { action: restart, limit: 3 }
+  control:
+    role: rtos
+    cores: [2]
+    memory: { size: 16MiB, base: 1GiB }
+    boot: { kernel: rtos.elf }
+    devices:
+      com1: { model: uart16550 }
+      encoder: { board: encoder-card }
+      screen: { model: text-screen }
+    console: com1
+`;
+
+const compile = (text: string) => compileManifest(text, 'cell.yaml', host);
+const errors = (findings: readonly Finding[]) => findings.filter((finding) => finding.severity === 'error');
+
+describe('a good manifest', () => {
+  const { machine, findings, proof } = compile(GOOD);
+
+  it('has no findings and a proof that holds', () => {
+    expect(findings).toEqual([]);
+    expect(proof?.holds).toBe(true);
+    expect(proof?.claims.find(({ claim }) => claim.includes('no core has two owners'))?.checked).toBe(3);
+  });
+
+  it('becomes a machine with every default filled in', () => {
+    expect(machine?.partitions.map((partition) => partition.name)).toEqual(['hmi', 'control']);
+    expect(machine?.partitions[0]).toMatchObject({
+      engine: 'soft',
+      cores: [0, 1],
+      boot: { kernel: '/m/bzImage', initrd: '/m/initrd', cmdline: 'console=ttyS0', protocol: 'auto', decompress: true },
+      console: 'com1',
+      onCrash: { action: 'restart', limit: 3 },
+    });
+    expect(machine?.partitions[1]?.onCrash).toEqual({ action: 'halt', limit: 0 });
+  });
+
+  it('places RAM without a base in the first gap, and leaves the rest where it was put', () => {
+    expect(machine?.partitions.map((partition) => partition.memory)).toEqual([
+      { base: 0, size: 512 * MiB },
+      { base: GiB, size: 16 * MiB },
+    ]);
+  });
+
+  it('puts private models at their usual place, in every partition alike', () => {
+    const com1 = { model: 'uart16550', ranges: [{ space: 'pio', base: 0x3f8, size: 8 }], irqs: [4], options: { label: '' } };
+    expect(machine?.partitions[0]?.devices[0]).toEqual({ name: 'com1', shared: 'terminal', ...com1 });
+    expect(machine?.partitions[1]?.devices[0]).toEqual({ name: 'com1', ...com1 });
+  });
+
+  it('allows a partition the board devices it owns, and nothing else of the board', () => {
+    expect(machine?.partitions[0]?.allowance).toEqual({ cores: [0, 1], memory: [{ base: 0, size: 512 * MiB }], ports: [], mmio: [], irqs: [] });
+    expect(machine?.partitions[1]?.allowance).toMatchObject({ ports: [{ space: 'pio', base: 0x300, size: 4 }], irqs: [5] });
+    expect(machine?.board.devices).toMatchObject([{ name: 'encoder-card', owner: 'control' }]);
+  });
+
+  it('may be written as JSON', () => {
+    const json = JSON.stringify({
+      version: 1,
+      machine: 'cell',
+      board: { cores: 1, memory: '64MiB' },
+      partitions: { a: { role: 'rtos', cores: [0], memory: '1MiB', boot: { kernel: 'rtos.elf' }, devices: { e: { model: 'hctl2016', ports: '0x300' } } } },
+    });
+    expect(compile(json).machine?.partitions[0]?.devices[0]?.ranges).toEqual([{ space: 'pio', base: 0x300, size: 4 }]);
+  });
+
+  it('reads options with units, and fills in the others', () => {
+    const { machine } = compile(GOOD.replace('ports: 0x300', 'ports: 0x300, options: { filter: 2.5us, log: 8KiB, rpm: -90 }').replace('{ board: encoder-card }', '{ model: hctl2016, ports: 0x310, options: { filter: 1ms } }'));
+    expect(machine?.partitions[1]?.devices[1]?.options).toEqual({ rpm: 60, lines: 500, index: false, edges: 'x4', filter: 1_000_000, log: 4096 });
+  });
+});
+
+/** What to change in the good manifest, and the line of the changed text on which the finding must stand. One or more for every code. */
+const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: string, find: string, write: string])[] = [
+  ['BH101', 5, 'a bracket that never closes', 'cores: 4', 'cores: [4'],
+  ['BH101', 5, 'a tab as indentation', '  memory: 2GiB', '\tmemory: 2GiB'],
+  ['BH101', 1, 'an alias of nothing', 'cores: 4', 'cores: *nothing'],
+  ['BH101', 3, 'two documents', 'board:\n', '---\nboard:\n'],
+  ['BH102', 21, 'a key that stands twice', 'memory: 512MiB', 'memory: 512MiB\n    memory: 256MiB'],
+  ['BH102', 27, 'two partitions of one name', '  control:', '  hmi:'],
+  ['BH104', 20, 'a mistyped key', 'memory: 512MiB', 'memmory: 512MiB'],
+  ['BH104', 1, 'a key at the top that does not exist', 'version: 1', 'versions: 1'],
+  ['BH105', 17, 'no memory', '    memory: 512MiB\n', ''],
+  ['BH105', 20, 'memory without a value', 'memory: 512MiB', 'memory:'],
+  ['BH106', 19, 'cores as a single number', 'cores: [0, 1]', 'cores: 1'],
+  ['BH106', 19, 'a core that is a word', 'cores: [0, 1]', 'cores: [0, one]'],
+  ['BH106', 25, 'a console that is a list', 'console: com1', 'console: [com1]'],
+  ['BH106', 17, 'a key that would bend plain data', '  hmi:\n', '  __proto__:\n'],
+  ['BH107', 18, 'a role that does not exist', 'role: gpos', 'role: server'],
+  ['BH107', 26, 'a crash action that does not exist', 'action: restart', 'action: reboot'],
+  ['BH108', 20, 'a size without a unit', 'memory: 512MiB', 'memory: 512'],
+  ['BH108', 20, 'a size in decimal units', 'memory: 512MiB', 'memory: 512MB'],
+  ['BH108', 30, 'a size that is no whole number of bytes', 'size: 16MiB', 'size: 1.0000001KiB'],
+  ['BH109', 20, 'a speed without a unit', 'memory: 512MiB', 'speed: 100'],
+  ['BH110', 4, 'no core at all', 'cores: 4', 'cores: 0'],
+  ['BH110', 7, 'a negative port', 'ports: 0x300', 'ports: -1'],
+  ['BH111', 1, 'a version from the future', 'version: 1', 'version: 2'],
+  ['BH112', 27, 'a name in capitals', '  control:', '  Control:'],
+  ['BH112', 2, 'a machine name with a blank', 'machine: cell', 'machine: my cell'],
+  ['BH114', 24, 'a model that does not exist', 'model: i8042', 'model: i8024'],
+  ['BH115', 33, 'an option the model lacks', 'com1: { model: uart16550 }', 'com1: { model: uart16550, options: { baud: 9600 } }'],
+  ['BH116', 7, 'an option out of its bounds', 'irq: 5', 'irq: 5, options: { rpm: 7000 }'],
+  ['BH116', 7, 'an option without its unit', 'irq: 5', 'irq: 5, options: { filter: 5 }'],
+  ['BH116', 7, 'an option that is none of its words', 'irq: 5', 'irq: 5, options: { edges: x3 }'],
+  ['BH117', 7, 'registers without a place', 'ports: 0x300, ', ''],
+  ['BH117', 24, 'one base for two windows', 'model: i8042', 'model: i8042, ports: 0x60'],
+  ['BH118', 34, 'a device that is nothing', '{ board: encoder-card }', '{}'],
+  ['BH118', 34, 'a device that is two things', '{ board: encoder-card }', '{ board: encoder-card, model: hctl2016 }'],
+  ['BH118', 34, 'ports for what is on the board', '{ board: encoder-card }', '{ board: encoder-card, ports: 0x310 }'],
+  ['BH119', 7, 'ports that do not exist', 'ports: 0x300', 'ports: 0xfffe'],
+  ['BH119', 7, 'a line that does not exist', 'irq: 5', 'irq: 24'],
+  ['BH120', 25, 'a console that is no device', '    console: com1\n    on-crash', '    console: com9\n    on-crash'],
+  ['BH120', 25, 'a console without a byte stream', '    console: com1\n    on-crash', '    console: keyboard\n    on-crash'],
+  ['BH200', 29, 'a core with two owners', 'cores: [2]', 'cores: [1]'],
+  ['BH201', 29, 'a core that is not on the board', 'cores: [2]', 'cores: [4]'],
+  ['BH202', 29, 'a core listed twice', 'cores: [2]', 'cores: [2, 2]'],
+  ['BH203', 29, 'no core', 'cores: [2]', 'cores: []'],
+  ['BH205', 30, 'RAM with two owners', 'memory: 512MiB', 'memory: { size: 512MiB, base: 900MiB }'],
+  ['BH206', 20, 'more RAM than the board has', 'memory: 512MiB', 'memory: 3GiB'],
+  ['BH206', 30, 'RAM beyond the end of the board', 'base: 1GiB', 'base: 2040MiB'],
+  ['BH207', 20, 'too little for Linux', 'memory: 512MiB', 'memory: 32MiB'],
+  ['BH207', 30, 'too little for anything', 'size: 16MiB', 'size: 4KiB'],
+  ['BH208', 30, 'half a page', 'size: 16MiB', 'size: 8194KiB'],
+  ['BH208', 30, 'a base inside a page', 'base: 1GiB', 'base: 0x40000100'],
+  ['BH209', 20, 'more than a guest can be shown', 'memory: 512MiB', 'memory: 4GiB'],
+  ['BH220', 34, 'a board device with two owners', '{ model: i8042 }', '{ board: encoder-card }'],
+  ['BH221', 34, 'a board device that is not there', 'board: encoder-card', 'board: encoder'],
+  ['BH222', 8, 'two board devices at the same ports', 'irq: 5 }', 'irq: 5 }\n    other: { model: hctl2016, ports: 0x302 }'],
+  ['BH223', 9, 'two board devices at the same addresses', 'irq: 5 }', 'irq: 5 }\n    vga: { model: framebuffer }\n    vga2: { model: framebuffer, mmio: 0xd0200000 }'],
+  ['BH224', 8, 'two board devices on the same line', 'irq: 5 }', 'irq: 5 }\n    other: { model: hctl2016, ports: 0x310, irq: 5 }'],
+  ['BH226', 35, 'two devices of a partition at the same ports', '{ model: text-screen }', '{ model: uart16550, irq: 3 }'],
+  ['BH227', 36, 'two devices of a partition at the same addresses', '{ model: text-screen }', '{ model: text-screen }\n      screen2: { model: text-screen }'],
+  ['BH228', 36, 'two devices of a partition on the same line', '{ model: text-screen }', '{ model: text-screen }\n      com2: { model: uart16550, ports: 0x2f8 }'],
+  ['BH229', 24, "a device in the timer's place", 'model: i8042', 'model: telemetry, ports: 0x42'],
+  ['BH229', 24, "a device on the timer's line", 'model: i8042', 'model: i8042, irq: 0'],
+  ['BH230', 35, 'registers over RAM', 'model: text-screen', 'model: framebuffer, mmio: 0x400000'],
+  ['BH240', 23, 'something shared that is not declared', 'shared: terminal', 'shared: terminals'],
+  ['BH241', 33, 'something shared that is not granted', 'com1: { model: uart16550 }', 'com1: { model: uart16550, shared: terminal }'],
+  ['BH242', 13, 'a grant to nobody', 'hmi: { access: rw }', 'hmi: { access: rw }\n      hm: {}'],
+  ['BH243', 24, 'a network card to share', '{ model: i8042 }', '{ shared: lan }'],
+  ['BH244', 24, 'a keyboard on the terminal', '{ model: i8042 }', '{ model: i8042, shared: terminal }'],
+  ['BH250', 31, 'a kernel that is not there', 'kernel: rtos.elf', 'kernel: rtos.bin'],
+  ['BH250', 21, 'an initrd that is not there', 'initrd: initrd', 'initrd: initramfs'],
+  ['BH252', 31, 'a kernel that is no image', 'kernel: rtos.elf', 'kernel: notes.txt'],
+  ['BH253', 31, 'a flat image without its address', 'kernel: rtos.elf', 'kernel: notes.txt, protocol: flat'],
+  ['BH253', 31, 'an address without a flat image', 'kernel: rtos.elf', 'kernel: rtos.elf, load: 0x100000'],
+  ['BH253', 31, 'a flat image beyond its RAM', 'kernel: rtos.elf', 'kernel: notes.txt, protocol: flat, load: 1GiB'],
+  ['BH254', 30, 'an image larger than its RAM', 'kernel: rtos.elf', 'kernel: big.img, protocol: flat, load: 0'],
+  ['BH260', 26, 'no restart at all', 'limit: 3', 'limit: 0'],
+  ['BH260', 26, 'a limit for nothing', 'action: restart', 'action: halt'],
+];
+
+describe('a malformed manifest', () => {
+  it.each(MALFORMED.map(([code, line, what, find, write]) => ({ code, line, what, find, write })))(
+    '$code on line $line: $what',
+    ({ code, line, find, write }) => {
+      expect(GOOD).toContain(find);
+      const { machine, findings } = compile(GOOD.replace(find, write));
+      expect(machine).toBeUndefined();
+      expect(errors(findings).map((finding) => `${finding.code} line ${finding.at.line}`)).toContain(`${code} line ${line}`);
+    },
+  );
+
+  it.each([
+    ['BH103', 'an empty text', ''],
+    ['BH103', 'a comment alone', '# nothing yet\n'],
+    ['BH103', 'brackets thousands deep', `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`],
+    ['BH101', 'brackets thousands deep that never close', '['.repeat(20_000)],
+    ['BH103', 'more than a megabyte', '#'.repeat(1024 * 1024 + 1)],
+    ['BH106', 'a list', '- 1\n- 2\n'],
+    ['BH106', 'a text', 'hello'],
+    ['BH106', 'a number', '42'],
+    ['BH101', 'aliases that multiply', 'a: &a [1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c]\n'],
+    ['BH113', 'no partition', 'version: 1\nmachine: m\nboard: { cores: 1, memory: 1GiB }\npartitions: {}\n'],
+  ])('%s: %s', (code, _, text) => {
+    expect(compile(text).findings.map((finding) => finding.code)).toContain(code);
+    expect(compile(text).machine).toBeUndefined();
+  });
+
+  it('has a case here for every rule that finds errors', () => {
+    const covered = new Set<string>([...MALFORMED.map(([code]) => code), 'BH113']);
+    expect(RULES.filter((rule) => rule.severity === 'error' && !covered.has(rule.code)).map((rule) => rule.code)).toEqual([]);
+  });
+
+  it('is shown with both owners and a way out', () => {
+    const [finding] = compile(GOOD.replace('cores: [2]', 'cores: [1]')).findings;
+    expect(finding).toEqual({
+      code: 'BH200',
+      severity: 'error',
+      message: 'core 1 is owned by both hmi and control',
+      at: { file: 'cell.yaml', line: 29, column: 13, length: 1 },
+      related: [{ message: 'hmi owns it here', at: { file: 'cell.yaml', line: 19, column: 16, length: 1 } }],
+      hint: 'cores 2, 3 have no owner',
+    });
+  });
+
+  it('gets the word that was meant', () => {
+    const hint = (find: string, write: string) => compile(GOOD.replace(find, write)).findings[0]?.hint;
+    expect(hint('memory: 512MiB', 'memroy: 512MiB')).toBe('did you mean `memory`?');
+    expect(hint('model: i8042', 'model: uart16650')).toBe('did you mean `uart16550`?');
+    expect(hint('memory: 512MiB', 'memory: 512 mb')).toBe('write the unit as MiB, as in 16MiB');
+  });
+
+  it('gets all its findings at once, in the order of the file, but not without end', () => {
+    const several = compile(GOOD.replace('cores: [2]', 'cores: [1]').replace('kernel: rtos.elf', 'kernel: gone').replace('512MiB', '32MiB'));
+    expect(several.findings.map((finding) => finding.code)).toEqual(['BH207', 'BH200', 'BH250']);
+    const endless = `version: 1\n${Array.from({ length: 5000 }, (_, index) => `k${index}: 1`).join('\n')}`;
+    expect(compile(endless).findings.length).toBeLessThanOrEqual(MAX_FINDINGS);
+  });
+});
+
+describe('a risky manifest', () => {
+  it.each([
+    ['BH204', 'a real-time partition on core 0', 'role: gpos', 'role: rtos', 19],
+    ['BH225', 'a board device nobody owns', '      encoder: { board: encoder-card }\n', '', 7],
+    ['BH251', 'a package not fetched yet', 'kernel: bzImage', 'kernel: package:linux-amd64', 21],
+    ['BH255', 'an initrd for memtest', 'kernel: bzImage', 'kernel: memtest.bin', 21],
+  ])('%s is a warning, and the machine can run: %s', (code, _, find, write, line) => {
+    const { machine, findings } = compile(GOOD.replace(find, write));
+    expect(findings.map((finding) => [finding.code, finding.severity, finding.at.line])).toEqual([[code, 'warning', line]]);
+    expect(machine).toBeDefined();
+  });
+
+  it('names the file a package will be in', () => {
+    expect(compile(GOOD.replace('bzImage', 'package:linux-amd64')).machine?.partitions[0]?.boot.kernel).toBe('/cache/linux-amd64');
+  });
+});
+
+describe('any text at all', () => {
+  /** Park and Miller's generator: the same texts in every run. */
+  const random = (seed: number) => {
+    let state = seed;
+    return (below: number): number => {
+      state = (state * 48271) % 0x7fffffff;
+      return state % below;
+    };
+  };
+  const SPLINTERS = ['{', '}', '[', ']', ':', ' ', '\n', '-', '&a ', '*a', '"', "'", '#', '|', '>', '!x ', '0x', '-1', '1e99', 'null', '~', '\t', '\r', '\u0000', '\ud800', '?', '<<: ', '---\n', 'GiB', '4096'];
+
+  it('is compiled without an exception, and every finding has a place in it', () => {
+    const pick = random(20240229);
+    let refused = 0;
+    for (let round = 0; round < 2000; round++) {
+      let text = GOOD;
+      for (let edits = 1 + pick(4); edits > 0; edits--) {
+        const at = pick(text.length + 1);
+        const kind = pick(4);
+        if (kind === 0) text = text.slice(0, at) + text.slice(at + 1 + pick(8));
+        else if (kind === 1) text = text.slice(0, at) + SPLINTERS[pick(SPLINTERS.length)] + text.slice(at);
+        else if (kind === 2) text = text.slice(0, at) + GOOD.slice(pick(GOOD.length)).slice(0, pick(60)) + text.slice(at);
+        else text = text.slice(0, at) + String.fromCharCode(32 + pick(95)) + text.slice(at + 1);
+      }
+      const { machine, findings, proof } = compile(text);
+      if (machine === undefined) refused++;
+      expect(errors(findings).length > 0, text).toBe(machine === undefined);
+      expect(proof?.holds ?? true, text).toBe(true);
+      const lines = text.split('\n');
+      const spans = findings.flatMap((finding) => [finding.at, ...(finding.related ?? []).map((place) => place.at)]);
+      const astray = spans.filter(({ line, column, length }) => {
+        // A caret may stand right behind the last character.
+        const room = (lines[line - 1]?.length ?? Number.NEGATIVE_INFINITY) + 1;
+        return !(column >= 1 && length >= 1 && column + length - 1 <= room);
+      });
+      expect(astray, text).toEqual([]);
+    }
+    // The mutations reach both sides of the compiler.
+    expect(refused).toBeGreaterThan(1000);
+    expect(refused).toBeLessThan(2000);
+  });
+});

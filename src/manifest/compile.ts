@@ -1,0 +1,141 @@
+/** The manifest compiler: text in, a proved machine or findings out. */
+import type { BoardDevice, DeviceSpec, Finding, Machine, Partition } from '../contracts/index.ts';
+import { DEFAULT_RESTARTS, draftOf, type Draft, type DraftDevice, type DraftPartition } from './draft.ts';
+import type { ManifestHost } from './host.ts';
+import { resolveImages } from './images.ts';
+import { allowanceOf, type Proof, prove } from './proof.ts';
+import type { Problem, ResolvedImage, Rule } from './rule.ts';
+import { RULES } from './rules/index.ts';
+import { schemaFindings } from './schema-findings.ts';
+import { manifestSchema } from './schema.ts';
+import { ManifestSource } from './source.ts';
+
+export interface Compilation {
+  /** Absent when there is a finding of severity `error`. */
+  readonly machine?: Machine;
+  /** In the order of the file; at most {@link MAX_FINDINGS}. */
+  readonly findings: readonly Finding[];
+  /** Absent when the manifest did not get as far. */
+  readonly proof?: Proof;
+}
+
+/** More than anybody reads; a manifest can be wrong in a million places. */
+export const MAX_FINDINGS = 100;
+
+/**
+ * Compiles the text of a manifest. `file` names it in findings. Never throws, whatever the text: what is wrong is in `findings`.
+ *
+ * @example
+ * const { machine, findings } = compileManifest(text, 'machines/packaging-cell.yaml', host);
+ */
+export function compileManifest(text: string, file: string, host: ManifestHost): Compilation {
+  const source = new ManifestSource(text, file);
+  if (source.findings.length > 0) return { findings: inOrder(source.findings) };
+  const shape = manifestSchema.safeParse(source.data);
+  if (!shape.success) return { findings: inOrder(schemaFindings(shape.error.issues, source, MAX_FINDINGS)) };
+
+  const draft = draftOf(shape.data, host.catalogue);
+  const images = resolveImages(draft, host);
+  const findings = inOrder(RULES.flatMap((rule) => take(rule, rule.check(draft, { host, images }), source)));
+  if (findings.some((finding) => finding.severity === 'error')) return { findings };
+
+  const machine = machineOf(draft, images);
+  const proof = prove(machine);
+  if (proof.holds) return { machine, findings, proof };
+  const violations = proof.claims.flatMap(({ claim, violations }) => violations.map((violation) => `${claim}: ${violation}`));
+  return { findings: [...findings, ...violations.slice(0, MAX_FINDINGS).map((message) => unproved(message, source))], proof };
+}
+
+function take(rule: Rule, problems: Iterable<Problem>, source: ManifestSource): Finding[] {
+  const findings: Finding[] = [];
+  for (const { message, at, key, related, hint } of problems) {
+    if (findings.length === MAX_FINDINGS) break;
+    findings.push({
+      code: rule.code,
+      severity: rule.severity,
+      message,
+      at: key === true ? source.keyAt(at) : source.at(at),
+      ...(related === undefined ? {} : { related: related.map((place) => ({ message: place.message, at: source.at(place.at) })) }),
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+  return findings;
+}
+
+/** Rules that all hold and a proof that does not: a rule is missing. The machine is refused all the same. */
+function unproved(message: string, source: ManifestSource): Finding {
+  return {
+    code: 'BH270',
+    severity: 'error',
+    message: `ownership could not be proved: ${message}`,
+    at: source.at(['partitions']),
+    hint: 'no rule explains this better: please report the manifest',
+  };
+}
+
+function inOrder(findings: readonly Finding[]): Finding[] {
+  return findings.toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column).slice(0, MAX_FINDINGS);
+}
+
+function machineOf(draft: Draft, images: ReadonlyMap<string, ResolvedImage>): Machine {
+  const devices: BoardDevice[] = draft.board.devices.map((device) => {
+    const owner = draft.partitions.find((partition) => partition.devices.some((candidate) => candidate.board === device.name));
+    return {
+      name: device.name,
+      model: device.model ?? '',
+      ranges: device.ranges,
+      irqs: device.irqs,
+      ...(owner === undefined ? {} : { owner: owner.name }),
+    };
+  });
+  return {
+    name: draft.name,
+    board: { cores: draft.board.cores, memory: draft.board.memory, devices },
+    partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images)),
+    shared: draft.shared.map(({ name, kind, grants }) => ({ name, kind, grants: grants.map(({ partition, access }) => ({ partition, access })) })),
+  };
+}
+
+function partitionOf(draft: DraftPartition, boardDevices: readonly BoardDevice[], images: ReadonlyMap<string, ResolvedImage>): Partition {
+  const { boot, onCrash } = draft;
+  const pathOf = (reference: string): string => {
+    const file = images.get(reference)?.file;
+    return file === undefined || file.status === 'missing' ? reference : file.path;
+  };
+  const own = {
+    cores: draft.cores,
+    memory: { base: draft.memory.base ?? 0, size: draft.memory.size },
+    devices: draft.devices.map(specOf),
+  };
+  return {
+    name: draft.name,
+    role: draft.role,
+    engine: draft.engine,
+    ...own,
+    boot: {
+      kernel: pathOf(boot.kernel),
+      ...(boot.initrd === undefined ? {} : { initrd: pathOf(boot.initrd) }),
+      cmdline: boot.cmdline,
+      protocol: boot.protocol,
+      ...(boot.load === undefined ? {} : { load: boot.load }),
+      ...(boot.entry === undefined ? {} : { entry: boot.entry }),
+      decompress: boot.decompress,
+    },
+    ...(draft.console === undefined ? {} : { console: draft.console }),
+    onCrash: { action: onCrash.action, limit: onCrash.limit ?? (onCrash.action === 'restart' ? DEFAULT_RESTARTS : 0) },
+    instructionsPerMicrosecond: draft.instructionsPerMicrosecond,
+    allowance: allowanceOf(own, boardDevices),
+  };
+}
+
+function specOf(device: DraftDevice): DeviceSpec {
+  return {
+    name: device.name,
+    model: device.model ?? '',
+    ranges: device.ranges,
+    irqs: device.irqs,
+    options: device.options,
+    ...(device.board === undefined ? {} : { board: device.board }),
+    ...(device.shared === undefined ? {} : { shared: device.shared }),
+  };
+}

@@ -1,0 +1,34 @@
+/** What a rule is: one property of a well-shaped manifest, with the code its findings carry. */
+import type { Finding } from '../contracts/index.ts';
+import type { Draft } from './draft.ts';
+import type { ImageDescription, ImageFile, ManifestHost } from './host.ts';
+import type { Path } from './source.ts';
+
+/** What a rule found. `at` is shown by its value, or by its key where `key` is set. */
+export interface Problem {
+  readonly message: string;
+  readonly at: Path;
+  readonly key?: boolean;
+  readonly related?: readonly { readonly message: string; readonly at: Path }[];
+  readonly hint?: string;
+}
+
+export interface RuleContext {
+  readonly host: ManifestHost;
+  /** By reference as written; looked up once. */
+  readonly images: ReadonlyMap<string, ResolvedImage>;
+}
+
+export interface ResolvedImage {
+  readonly file: ImageFile;
+  /** What its bytes are; undefined when it is no kernel image, not found, or only wanted as an initrd. */
+  readonly description: ImageDescription | undefined;
+}
+
+export interface Rule {
+  readonly code: Finding['code'];
+  readonly severity: Finding['severity'];
+  /** The property, as a sentence that holds for a good manifest. */
+  readonly title: string;
+  check(draft: Draft, context: RuleContext): Iterable<Problem>;
+}

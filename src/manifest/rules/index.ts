@@ -1,0 +1,89 @@
+/** Every rule, in the order of their codes. One property each, one file each. */
+import type { Rule } from '../rule.ts';
+import { boardDeviceKnown } from './board-device-known.ts';
+import { boardDeviceOwner } from './board-device-owner.ts';
+import { boardDeviceUnused } from './board-device-unused.ts';
+import { boardIrq } from './board-irq.ts';
+import { boardMmio } from './board-mmio.ts';
+import { boardPorts } from './board-ports.ts';
+import { bootFileExists } from './boot-file-exists.ts';
+import { bootFileFetched } from './boot-file-fetched.ts';
+import { bootFileKind } from './boot-file-kind.ts';
+import { bootFitsMemory } from './boot-fits-memory.ts';
+import { bootFlat } from './boot-flat.ts';
+import { bootInitrdUse } from './boot-initrd-use.ts';
+import { consoleDevice } from './console-device.ts';
+import { coreExists } from './core-exists.ts';
+import { coreOnce } from './core-once.ts';
+import { coreOwner } from './core-owner.ts';
+import { coreSome } from './core-some.ts';
+import { crashLimit } from './crash-limit.ts';
+import { deviceModel } from './device-model.ts';
+import { deviceOptionKnown } from './device-option-known.ts';
+import { deviceOptionValue } from './device-option-value.ts';
+import { devicePlaced } from './device-placed.ts';
+import { deviceSource } from './device-source.ts';
+import { grantKnown } from './grant-known.ts';
+import { ioInSpace } from './io-in-space.ts';
+import { memoryAligned } from './memory-aligned.ts';
+import { memoryFits } from './memory-fits.ts';
+import { memoryMaximum } from './memory-maximum.ts';
+import { memoryMinimum } from './memory-minimum.ts';
+import { memoryOwner } from './memory-owner.ts';
+import { mmioOverRam } from './mmio-over-ram.ts';
+import { partitionIrq } from './partition-irq.ts';
+import { partitionMmio } from './partition-mmio.ts';
+import { partitionPorts } from './partition-ports.ts';
+import { platformSpace } from './platform-space.ts';
+import { rtosCoreZero } from './rtos-core-zero.ts';
+import { sharedConsole } from './shared-console.ts';
+import { sharedGranted } from './shared-granted.ts';
+import { sharedKnown } from './shared-known.ts';
+import { sharedSupported } from './shared-supported.ts';
+import { somePartition } from './some-partition.ts';
+import { validNames } from './valid-names.ts';
+
+export const RULES: readonly Rule[] = [
+  validNames,
+  somePartition,
+  deviceModel,
+  deviceOptionKnown,
+  deviceOptionValue,
+  devicePlaced,
+  deviceSource,
+  ioInSpace,
+  consoleDevice,
+  coreOwner,
+  coreExists,
+  coreOnce,
+  coreSome,
+  rtosCoreZero,
+  memoryOwner,
+  memoryFits,
+  memoryMinimum,
+  memoryAligned,
+  memoryMaximum,
+  boardDeviceOwner,
+  boardDeviceKnown,
+  boardPorts,
+  boardMmio,
+  boardIrq,
+  boardDeviceUnused,
+  partitionPorts,
+  partitionMmio,
+  partitionIrq,
+  platformSpace,
+  mmioOverRam,
+  sharedKnown,
+  sharedGranted,
+  grantKnown,
+  sharedSupported,
+  sharedConsole,
+  bootFileExists,
+  bootFileFetched,
+  bootFileKind,
+  bootFlat,
+  bootFitsMemory,
+  bootInitrdUse,
+  crashLimit,
+];

@@ -1,0 +1,58 @@
+import { collisions } from '../collisions.ts';
+import type { DraftDevice } from '../draft.ts';
+import type { PlatformDevice } from '../host.ts';
+import { formatRange } from '../quantities.ts';
+import type { Rule } from '../rule.ts';
+
+interface Party {
+  readonly device: DraftDevice | undefined;
+  readonly platform: PlatformDevice | undefined;
+}
+
+export const platformSpace: Rule = {
+  code: 'BH229',
+  severity: 'error',
+  title: 'No device takes addresses or lines of the interrupt controllers, timers and bridges that every partition has',
+  *check(draft, { host }) {
+    for (const { name, devices } of draft.partitions) {
+      for (const [space, key] of [['pio', 'ports'], ['mmio', 'mmio']] as const) {
+        const intervals = [
+          ...host.catalogue.platform.flatMap((platform) =>
+            (platform[key] ?? []).map(({ base, size }) => ({ start: base, end: base + size, owner: { platform, device: undefined } as Party })),
+          ),
+          ...devices.flatMap((device) =>
+            device.ranges
+              .filter((range) => range.space === space)
+              .map(({ base, size }) => ({ start: base, end: base + size, owner: { platform: undefined, device } as Party })),
+          ),
+        ];
+        for (const [first, second] of collisions(intervals)) {
+          const device = first.owner.device ?? second.owner.device;
+          const platform = first.owner.platform ?? second.owner.platform;
+          // Two devices of the partition in each other's way are another rule's.
+          if (device === undefined || platform === undefined) continue;
+          const written = device.written.includes(key);
+          yield {
+            message: `${device.name} of ${name} takes ${formatRange(second.start, Math.min(first.end, second.end) - second.start)} from the ${platform.name} that every partition has`,
+            at: written ? [...device.path, key] : device.path,
+            key: !written,
+            hint: `move it with \`${key}:\``,
+          };
+        }
+      }
+      for (const device of devices) {
+        for (const irq of device.irqs) {
+          const platform = host.catalogue.platform.find((candidate) => candidate.irqs?.includes(irq));
+          if (platform === undefined) continue;
+          const written = device.written.includes('irq');
+          yield {
+            message: `${device.name} of ${name} takes interrupt line ${irq} from the ${platform.name} that every partition has`,
+            at: written ? [...device.path, 'irq'] : device.path,
+            key: !written,
+            hint: 'give it another line with `irq:`',
+          };
+        }
+      }
+    }
+  },
+};

@@ -1,0 +1,131 @@
+/**
+ * The manifest language: which keys there are, what may stand behind them and what they mean. The editor's JSON Schema is
+ * generated from this file, so every key carries its sentence here.
+ *
+ * Shorthands are unions of a scalar first and a mapping second; schema-findings.ts relies on that order.
+ */
+import { z } from 'zod';
+import { ADDRESS_LIMIT, clip, parseRate, parseSize, type Quantity } from './quantities.ts';
+
+/** What a finding of a scalar carries through zod, in the issue's `params`. */
+export interface ScalarProblem {
+  readonly finding: `BH${number}`;
+  readonly hint: string;
+}
+
+/**
+ * A mapping that refuses keys it does not know. zod tells the reader of an issue which key was wrong, but not which would have
+ * been right: so the *message* of that one issue is the list of known keys, parted by blanks.
+ */
+function keyed<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
+  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? Object.keys(shape).join(' ') : undefined) });
+}
+
+/** A value read by one of our own parsers. `editor` is what the JSON Schema says of it. */
+function scalar(read: (written: unknown) => Quantity, code: ScalarProblem['finding'], editor: Readonly<Record<string, unknown>>) {
+  return z
+    .unknown()
+    .meta(editor)
+    .transform((written, context): number => {
+      const quantity = read(written);
+      if ('value' in quantity) return quantity.value;
+      const params: ScalarProblem = { finding: code, hint: quantity.hint };
+      context.addIssue({ code: 'custom', message: quantity.problem, params });
+      return z.NEVER;
+    });
+}
+
+const SIZE_PATTERN = '^(0x[0-9a-fA-F]+ ?|[0-9]+(\\.[0-9]+)? ?)(B|KiB|MiB|GiB)$';
+const size = (doc: string) => scalar(parseSize, 'BH108', { type: 'string', pattern: SIZE_PATTERN, description: doc, examples: ['16MiB', '2GiB'] });
+const rate = (doc: string) =>
+  scalar(parseRate, 'BH109', { type: 'string', pattern: '^[0-9]+(\\.[0-9]+)? ?(MIPS|GIPS)$', description: doc, examples: ['100MIPS'] });
+const address = (doc: string) =>
+  scalar(parseAddress, 'BH110', { type: ['integer', 'string'], pattern: `^0x[0-9a-fA-F]+$|${SIZE_PATTERN}`, minimum: 0, description: doc });
+
+/** A number (`0x300`), the same in quotes (JSON has no hexadecimal numbers), or a size (`1GiB`). */
+function parseAddress(written: unknown): Quantity {
+  const hint = 'write a number, as in 0x300, or a size, as in 1GiB';
+  const value = typeof written === 'string' && /^(0x[0-9a-f]{1,12}|[0-9]{1,15})$/i.test(written) ? Number(written) : written;
+  if (typeof value === 'string') return parseSize(value);
+  if (typeof value !== 'number') return { problem: 'an address is wanted here', hint };
+  if (!Number.isInteger(value) || value < 0 || value >= ADDRESS_LIMIT) return { problem: `\`${clip(String(written))}\` is not an address`, hint };
+  return { value };
+}
+
+const word = <const Words extends readonly [string, ...string[]]>(words: Words, doc: string) => z.enum(words).meta({ description: doc });
+const text = (doc: string) => z.string().meta({ description: doc });
+const whole = (min: number, max: number, doc: string) => z.int().min(min).max(max).meta({ description: doc });
+const oneOrMore = <Item extends z.ZodType>(item: Item, doc: string) => z.union([item, z.array(item).max(16)]).meta({ description: doc });
+const named = <Item extends z.ZodType>(item: Item, doc: string) => z.record(z.string(), item).meta({ description: doc });
+
+const option = z.union([z.string(), z.number(), z.boolean()]);
+const place = {
+  ports: oneOrMore(address('A port'), 'First port of each of its register windows; the model knows their sizes. Left out: the usual place.').optional(),
+  mmio: oneOrMore(address('An address'), 'First address of each of its memory-mapped windows. Left out: the usual place.').optional(),
+  irq: oneOrMore(whole(0, 255, 'A line'), 'Interrupt line or lines. Left out: the usual ones.').optional(),
+  options: named(option, "Settings of the model; `bulkhead inspect devices` lists each model's.").optional(),
+};
+
+const boardDevice = keyed({ model: text('What it is, from the device catalogue.'), ...place });
+
+const device = keyed({
+  model: text("A model of this partition's own, from the device catalogue.").optional(),
+  board: text('The device of the board that this partition owns, from `board.devices`.').optional(),
+  shared: text('The shared resource behind it, from `shared`.').optional(),
+  ...place,
+});
+
+const boot = keyed({
+  kernel: text('The image to start: a path relative to this file, or `package:NAME`. Its kind is found out from its bytes.'),
+  initrd: text('Initial RAM disk: a path relative to this file, or `package:NAME`.').optional(),
+  cmdline: text('Kernel command line.').default(''),
+  protocol: word(['auto', 'flat'], '`flat`: no header, load the bytes at `load` and jump to `entry`.').default('auto'),
+  load: address('Where a flat image is loaded.').optional(),
+  entry: address('Where a flat image is entered; left out: at `load`.').optional(),
+  decompress: z.boolean().default(true).meta({ description: 'false: enter the image through its own decompressor, as a boot loader would.' }),
+});
+
+const crashAction = word(['halt', 'restart', 'stop-machine'], 'What happens when the partition crashes.');
+
+const partition = keyed({
+  role: word(['gpos', 'rtos'], 'A general-purpose or a real-time operating system.'),
+  engine: word(['soft', 'kvm'], 'What runs its code: x86 in software, or the hardware through Linux.').default('soft'),
+  cores: z.array(whole(0, 4095, 'A core')).max(256).meta({ description: 'The cores of the board it owns, in the order of its vCPUs.' }),
+  memory: z
+    .union([size('How much RAM it owns.'), keyed({ size: size('How much RAM.'), base: address('Where on the board.').optional() })])
+    .meta({ description: 'Its RAM: a size, placed by the compiler, or a size and a base on the board.' }),
+  speed: rate('How fast a core appears to its guest, in instructions per microsecond of virtual time.').default(100),
+  boot,
+  devices: named(device, 'Its devices, by the name it gives them.').default({}),
+  console: text('Which of its devices is its console.').optional(),
+  'on-crash': z
+    .union([crashAction, keyed({ action: crashAction, limit: whole(0, 1000, 'Restarts, then it stays halted.').optional() })])
+    .default('halt')
+    .meta({ description: 'What happens when it crashes.' }),
+});
+
+const shared = keyed({
+  kind: word(['console', 'disk', 'ethernet'], 'What it is.'),
+  grants: named(
+    keyed({ access: word(['ro', 'rw'], 'Read only, or read and write.').default('rw') }),
+    'Who may use it: partition names.',
+  ),
+});
+
+export const manifestSchema = keyed({
+  version: z.literal(1).meta({ description: 'Version of the manifest language: 1.' }),
+  machine: text('Name of the machine.'),
+  board: keyed({
+    cores: whole(1, 4096, 'Cores it has, numbered from 0.'),
+    memory: size('RAM it has.'),
+    devices: named(boardDevice, 'Its own devices. Each can be owned by one partition.').default({}),
+  }),
+  shared: named(shared, 'What several partitions use, through brokers, and who was granted it.').default({}),
+  partitions: named(partition, 'The partitions, by name.'),
+});
+
+/** A manifest of the right shape: every value typed, nothing about its sense checked yet. */
+export type Manifest = z.output<typeof manifestSchema>;
+export type ManifestPartition = Manifest['partitions'][string];
+export type ManifestDevice = ManifestPartition['devices'][string];
+export type ManifestBoardDevice = Manifest['board']['devices'][string];

@@ -1,0 +1,3 @@
+import type { Core } from '../core.ts';
+
+export const TRANSCENDENTAL_OPERATIONS: Readonly<Record<string, (core: Core, record: number) => void>> = {};

@@ -1,0 +1,3 @@
+import type { RowText } from './table.ts';
+
+export const INSTRUCTIONS_SSE: readonly RowText[] = [];
