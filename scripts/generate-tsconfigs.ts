@@ -23,6 +23,8 @@ function roomConfig(room: Room): unknown {
       outDir: `${up}.tsbuild`,
       tsBuildInfoFile: `${up}.tsbuild/${room.name.replace('/', '-')}.tsbuildinfo`,
       types: room.environment === 'pure' ? [] : ['node'],
+      // The types of packages may speak of Node or the DOM; ours may not.
+      ...(room.packages === undefined ? {} : { skipLibCheck: true }),
     },
     // types/ comes with every room: a room that has no file yet would be an error otherwise.
     include: [`${up}types`, '.'],

@@ -69,6 +69,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH253: { title: 'A flat image without its address, or an address without a flat image', remedy: 'Use `protocol: flat`, `load:` and, if it differs, `entry:` together.' },
   BH254: { title: 'Kernel and initrd do not fit their RAM', remedy: 'Give the partition more memory.' },
   BH255: { title: 'An initrd for an image that takes none', remedy: 'Remove `initrd:`.' },
+  BH256: { title: 'An initrd that Linux cannot unpack', remedy: 'Give a cpio archive in `newc` format, compressed or not.' },
   BH260: { title: 'A crash policy that makes no sense', remedy: 'Give `restart` a limit of 1 or more, and other actions none.' },
   BH270: { title: 'Ownership could not be proved', remedy: 'Report the manifest: a rule should have said what is wrong.' },
 
@@ -96,6 +97,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
     title: 'Boot content does not lie in the RAM of its partition',
     remedy: 'Give the partition more `memory:`, or load the image elsewhere: the message names the piece and its address.',
   },
+  BH502: { title: 'The partition is running already', remedy: 'Stop it first, or restart it.' },
+  BH503: { title: 'The machine has no such partition', remedy: 'Use one of the names in the hint.' },
 
   // BH6xx host, packages and command line
   BH610: { title: 'apt is not available', remedy: 'Give files of your own in `kernel:` and `initrd:`; the message says which.' },
@@ -105,4 +108,6 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH614: { title: 'A package does not hold the expected file', remedy: 'Look into the folder that the message names, and give the file by path.' },
   BH615: { title: 'The cache folder cannot be written', remedy: 'Set BULKHEAD_CACHE to a folder of yours.' },
   BH600: { title: 'The manifest file cannot be read', remedy: 'Check the path and its permissions.' },
+  BH620: { title: 'A log file cannot be written', remedy: 'Choose another place with `--log-dir`.' },
+  BH621: { title: 'A run cannot be set up as asked', remedy: 'Correct the option that the message names; `bulkhead run --help` lists them all.' },
 };

@@ -23,8 +23,6 @@ export async function main(args: readonly string[], io: CliIo): Promise<number> 
     .showHelpAfterError('(`bulkhead --help` shows what can be asked)')
     .addHelpText('after', `\nExit status:\n${indent(table([{ title: 'status', align: 'right' }, { title: 'meaning' }], EXIT_CODES.map((code) => [String(code.status), code.meaning])))}`);
   for (const command of COMMANDS) command.register(program, io, run);
-  // exitOverride and the outputs are inherited by commands made before they were set only through a copy.
-  for (const command of allCommands(program)) command.copyInheritedSettings(command.parent ?? program);
 
   try {
     await program.parseAsync(args, { from: 'user' });
@@ -48,10 +46,6 @@ function report(error: unknown, io: CliIo): number {
   return exitStatus('failure');
 }
 
-function allCommands(command: Command): Command[] {
-  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
-}
-
 function indent(text: string): string {
   return text.replaceAll(/^(?=.)/gm, '  ');
 }
@@ -62,6 +56,8 @@ function version(): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  // `bulkhead inspect … | head`: the reader has seen enough, which is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitStatus('ok') : exitStatus('failure')));
   const sink = (stream: NodeJS.WriteStream) => ({ write: (text: string) => void stream.write(text), isTTY: stream.isTTY === true });
   process.exitCode = await main(process.argv.slice(2), { out: sink(process.stdout), err: sink(process.stderr), environment: process.env });
 }

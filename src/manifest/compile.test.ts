@@ -181,6 +181,7 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH253', 31, 'an address without a flat image', 'kernel: rtos.elf', 'kernel: rtos.elf, load: 0x100000'],
   ['BH253', 31, 'a flat image beyond its RAM', 'kernel: rtos.elf', 'kernel: notes.txt, protocol: flat, load: 1GiB'],
   ['BH254', 30, 'an image larger than its RAM', 'kernel: rtos.elf', 'kernel: big.img, protocol: flat, load: 0'],
+  ['BH256', 21, 'an initrd Linux cannot unpack', 'initrd: initrd', 'initrd: notes.txt'],
   ['BH260', 26, 'no restart at all', 'limit: 3', 'limit: 0'],
   ['BH260', 26, 'a limit for nothing', 'action: restart', 'action: halt'],
 ];

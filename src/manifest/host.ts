@@ -51,7 +51,7 @@ export type ImageFile =
   | { readonly status: 'pending'; readonly path: string; readonly reason: string; readonly hint?: string }
   | { readonly status: 'missing'; readonly reason: string; readonly hint?: string };
 
-/** What an image turned out to be, by its own bytes. */
+/** What a kernel turned out to be, by its own bytes. */
 export interface ImageDescription {
   readonly kind: ImageKind;
   /** In words: `Linux bzImage 6.1.0 (x86-64)`. */
@@ -60,10 +60,17 @@ export interface ImageDescription {
   readonly footprint?: Bytes;
 }
 
+export interface ImageRefusal {
+  readonly problem: string;
+  readonly hint?: string | undefined;
+}
+
 export interface ManifestHost {
   readonly catalogue: DeviceCatalogue;
   /** `reference` as written: a path relative to the manifest, or `package:NAME`. Called once per reference. Must not throw. */
   resolveImage(reference: string, role: 'kernel' | 'initrd'): ImageFile;
-  /** undefined: no kind of image that can be booted. Must not throw. */
-  inspectImage(bytes: Uint8Array): ImageDescription | undefined;
+  /** What a kernel is, or why it cannot be booted. Must not throw. */
+  inspectKernel(bytes: Uint8Array, name: string): ImageDescription | ImageRefusal;
+  /** What an initrd is, in words; undefined: nothing that Linux would unpack. Must not throw. */
+  inspectInitrd(bytes: Uint8Array): string | undefined;
 }

@@ -1,6 +1,6 @@
 /** The files a machine starts from: found, and looked into, once each. */
 import type { Draft, DraftPartition } from './draft.ts';
-import type { ManifestHost } from './host.ts';
+import type { ImageFile, ManifestHost } from './host.ts';
 import type { ResolvedImage } from './rule.ts';
 
 export interface BootFile {
@@ -19,15 +19,30 @@ export function bootFiles(draft: Draft): BootFile[] {
 
 export function resolveImages(draft: Draft, host: ManifestHost): ReadonlyMap<string, ResolvedImage> {
   const files = bootFiles(draft);
-  const kernels = new Set(files.filter((file) => file.role === 'kernel').map((file) => file.reference));
   const images = new Map<string, ResolvedImage>();
   for (const { reference, role } of files) {
     if (images.has(reference)) continue;
     const file = host.resolveImage(reference, role);
-    const description = file.status === 'found' && kernels.has(reference) ? host.inspectImage(file.read()) : undefined;
-    images.set(reference, { file, description });
+    const roles = files.filter((other) => other.reference === reference);
+    images.set(reference, file.status === 'found' ? lookInto(file, reference, roles, host) : { file, description: undefined, refusals: {} });
   }
   return images;
+}
+
+function lookInto(file: Extract<ImageFile, { status: 'found' }>, reference: string, uses: readonly BootFile[], host: ManifestHost): ResolvedImage {
+  const usedAs = (role: BootFile['role']): boolean =>
+    uses.some((use) => use.role === role && (role === 'initrd' || use.partition.boot.protocol !== 'flat'));
+  const bytes = usedAs('kernel') || usedAs('initrd') ? file.read() : new Uint8Array(0);
+  const kernel = usedAs('kernel') ? host.inspectKernel(bytes, reference) : undefined;
+  const archive = usedAs('initrd') ? host.inspectInitrd(bytes) : '';
+  return {
+    file,
+    description: kernel !== undefined && 'kind' in kernel ? kernel : undefined,
+    refusals: {
+      ...(kernel !== undefined && 'problem' in kernel ? { kernel } : {}),
+      ...(archive === undefined ? { initrd: { problem: 'it is no archive that Linux unpacks' } } : {}),
+    },
+  };
 }
 
 /** `package:NAME`: fetched from a package by the host, not a path. */

@@ -1,5 +1,5 @@
 /** A host for tests of the manifest: a small catalogue, and files that are what their first letters say. */
-import type { DeviceCatalogue, ImageDescription, ManifestHost } from './host.ts';
+import type { DeviceCatalogue, ManifestHost } from './host.ts';
 
 export const TEST_CATALOGUE: DeviceCatalogue = {
   models: {
@@ -34,7 +34,7 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
   ],
 };
 
-/** By content: `LINUX…`, `ELF…`, `MULTIBOOT…`, `MEMTEST…`; anything else is no image. */
+/** By content: `LINUX…`, `ELF…`, `MULTIBOOT…`, `MEMTEST…`; anything else is no kernel. `c…` is an initrd. A number is a file of that size. */
 export function testHost(files: Readonly<Record<string, string | number>>, catalogue: DeviceCatalogue = TEST_CATALOGUE): ManifestHost {
   const kinds = { LINUX: 'linux', ELF: 'elf', MULTIBOOT: 'multiboot', MEMTEST: 'memtest' } as const;
   return {
@@ -48,11 +48,12 @@ export function testHost(files: Readonly<Record<string, string | number>>, catal
       const text = typeof content === 'number' ? '' : content;
       return { status: 'found', path: `/m/${reference}`, size: typeof content === 'number' ? content : text.length, read: () => bytesOf(text) };
     },
-    inspectImage(bytes): ImageDescription | undefined {
+    inspectKernel(bytes, name) {
       const text = String.fromCharCode(...bytes.subarray(0, 16));
       const found = Object.entries(kinds).find(([magic]) => text.startsWith(magic));
-      return found === undefined ? undefined : { kind: found[1], description: `a ${found[1]} image` };
+      return found === undefined ? { problem: `${name} is nothing that is known` } : { kind: found[1], description: `a ${found[1]} image` };
     },
+    inspectInitrd: (bytes) => (bytes[0] === 'c'.charCodeAt(0) ? 'cpio archive' : undefined),
   };
 }
 

@@ -118,6 +118,14 @@ export class Core {
     return (this.getSigned32(S.EFER) & EFER_LMA) !== 0;
   }
 
+  /** `to` ← `from`, both 64-bit fields. */
+  copy64(to: number, from: number): void {
+    const source = (this.base + from) >>> 2;
+    const target = (this.base + to) >>> 2;
+    this.i32[target] = this.i32[source] as number;
+    this.i32[target + 1] = this.i32[source + 1] as number;
+  }
+
   /** RFLAGS with the lazy arithmetic flags made real. */
   getFlags(): number {
     const word = (this.base + S.FLAG_RESULT) >>> 2;

@@ -33,6 +33,19 @@ const SHIFTS: readonly RowText[] = ['rol', 'ror', 'rcl', 'rcr', 'shl', 'shr', 's
   [`d3 /${n}`, name, 'Ev,CL'],
 ]);
 
+/** F3 and F2 repeat; the comparing ones differ in what ends them. */
+const STRINGS: readonly RowText[] = ([
+  ['a4', 'movs', 'Yb,Xb'], ['a5', 'movs', 'Yv,Xv'], ['a6', 'cmps', 'Yb,Xb'], ['a7', 'cmps', 'Yv,Xv'],
+  ['aa', 'stos', 'Yb'], ['ab', 'stos', 'Yv'], ['ac', 'lods', 'Xb'], ['ad', 'lods', 'Xv'], ['ae', 'scas', 'Yb'], ['af', 'scas', 'Yv'],
+] as const).flatMap(([opcode, name, operands]): RowText[] => {
+  const compares = name === 'cmps' || name === 'scas';
+  return [
+    [opcode, name, operands, 'string'],
+    [`f3 ${opcode}`, compares ? `repe_${name}` : `rep_${name}`, operands, 'string'],
+    [`f2 ${opcode}`, compares ? `repne_${name}` : `rep_${name}`, operands, 'string'],
+  ];
+});
+
 const ONE_BYTE: readonly RowText[] = [
   ['06', 'push_sreg', 'Sv', 'no64 stack:1'], ['0e', 'push_sreg', 'Sv', 'no64 stack:1'],
   ['16', 'push_sreg', 'Sv', 'no64 stack:1'], ['1e', 'push_sreg', 'Sv', 'no64 stack:1'],
@@ -51,7 +64,7 @@ const ONE_BYTE: readonly RowText[] = [
   ['6a', 'push_imm', 'Is', 'default64 stack:1'],
   ['6b /r', 'imul3', 'Gv,Ev,Is'],
   ['6c', 'ins', 'Yb,DX', 'io'], ['6d', 'ins', 'Yz,DX', 'io'], ['6e', 'outs', 'Xb,DX', 'io'], ['6f', 'outs', 'Xz,DX', 'io'],
-  ['70+c', 'jcc', 'Jb', 'default64 end'],
+  ['70+c', 'jcc', 'Jb', 'force64 end'],
   ['84 /r', 'test', 'Eb,Gb'], ['85 /r', 'test', 'Ev,Gv'],
   ['86 /r', 'xchg', 'Eb,Gb', 'lock'], ['87 /r', 'xchg', 'Ev,Gv', 'lock'],
   ['88 /r', 'mov', 'Eb,Gb'], ['89 /r', 'mov', 'Ev,Gv'], ['8a /r', 'mov', 'Gb,Eb'], ['8b /r', 'mov', 'Gv,Ev'],
@@ -59,25 +72,20 @@ const ONE_BYTE: readonly RowText[] = [
   ['8d /r mem', 'lea', 'Gv,M'],
   ['8e /r', 'mov_to_sreg', 'Ew,Sw', 'end'],
   ['8f /0', 'pop', 'Ev', 'default64 stack:-1'],
-  ['90+r', 'xchg', 'Zv,Av'],
+  ['90', 'nop', '', 'noRexB'], ['90+r', 'xchg', 'Zv,Gv'],
   ['f3 90', 'pause', '', 'end'],
   ['98', 'cbw', 'Av'], ['99', 'cwd', 'Av'],
   ['9a', 'call_far_immediate', 'Fz', 'no64 end stack:2'],
-  ['9b', 'fwait'],
+  ['9b', 'fwait', '', 'x87'],
   ['9c', 'pushf', 'Av', 'default64 stack:1'], ['9d', 'popf', 'Av', 'default64 stack:-1 end'],
   ['9e', 'sahf'], ['9f', 'lahf'],
-  ['a0', 'mov', 'Ab,Ob'], ['a1', 'mov', 'Av,Ov'], ['a2', 'mov', 'Ob,Ab'], ['a3', 'mov', 'Ov,Av'],
-  ['a4', 'movs', 'Yb,Xb', 'rep'], ['a5', 'movs', 'Yv,Xv', 'rep'],
-  ['a6', 'cmps', 'Yb,Xb', 'rep'], ['a7', 'cmps', 'Yv,Xv', 'rep'],
+  ['a0', 'mov', 'Gb,Ob'], ['a1', 'mov', 'Gv,Ov'], ['a2', 'mov', 'Ob,Gb'], ['a3', 'mov', 'Ov,Gv'],
   ['a8', 'test', 'Ab,Ib'], ['a9', 'test', 'Av,Iz'],
-  ['aa', 'stos', 'Yb', 'rep'], ['ab', 'stos', 'Yv', 'rep'],
-  ['ac', 'lods', 'Xb', 'rep'], ['ad', 'lods', 'Xv', 'rep'],
-  ['ae', 'scas', 'Yb', 'rep'], ['af', 'scas', 'Yv', 'rep'],
   ['b0+r', 'mov', 'Zb,Ib'], ['b8+r', 'mov', 'Zv,Iv'],
   ['c2', 'ret_imm', 'Iw', 'force64 end stack:-1'], ['c3', 'ret', '', 'force64 end stack:-1'],
   ['c4 /r mem', 'les_lds_lss_lfs_lgs', 'Gz,M', 'no64 end'], ['c5 /r mem', 'les_lds_lss_lfs_lgs', 'Gz,M', 'no64 end'],
   ['c6 /0', 'mov', 'Eb,Ib'], ['c7 /0', 'mov', 'Ev,Iz'],
-  ['c8', 'enter', 'Iw', 'default64'], ['c9', 'leave', '', 'default64'],
+  ['c8', 'enter', 'Iw,Ib', 'default64 end'], ['c9', 'leave', '', 'default64'],
   ['ca', 'ret_far', 'Iw', 'end'], ['cb', 'ret_far', '', 'end'],
   ['cc', 'int3', '', 'end'], ['cd', 'int', 'Ib', 'end'], ['ce', 'into', '', 'no64 end'], ['cf', 'iret', '', 'end'],
   ['d4', 'aam', 'Ib', 'no64'], ['d5', 'aad', 'Ib', 'no64'], ['d6', 'salc', '', 'no64'], ['d7', 'xlat'],
@@ -143,4 +151,4 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f c8+r', 'bswap', 'Zv'],
 ];
 
-export const INSTRUCTIONS: readonly InstructionRow[] = [...ARITHMETIC, ...SHIFTS, ...ONE_BYTE, ...TWO_BYTE, ...INSTRUCTIONS_X87, ...INSTRUCTIONS_SSE].flatMap(parseRow);
+export const INSTRUCTIONS: readonly InstructionRow[] = [...ARITHMETIC, ...SHIFTS, ...STRINGS, ...ONE_BYTE, ...TWO_BYTE, ...INSTRUCTIONS_X87, ...INSTRUCTIONS_SSE].flatMap(parseRow);

@@ -13,7 +13,8 @@
  * `Is` is a sign-extended byte, `1` the constant, `CL`, `DX` the registers.
  * Attributes: `lock` (LOCK allowed with a memory destination), `no64`, `only64`, `default64` (64-bit operand size without REX.W
  * in 64-bit mode), `force64` (32- and 16-bit sizes do not exist there), `end` (ends a block), `protected` (#UD in real and virtual-8086 mode),
- * `rep` (REP prefixes select `rep_`/`repe_`/`repne_` forms), `nosize` (66 is ignored), `stack:N` (pushes N operands; negative: pops).
+ * `string` (addresses through rSI and rDI), `nosize` (66 is ignored), `noRexB` (not with REX.B),
+ * `registers` (ModRM always names registers, of the mode's width), `stack:N` (pushes N operands; negative: pops).
  */
 
 export interface InstructionRow {
@@ -69,7 +70,11 @@ export function parseRow([opcodeText, mnemonic, operandText = '', attributeText 
   if (tokens[0] === '0f' && tokens.length > 1 && !tokens[1]?.startsWith('/')) {
     tokens.shift();
     map = 1;
-    if ((tokens[0] === '38' || tokens[0] === '3a') && tokens.length > 1 && !tokens[1]?.startsWith('/')) map = tokens.shift() === '38' ? 2 : 3;
+    const second = tokens[0] as string;
+    if ((second === '38' || second === '3a') && tokens.length > 1 && !tokens[1]?.startsWith('/')) {
+      tokens.shift();
+      map = second === '38' ? 2 : 3;
+    }
   }
   const byteToken = tokens.shift() as string;
   const [hex, plus] = byteToken.split('+');
@@ -111,16 +116,14 @@ function parseOperand(text: string): OperandCode {
   return { role, kind, size: text.slice(1) };
 }
 
-/** The operand that decides the instruction's size: the first one, except that moves into memory or wider registers keep theirs. */
-export const sizingOperand = (operands: readonly OperandCode[]): OperandCode | undefined => operands[0];
-
 const LOG2_SIZES: Readonly<Record<string, readonly number[]>> = {
   b: [0], w: [1], d: [2], q: [3], v: [1, 2, 3], z: [1, 2], y: [2, 3], x: [4], '': [1, 2, 3], s: [1, 2, 3], p: [1, 2, 3],
 };
 
 function operandSizes(operands: readonly OperandCode[], attributes: ReadonlySet<string>): readonly number[] {
   if (attributes.has('force64')) return [1, 2, 3];
-  const size = sizingOperand(operands)?.size ?? 'v';
+  const first = operands[0];
+  const size = first === undefined || first.role === 'imm' || first.role === 'cl' || first.role === 'dx' ? 'v' : first.size;
   const sizes = LOG2_SIZES[size];
   if (sizes === undefined) throw new Error(`unknown operand size ${size}`);
   return sizes;

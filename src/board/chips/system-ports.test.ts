@@ -48,10 +48,10 @@ it('port 0xCF9 resets when bit 2 rises, cold when bit 1 is set with it', () => {
 it('debug exit turns v into (v << 1) | 1', () => {
   const statuses: number[] = [];
   const port = new DebugExit({ exit: (status) => statuses.push(status) });
-  port.write(0, 0);
-  port.write(0, 0x10);
+  port.write(0, 1, 0);
+  port.write(0, 4, 0x10);
   expect(statuses).toEqual([1, 33]);
-  expect(port.read(0)).toBe(0);
+  expect(port.read()).toBe(0);
 });
 
 it('the POST display shows the last code', () => {

@@ -47,6 +47,7 @@ interface Candidate {
 type AptOptions = readonly string[];
 
 const INDEX = 'packages/index.json';
+const DEBIAN_KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const DOWNLOAD_POLL_MS = 250;
 /** A slow mirror may take its time, but not for ever. */
 const COMMAND_TIMEOUT_MS = 30 * 60_000;
@@ -76,18 +77,42 @@ export async function packageFolder(name: string, architecture: PackageArchitect
     const folder = join(cacheFolder(), cached.folder);
     if (await exists(folder)) return folder;
   }
-  const report = (step: PackageProgress['step'], detail: string, sizes: Pick<PackageProgress, 'bytes' | 'totalBytes'> = {}): void => {
-    progress({ package: name, architecture, step, detail, ...sizes });
-  };
-  const { candidate, options } = await findCandidate(name, architecture, (detail) => report('lists', detail));
-  const title = `${candidate.name} ${candidate.version}`;
-  const relative = join('packages', architecture, `${candidate.name}_${candidate.version.replaceAll(/[^\w.+~-]/g, '_')}`);
+  const report: Report = (step, detail, sizes) => progress({ package: name, architecture, step, detail, ...sizes });
+  const fetched = await fetchPackage(name, architecture, report);
+  await writeAtomically(join(cacheFolder(), INDEX), `${JSON.stringify({ ...(await readIndex()), [key]: fetched }, undefined, 2)}\n`);
+  report('ready', `${fetched.name} ${fetched.version}`);
+  return join(cacheFolder(), fetched.folder);
+}
+
+type Report = (step: PackageProgress['step'], detail: string, sizes?: Pick<PackageProgress, 'bytes' | 'totalBytes'>) => void;
+
+/** Lists grow old: what they name may be gone from the mirror. So the machine's lists are tried, then ours, then ours made anew. */
+async function fetchPackage(name: string, architecture: PackageArchitecture, report: Report): Promise<CachedPackage> {
+  let failure = new BulkheadError('BH611', `there is no package ${name} for ${architecture} in the package lists`, { hint: otherwise(name) });
+  for (const lists of await nativeArchitecture(name) === architecture ? ['machine', 'private', 'renewed'] : ['private', 'renewed']) {
+    const options = lists === 'machine' ? [] : await privateLists(architecture, lists === 'renewed', report);
+    const candidate = await resolve(name, options);
+    if (candidate === undefined) continue;
+    try {
+      return await obtain(candidate, architecture, options, report);
+    } catch (error) {
+      if (!(error instanceof BulkheadError) || error.code !== 'BH612') throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** Downloads and unpacks, unless the very version is there already. */
+async function obtain(candidate: Candidate, architecture: PackageArchitecture, options: AptOptions, report: Report): Promise<CachedPackage> {
+  const { name, version } = candidate;
+  const relative = join('packages', architecture, `${name}_${version.replaceAll(/[^\w.+~-]/g, '_')}`);
   const folder = join(cacheFolder(), relative);
   if (!(await exists(folder))) {
     await withScratchFolder(async (scratch) => {
-      const archive = await download(candidate, options, scratch, (bytes) => report('download', title, { bytes, totalBytes: candidate.size }));
-      report('unpack', title);
-      await unpack(archive, join(scratch, 'root'), candidate.name);
+      const archive = await download(candidate, options, scratch, (bytes) => report('download', `${name} ${version}`, { bytes, totalBytes: candidate.size }));
+      report('unpack', `${name} ${version}`);
+      await unpack(archive, join(scratch, 'root'), name);
       await mkdir(join(folder, '..'), { recursive: true });
       // Somebody else may have been faster: then theirs is as good.
       await rename(join(scratch, 'root'), folder).catch(async (cause) => {
@@ -95,10 +120,7 @@ export async function packageFolder(name: string, architecture: PackageArchitect
       });
     });
   }
-  const entry: CachedPackage = { name: candidate.name, version: candidate.version, folder: relative };
-  await writeAtomically(join(cacheFolder(), INDEX), `${JSON.stringify({ ...(await readIndex()), [key]: entry }, undefined, 2)}\n`);
-  report('ready', title);
-  return folder;
+  return { name, version, folder: relative };
 }
 
 async function readIndex(): Promise<Partial<Record<string, CachedPackage>>> {
@@ -108,22 +130,6 @@ async function readIndex(): Promise<Partial<Record<string, CachedPackage>>> {
   } catch {
     return {}; // a damaged index costs a download, nothing else
   }
-}
-
-async function findCandidate(
-  name: string, architecture: PackageArchitecture, report: (detail: string) => void,
-): Promise<{ readonly candidate: Candidate; readonly options: AptOptions }> {
-  const own = await nativeArchitecture(name);
-  if (own === architecture) {
-    const candidate = await resolve(name, []);
-    if (candidate !== undefined) return { candidate, options: [] };
-  }
-  const options = await privateLists(architecture, report);
-  const candidate = await resolve(name, options);
-  if (candidate === undefined) {
-    throw new BulkheadError('BH611', `there is no package ${name} for ${architecture} in the package lists`, { hint: otherwise(name) });
-  }
-  return { candidate, options };
 }
 
 /** Throws BH610 where there is no apt. */
@@ -166,7 +172,7 @@ function toCandidate(fields: ReadonlyMap<string, string>): Candidate {
 }
 
 /** Package lists of our own for `architecture`, made from the sources that the machine's apt is configured with. */
-async function privateLists(architecture: PackageArchitecture, report: (detail: string) => void): Promise<AptOptions> {
+async function privateLists(architecture: PackageArchitecture, renew: boolean, report: Report): Promise<AptOptions> {
   const root = join(cacheFolder(), 'apt', architecture);
   const options = [
     '-o', `APT::Architecture=${architecture}`, '-o', `APT::Architectures::=${architecture}`,
@@ -176,13 +182,13 @@ async function privateLists(architecture: PackageArchitecture, report: (detail: 
   ];
   const lists = join(root, 'lists');
   const updated = (await readdir(lists).catch(() => [])).some((file) => file.includes('_Packages'));
-  if (updated) return options;
+  if (updated && !renew) return options;
 
   const sources = await baseSuites();
   if (sources.length === 0) {
     throw new BulkheadError('BH612', 'apt on this machine has no package sources configured', { hint: 'Configure a Debian mirror in /etc/apt, or give files of your own in `kernel:` and `initrd:`.' });
   }
-  report(`package lists for ${architecture}`);
+  report('lists', `package lists for ${architecture}`);
   for (const folder of [join(lists, 'partial'), join(root, 'cache/archives/partial'), join(root, 'sources')]) await mkdir(folder, { recursive: true });
   await writeFile(join(root, 'status'), '');
   await writeFile(join(root, 'sources/base.list'), `${sources.join('\n')}\n`);
@@ -196,12 +202,17 @@ async function privateLists(architecture: PackageArchitecture, report: (detail: 
   return options;
 }
 
-/** One line for sources.list per base suite (no updates, security or backports) that apt is configured with. */
+/** One line for sources.list per base suite of Debian (no updates, security or backports) that apt is configured with. */
 async function baseSuites(): Promise<string[]> {
-  const result = await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)', 'Created-By: Packages', 'Component: main']);
-  const debianKey = (await exists('/usr/share/keyrings/debian-archive-keyring.gpg')) ? '[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ' : '';
-  const lines = result.output.split('\n').filter((line) => /^\S+\/debian\/? [a-z]+ main$/.test(line));
-  return [...new Set(lines)].map((line) => `deb ${debianKey}${line}`);
+  const result = await run('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(REPO_URI)|$(RELEASE)', 'Created-By: Packages', 'Component: main']);
+  const signedBy = (await exists(DEBIAN_KEYS)) ? `[signed-by=${DEBIAN_KEYS}] ` : '';
+  const lines = result.output.split('\n').flatMap((line) => {
+    const [origin, uri = '', release = ''] = line.split('|');
+    // The origin is known only where lists were fetched before; the path is the convention of all mirrors.
+    const debian = origin === 'Debian' || /\/debian\/?$/.test(uri);
+    return debian && /^[a-z]+$/.test(release) ? [`deb ${signedBy}${uri} ${release} main`] : [];
+  });
+  return [...new Set(lines)];
 }
 
 async function download(candidate: Candidate, options: AptOptions, folder: string, report: (bytes: number) => void): Promise<string> {

@@ -6,13 +6,12 @@ export const bootFileKind: Rule = {
   title: 'Every kernel is an image that can be booted',
   *check(draft, { images }) {
     for (const { name, path, boot } of draft.partitions) {
-      const image = images.get(boot.kernel);
-      const bootable = image?.description !== undefined && image.description.kind !== 'flat';
-      if (boot.protocol === 'flat' || image?.file.status !== 'found' || bootable) continue;
+      const refusal = boot.protocol === 'flat' ? undefined : images.get(boot.kernel)?.refusals.kernel;
+      if (refusal === undefined) continue;
       yield {
-        message: `the kernel of ${name} is no image this release can boot`,
+        message: `the kernel of ${name} cannot be booted: ${refusal.problem}`,
         at: [...path, 'boot', 'kernel'],
-        hint: 'Linux, ELF and multiboot images are known by their bytes; a raw binary needs `protocol: flat` and `load:`',
+        hint: refusal.hint ?? 'Linux, ELF and multiboot images are known by their bytes; a raw binary needs `protocol: flat` and `load:`',
       };
     }
   },

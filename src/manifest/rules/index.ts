@@ -11,6 +11,7 @@ import { bootFileFetched } from './boot-file-fetched.ts';
 import { bootFileKind } from './boot-file-kind.ts';
 import { bootFitsMemory } from './boot-fits-memory.ts';
 import { bootFlat } from './boot-flat.ts';
+import { bootInitrdKind } from './boot-initrd-kind.ts';
 import { bootInitrdUse } from './boot-initrd-use.ts';
 import { consoleDevice } from './console-device.ts';
 import { coreExists } from './core-exists.ts';
@@ -85,5 +86,6 @@ export const RULES: readonly Rule[] = [
   bootFlat,
   bootFitsMemory,
   bootInitrdUse,
+  bootInitrdKind,
   crashLimit,
 ];

@@ -115,6 +115,12 @@ function roundAt(significand: bigint, drop: number, rounding: number, negative: 
   return up ? kept + 1n : kept;
 }
 
+/** After an unmasked overflow or underflow: without a wrapped result to deliver, nothing was rounded. */
+function reportWrapped(environment: FloatEnvironment): void {
+  if (!environment.wraps) environment.roundedUp = false;
+  else if (inexact) environment.raise(INEXACT);
+}
+
 /**
  * Rounds (−1)^negative × significand × 2^exponent, significand > 0, to `format`, raising overflow, underflow and inexact. A
  * result that is not exact is given with at least two bits more than the format and a last bit that stands for the rest.
@@ -138,7 +144,7 @@ export function round(
   if (magnitude > format.maxExponent) {
     environment.raise(OVERFLOW);
     if (!environment.isMasked(OVERFLOW)) {
-      if (inexact) environment.raise(INEXACT);
+      reportWrapped(environment);
       return finite(negative, quantum - (environment.wraps ? WRAP : 0), rounded);
     }
     environment.raise(INEXACT);
@@ -150,7 +156,8 @@ export function round(
 
   if (magnitude < format.minExponent) {
     if (!environment.isMasked(UNDERFLOW)) {
-      environment.raise(UNDERFLOW | (inexact ? INEXACT : 0));
+      environment.raise(UNDERFLOW);
+      reportWrapped(environment);
       return finite(negative, quantum + (environment.wraps ? WRAP : 0), rounded);
     }
     if (environment.flushToZero) {

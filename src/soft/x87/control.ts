@@ -157,10 +157,14 @@ export const CONTROL_OPERATIONS: Readonly<Record<string, ControlOperation>> = {
   }),
   fnsave: save,
   frstor: restore,
-  ffree: waiting((core, record) => U.free(core, index(core, record))),
+  ffree: waiting((core, record) => {
+    U.free(core, index(core, record));
+    clearC1(core);
+  }),
   ffreep: waiting((core, record) => {
     U.free(core, index(core, record));
     U.pop(core);
+    clearC1(core);
   }),
   fincstp: waiting((core) => {
     U.setTop(core, U.getTop(core) + 1);

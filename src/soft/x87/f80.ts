@@ -4,7 +4,7 @@
  * with `encode80`; everything between is exact. Flags and C1 are left in the FloatEnvironment.
  */
 import * as Arithmetic from '../float/arithmetic.ts';
-import { DENORMAL, type FloatEnvironment, INVALID, ROUND_NEAREST, ROUND_TO_ZERO, ZERO_DIVIDE } from '../float/environment.ts';
+import { DENORMAL, type FloatEnvironment, INEXACT, INVALID, ROUND_NEAREST, ROUND_TO_ZERO, ZERO_DIVIDE } from '../float/environment.ts';
 import { fromInteger } from '../float/formats.ts';
 import {
   bitLength,
@@ -67,12 +67,7 @@ export function encode80(value: FloatValue): bigint {
   const length = bitLength(value.significand);
   const magnitude = value.exponent + length - 1;
   if (magnitude < MIN_EXPONENT) {
-    // below the smallest denormal only after "massive underflow" of an unmasked FSCALE: a zero (SDM 1 §8.5.5)
-    return value.exponent < MIN_QUANTUM ? value.significand >> BigInt(MIN_QUANTUM - value.exponent) : value.significand << BigInt(value.exponent - MIN_QUANTUM);
-  }
-  if (magnitude > EXPONENT_BIAS) {
-    encodedSignExponent = sign | SPECIAL_EXPONENT; // "massive overflow": an infinity (SDM 1 §8.5.4)
-    return INTEGER_BIT;
+    return value.significand << BigInt(value.exponent - MIN_QUANTUM);
   }
   encodedSignExponent = sign | (magnitude + EXPONENT_BIAS);
   return length > 64 ? value.significand >> BigInt(length - 64) : value.significand << BigInt(64 - length);
@@ -139,7 +134,14 @@ export function scale(environment: FloatEnvironment, a: FloatValue, b: FloatValu
   if (environment.stopped || a.kind !== FINITE) return a;
   // beyond ±2^16 every further step only stays infinite or zero
   const power = b.kind === ZERO ? 0 : bitLength(b.significand) + b.exponent > 17 ? 0x2_0000 : truncated(b);
-  return round(environment, a.negative, a.exponent + (b.negative ? -power : power), a.significand, extended(64));
+  const result = round(environment, a.negative, a.exponent + (b.negative ? -power : power), a.significand, extended(64));
+  if (result.kind !== FINITE) return result;
+  // so far outside that not even a wrapped exponent helps: "massive" overflow and underflow (SDM 1 §8.5.4, §8.5.5)
+  const magnitude = result.exponent + bitLength(result.significand) - 1;
+  if (magnitude <= EXPONENT_BIAS && magnitude >= MIN_QUANTUM) return result;
+  environment.raise(INEXACT);
+  environment.roundedUp = !b.negative;
+  return b.negative ? zero(a.negative) : infinity(a.negative);
 }
 
 function truncated(value: FloatValue): number {
@@ -230,7 +232,11 @@ export function narrow(environment: FloatEnvironment, a: FloatValue, target: Flo
   const nan = special(environment, a, a);
   if (nan !== undefined) return nan;
   environment.roundedUp = false;
-  return a.kind === FINITE ? round(environment, a.negative, a.exponent, a.significand, target) : a;
+  if (a.kind !== FINITE) return a;
+  environment.wraps = false;
+  const result = round(environment, a.negative, a.exponent, a.significand, target);
+  environment.wraps = true;
+  return result;
 }
 
 /** FLD m32/m64: exact, but denormals are reported and signaling NaNs are quieted (SDM 2A, FLD). */

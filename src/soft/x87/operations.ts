@@ -11,7 +11,7 @@ import { CF, PF, ZF } from '../../x86/flags.ts';
 import { IMM } from '../../x86/record.ts';
 import type { Core } from '../core.ts';
 import { EQUAL, GREATER, LESS } from '../float/arithmetic.ts';
-import { type FloatEnvironment, OVERFLOW, UNDERFLOW } from '../float/environment.ts';
+import { type FloatEnvironment, INVALID, OVERFLOW, UNDERFLOW } from '../float/environment.ts';
 import { fromInteger, pack32, pack64, unpack32, unpack64 } from '../float/formats.ts';
 import { BINARY32, BINARY64, type FloatValue, finite, INDEFINITE, POSITIVE_ZERO } from '../float/value.ts';
 import { effectiveAddress } from '../operands.ts';
@@ -132,14 +132,13 @@ function relate(core: Core, source: number, b: FloatValue | undefined, { quiet =
   let relation = F.UNORDERED;
   if (U.isEmpty(core, 0) || (source >= 0 && U.isEmpty(core, source))) U.stackFault(false);
   else relation = F.compare(environment, U.readStack(core, 0), b ?? U.readStack(core, source), quiet);
-  const done = !environment.stopped;
+  // The SDM leaves the conditions alone after an unmasked exception; silicon (Zen) reports the outcome and only does not pop.
   const bits = conditions(relation);
   if (toFlags) {
-    if (done) core.setArithmeticFlags((bits & U.C3 ? ZF : 0) | (bits & U.C2 ? PF : 0) | (bits & U.C0 ? CF : 0));
+    core.setArithmeticFlags((bits & U.C3 ? ZF : 0) | (bits & U.C2 ? PF : 0) | (bits & U.C0 ? CF : 0));
     U.settle(core);
-  } else if (done) U.settle(core, U.CONDITIONS, bits);
-  else U.settle(core);
-  if (done) for (let i = 0; i < pops; i++) U.pop(core);
+  } else U.settle(core, U.CONDITIONS, bits);
+  if (!environment.stopped) for (let i = 0; i < pops; i++) U.pop(core);
 }
 
 const compareMemory =
@@ -167,8 +166,8 @@ function pushResult(core: Core, value: () => FloatValue): void {
   let result = INDEFINITE;
   if (U.isEmpty(core, 7)) result = value();
   else U.stackFault(true);
-  const done = !environment.stopped;
-  if (done) U.push(core, result);
+  // FLD of a denormal completes even when that is unmasked (Zen)
+  if ((environment.flags & ~environment.masks & INVALID) === 0) U.push(core, result);
   U.settle(core);
 }
 
@@ -189,7 +188,7 @@ const loadExact =
 
 /** Pushes 80 bits as they are: not even a signaling NaN is looked at. */
 function pushRaw(core: Core, significand: bigint, signExponent: number): void {
-  if (!U.isEmpty(core, 7)) U.stackFault(true);
+  if (U.environment.flags === 0 && !U.isEmpty(core, 7)) U.stackFault(true);
   if (U.environment.flags === 0) {
     U.setTop(core, U.getTop(core) - 1);
     U.writeRaw(core, 0, significand, signExponent);
@@ -301,6 +300,14 @@ const storeRegister =
     if (done && popping) U.pop(core);
   };
 
+/** D9 D8+i, in no manual but in every x87: FSTP without the check for an empty ST(0), which is then just popped. */
+const storeUnchecked: X87Operation = (core, record) => {
+  startRegister(core, record);
+  if (!U.isEmpty(core, 0)) U.writeRaw(core, index(core, record), U.significandOf(core, 0), U.signExponentOf(core, 0));
+  U.settle(core);
+  U.pop(core);
+};
+
 const exchange: X87Operation = (core, record) => {
   startRegister(core, record);
   const i = index(core, record);
@@ -318,7 +325,7 @@ const exchange: X87Operation = (core, record) => {
   U.settle(core);
 };
 
-/** FCMOVcc: on CF, ZF, PF as the integer unit left them. */
+/** FCMOVcc: on CF, ZF, PF as the integer unit left them. C1 stays unless the stack is at fault. */
 const conditionalMove =
   (mask: number, wanted: boolean): X87Operation =>
   (core, record) => {
@@ -327,10 +334,10 @@ const conditionalMove =
     if (U.isEmpty(core, 0) || U.isEmpty(core, i)) {
       U.stackFault(false);
       if (!U.environment.stopped) U.writeStack(core, 0, INDEFINITE);
+      U.settle(core);
     } else if (((core.getFlags() & mask) !== 0) === wanted) {
       U.writeRaw(core, 0, U.significandOf(core, i), U.signExponentOf(core, i));
     }
-    U.settle(core);
   };
 
 /** FABS and FCHS touch the sign bit of anything, NaNs included, and raise nothing but stack faults. */
@@ -374,16 +381,20 @@ const remainder =
     if (U.isEmpty(core, 0) || U.isEmpty(core, 1)) {
       U.stackFault(false);
       if (!environment.stopped) U.writeStack(core, 0, INDEFINITE);
-      U.settle(core);
+      U.settle(core, U.C1 | U.C2);
       return;
     }
     const { value, quotient, partial } = F.remainder(environment, U.readStack(core, 0), U.readStack(core, 1), nearest);
     if (environment.stopped) {
-      U.settle(core);
+      U.settle(core, U.C1 | U.C2);
       return;
     }
     U.writeStack(core, 0, value);
     environment.roundedUp = false;
+    if (value.isNaN) {
+      U.settle(core, U.C2); // no quotient: C0 and C3 stay as they are in silicon
+      return;
+    }
     const bits = (quotient & 4 ? U.C0 : 0) | (quotient & 2 ? U.C3 : 0) | (quotient & 1 ? U.C1 : 0);
     U.settle(core, U.CONDITIONS, partial ? U.C2 : bits);
   };
@@ -417,6 +428,7 @@ const table: Record<string, X87Operation> = {
   fld_sti: loadRegister,
   fst_sti: storeRegister(false),
   fstp_sti: storeRegister(true),
+  fstp_sti_unchecked: storeUnchecked,
   fxch: exchange,
 
   fld1: constant(() => finite(false, 0, 1n)),

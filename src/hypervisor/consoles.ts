@@ -1,0 +1,41 @@
+/** The consoles of a partition: which of its devices have one, and the machine's end of it. */
+import { ByteRing } from '../base/index.ts';
+const DEVICE_CATALOGUE: { readonly models: Record<string, { console?: boolean } | undefined> } = { models: { uart16550: { console: true } } }; // TODO catalogue
+import type { Partition } from '../contracts/index.ts';
+import type { PartitionLink } from '../partition/index.ts';
+
+/** Names of the devices with a byte stream, the partition's console first. */
+export function consoleDevices(partition: Pick<Partition, 'devices' | 'console'>): string[] {
+  const names = partition.devices.filter(({ model }) => DEVICE_CATALOGUE.models[model]?.console === true).map(({ name }) => name);
+  const main = partition.console ?? names[0];
+  return names.sort((a, b) => Number(b === main) - Number(a === main));
+}
+
+/** The machine's end of one console. Reading and writing never wait. */
+export class ConsoleEnd {
+  readonly device: string;
+  readonly #link: PartitionLink;
+  readonly #output: ByteRing;
+
+  constructor(link: PartitionLink, device: string) {
+    this.device = device;
+    this.#link = link;
+    const buffers = link.buffers.consoles[device];
+    this.#output = buffers === undefined ? ByteRing.create(16) : ByteRing.over(buffers.output);
+  }
+
+  /** Bytes of output that were given up because they were not read in time. */
+  get lost(): number {
+    return this.#output.dropped;
+  }
+
+  /** Moves output into `into`; returns how many bytes. */
+  read(into: Uint8Array): number {
+    return this.#output.read(into);
+  }
+
+  /** Sends input; returns how many bytes were taken. The rest must be sent again later: the guest is not reading. */
+  write(bytes: Uint8Array): number {
+    return this.#link.sendInput(this.device, bytes);
+  }
+}

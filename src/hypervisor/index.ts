@@ -1,0 +1,5 @@
+/** A whole machine: its partitions' lives, each independent of the others. */
+export { ANSWER_TIMEOUT } from './cell.ts';
+export { ConsoleEnd, consoleDevices } from './consoles.ts';
+export { type CrashConsequence, type MachineEvent, type MachineOptions, RunningMachine } from './machine.ts';
+export type { MachineHost, PartitionThread, ThreadEvents, ThreadStart } from './thread.ts';

@@ -1,0 +1,15 @@
+/** One virtual machine: its clock, its vCPUs' turns, its life, and what its thread shares with the machine. */
+export { VirtualClock } from './clock.ts';
+export { type ConsoleBuffers, ConsolePort } from './console-port.ts';
+export { type LinkBuffers, PartitionLink } from './link.ts';
+export {
+  DEFAULT_QUANTUM,
+  type Hardware,
+  type Pace,
+  type PartitionEnd,
+  type PartitionOptions,
+  RunningPartition,
+  type TelemetryReading,
+} from './partition.ts';
+export { type CrashKind, type CrashReport, crashReportToJson, renderCrashReport, type VcpuReport } from './report.ts';
+export { servePartition } from './serve.ts';

@@ -1,0 +1,379 @@
+/**
+ * The cache of decoded blocks of one vCPU: finds or makes the block at RIP, and turns decoded instructions into records
+ * (x86/record.ts). A block ends at a branch, at the end of its page or after 32 instructions; links between records never leave
+ * a page, so that forgetting a page means clearing its entries in the block table.
+ *
+ * What is rare is prepared by a micro-operation in front: addresses of unusual width, accesses through segments that are not
+ * flat. The instruction itself then uses PREPARED as its base, and the common handlers stay simple.
+ */
+import { BASE_RIP, DECODE_NEEDS_MORE, DECODE_TOO_LONG, Decoder, NO_REGISTER } from '../x86/decoder.ts';
+import * as R from '../x86/record.ts';
+import * as S from '../x86/state.ts';
+import type { InstructionRow, OperandCode } from '../x86/table.ts';
+import { GENERAL_PROTECTION } from '../x86/vectors.ts';
+import type { CodeTracker } from './code-pages.ts';
+import type { Core } from './core.ts';
+import { HANDLER_END, HANDLER_MICRO, HANDLER_SYSTEM, type Interpreter, SYSTEM_NUMBER } from './interpreter.ts';
+import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, blockSlot, RECORDS_OFFSET, RECORDS_SIZE } from './layout.ts';
+import { memoryBytes, readsOnly } from './micro-operations.ts';
+
+const PAGE = 4096;
+const LONGEST_BLOCK = 32;
+/** Records one instruction can need: two micro-operations, itself, and the end of the block. */
+const RECORDS_PER_INSTRUCTION = 4;
+/** The first records of the area are for an instruction that crosses its page: decoded anew every time. */
+const CROSSING_RECORDS = 8;
+
+export class Blocks {
+  readonly #core: Core;
+  readonly #tracker: CodeTracker;
+  readonly #interpreter: Interpreter;
+  readonly #decoder = new Decoder();
+  readonly #handlers = new Map<InstructionRow, Int16Array>();
+  readonly #table: number;
+  readonly #firstRecord: number;
+  readonly #endOfRecords: number;
+  #nextRecord: number;
+  /** Host offsets of block starts by page; the mode is part of the table's key. */
+  readonly #byPage = new Map<number, number[]>();
+  /** Blocks decoded while segments were not flat: they must be looked up with checks, so they are not in the table. */
+  readonly #segmented = new Map<number, { readonly record: number; readonly end: number }>();
+  readonly #crossing = new Uint8Array(16);
+  /** Set when the page being executed was changed: leave at the next instruction. */
+  onForget: () => void = () => undefined;
+
+  constructor(core: Core, tracker: CodeTracker, interpreter: Interpreter) {
+    this.#core = core;
+    this.#tracker = tracker;
+    this.#interpreter = interpreter;
+    this.#table = core.base + BLOCK_OFFSET;
+    this.#firstRecord = core.base + RECORDS_OFFSET + CROSSING_RECORDS * R.RECORD_SIZE;
+    this.#endOfRecords = core.base + RECORDS_OFFSET + RECORDS_SIZE;
+    this.#nextRecord = this.#firstRecord;
+    this.forgetAll();
+  }
+
+  forgetAll(): void {
+    this.#core.i64.fill(-1n, this.#table >>> 3, (this.#table >>> 3) + (BLOCK_ENTRIES * BLOCK_ENTRY_SIZE) / 8);
+    this.#byPage.clear();
+    this.#segmented.clear();
+    this.#nextRecord = this.#firstRecord;
+  }
+
+  forgetPage(hostPage: number): void {
+    const starts = this.#byPage.get(hostPage);
+    if (starts !== undefined) {
+      for (const host of starts) this.#core.i32[(this.#table + blockSlot(host)) >>> 2] = -1;
+      this.#byPage.delete(hostPage);
+    }
+    if (this.#segmented.size > 0) this.#segmented.clear();
+    if (this.#core.get32(S.CODE_HOST) >>> 12 === hostPage) this.onForget();
+  }
+
+  /** The record to run at RIP, or 0 when fetching it faults (recorded). CODE_PAGE and CODE_HOST follow. */
+  find(): number {
+    const core = this.#core;
+    const mode = core.get32(S.MODE);
+    const ripWord = (core.base + S.RIP) >>> 2;
+    let low = core.i32[ripWord] as number;
+    let high = core.i32[ripWord + 1] as number;
+    let room = PAGE;
+    if ((mode & S.MODE_CODE_SIZE) !== S.MODE_CODE_64) {
+      const limit = core.get32(S.segmentLimit(S.CS));
+      if (low >>> 0 > limit) {
+        core.recordFault(GENERAL_PROTECTION, 0);
+        return 0;
+      }
+      room = Math.min(PAGE, limit - (low >>> 0) + 1);
+      low = (low + core.getSigned32(S.CODE_BASE)) | 0;
+      high = 0;
+    }
+    const host = core.mmu.fetchSlow(low, high);
+    if (host === 0) return 0;
+    const pageWord = (core.base + S.CODE_PAGE) >>> 2;
+    core.i32[pageWord] = low & -PAGE;
+    core.i32[pageWord + 1] = high;
+    if (host < 0) return this.#floatingBus(low);
+    core.set32(S.CODE_HOST, host - (host & (PAGE - 1)));
+    return mode & S.MODE_SEGMENTED ? this.#findSegmented(host, mode, low, high, room) : this.#findFlat(host, mode, low, high);
+  }
+
+  #findFlat(host: number, mode: number, low: number, high: number): number {
+    const core = this.#core;
+    const slot = (this.#table + blockSlot(host)) >>> 2;
+    if (core.i32[slot] === (host | 0) && core.i32[slot + 1] === mode << 8) return core.i32[slot + 2] as number;
+    this.#makeRoom();
+    const record = this.#decode(host, mode, low, high, PAGE);
+    if (record <= 0) return -record;
+    core.i32[slot] = host;
+    core.i32[slot + 1] = mode << 8;
+    core.i32[slot + 2] = record;
+    this.#remember(host);
+    return record;
+  }
+
+  #findSegmented(host: number, mode: number, low: number, high: number, room: number): number {
+    const key = host * 64 + mode;
+    const known = this.#segmented.get(key);
+    if (known !== undefined && known.end <= room) return known.record;
+    this.#makeRoom();
+    const record = this.#decode(host, mode, low, high, room);
+    if (record <= 0) return -record;
+    this.#segmented.set(key, { record, end: this.#decodedBytes });
+    this.#remember(host);
+    return record;
+  }
+
+  #remember(host: number): void {
+    const starts = this.#byPage.get(host >>> 12);
+    if (starts) starts.push(host);
+    else this.#byPage.set(host >>> 12, [host]);
+  }
+
+  #makeRoom(): void {
+    if (this.#nextRecord + (LONGEST_BLOCK + 1) * RECORDS_PER_INSTRUCTION * R.RECORD_SIZE > this.#endOfRecords) this.forgetAll();
+  }
+
+  #decodedBytes = 0;
+
+  /**
+   * Decodes from `host` for at most `room` bytes. Returns the first record; the negative of it when it must not be kept (an
+   * instruction across pages); 0 after a fault.
+   */
+  #decode(host: number, mode: number, low: number, high: number, room: number): number {
+    const core = this.#core;
+    const bits = ([16, 32, 64] as const)[mode & S.MODE_CODE_SIZE] as 16 | 32 | 64;
+    const protectedMode = (mode & S.MODE_PROTECTED) !== 0;
+    const start = this.#nextRecord;
+    let record = start;
+    let at = host;
+    const pageEnd = host - (host & (PAGE - 1)) + PAGE;
+    const end = Math.min(pageEnd, host + room);
+    let ended = false;
+    for (let count = 0; count < LONGEST_BLOCK && !ended; count++) {
+      const length = this.#decoder.decode(core.u8, at, end - at, bits, protectedMode);
+      if (length === DECODE_NEEDS_MORE) {
+        if (at > host) break;
+        return this.#decodeAcross(host, mode, low, high, bits, protectedMode, end - at, room);
+      }
+      if (length < 0) {
+        record = this.#system(record, at & (PAGE - 1), length === DECODE_TOO_LONG ? 'instruction_too_long' : 'undefined');
+        at = Math.min(at + 1, end);
+        ended = true;
+        break;
+      }
+      record = this.#emit(record, at & (PAGE - 1), mode);
+      at += length;
+      ended = this.#decoder.out.row.attributes.has('end');
+      if (at >= end) break;
+    }
+    this.#end(record, at - (host - (host & (PAGE - 1))));
+    this.#nextRecord = record + R.RECORD_SIZE;
+    this.#decodedBytes = at - host;
+    this.#tracker.mark(host, at - host);
+    return start;
+  }
+
+  /** One instruction whose bytes lie on two pages: its record is good for this once. */
+  #decodeAcross(
+    host: number, mode: number, low: number, high: number, bits: 16 | 32 | 64, protectedMode: boolean, have: number, room: number,
+  ): number {
+    const core = this.#core;
+    const bytes = this.#crossing;
+    for (let i = 0; i < have; i++) bytes[i] = core.u8[host + i] as number;
+    if (room <= have) {
+      // The segment ends inside the instruction (SDM 3A §5.3).
+      core.recordFault(GENERAL_PROTECTION, 0);
+      return 0;
+    }
+    const nextLow = ((low & -PAGE) + PAGE) | 0;
+    const nextHigh = nextLow === 0 && bits === 64 ? (high + 1) | 0 : high;
+    const next = core.mmu.fetchSlow(nextLow, nextHigh);
+    if (next === 0) return 0;
+    const more = Math.min(15 - have, room - have);
+    for (let i = 0; i < more; i++) bytes[have + i] = next < 0 ? 0xff : (core.u8[next + i] as number);
+    const length = this.#decoder.decode(bytes, 0, have + more, bits, protectedMode);
+    const first = core.base + RECORDS_OFFSET;
+    const offset = host & (PAGE - 1);
+    let record = first;
+    if (length <= 0) record = this.#system(record, offset, length === DECODE_TOO_LONG ? 'instruction_too_long' : 'undefined');
+    else record = this.#emit(record, offset, mode);
+    this.#end(record, offset + Math.max(length, 1));
+    return -first;
+  }
+
+  /** Code in device memory or nothing: the bus floats high, and FF FF is no instruction. */
+  #floatingBus(low: number): number {
+    const first = this.#core.base + RECORDS_OFFSET;
+    this.#end(this.#system(first, low & (PAGE - 1), 'undefined'), (low & (PAGE - 1)) + 1);
+    return first;
+  }
+
+  #end(record: number, offset: number): void {
+    this.#write(record, HANDLER_END, 0, offset, S.ZERO, S.ZERO, S.ZERO, S.ZERO, 0);
+  }
+
+  #system(record: number, offset: number, name: string): number {
+    this.#write(record, HANDLER_SYSTEM, 1, offset, S.ZERO, S.ZERO, S.ZERO, S.ZERO, 0);
+    this.#core.i32[(record + R.LINK) >>> 2] = SYSTEM_NUMBER.get(name) as number;
+    return record + R.RECORD_SIZE;
+  }
+
+  #write(record: number, handler: number, length: number, offset: number, base: number, index: number, segment: number, reg: number, info: number): void {
+    const { u8, u16, i32 } = this.#core;
+    const half = record >>> 1;
+    u16[half] = handler;
+    u8[record + R.LENGTH] = length;
+    u8[record + R.SCALE] = 0;
+    u16[half + R.OFFSET / 2] = offset;
+    u16[half + R.BASE / 2] = base;
+    u16[half + R.INDEX / 2] = index;
+    u16[half + R.SEGMENT / 2] = segment;
+    u16[half + R.REG / 2] = reg;
+    u16[half + R.INFO / 2] = info;
+    const word = record >>> 2;
+    i32[word + R.IMM / 4] = 0;
+    i32[word + R.IMM / 4 + 1] = 0;
+    i32[word + R.DISP / 4] = 0;
+    i32[word + R.LINK / 4] = 0;
+  }
+
+  /** Writes the records of the instruction in the decoder; returns where the next one goes. */
+  #emit(first: number, offset: number, mode: number): number {
+    const d = this.#decoder.out;
+    const { row } = d;
+    const { i32, u8 } = this.#core;
+    const isString = row.attributes.has('string');
+    const segmented = (mode & S.MODE_SEGMENTED) !== 0;
+    const name = isString && (segmented || (mode & S.MODE_FS_GS_CHECKED && d.segment >= S.FS))
+      ? row.mnemonic.slice(row.mnemonic.indexOf('_') + 1)
+      : row.mnemonic === 'cmpxchg8b' && d.size === 3 ? 'cmpxchg16b' : row.mnemonic;
+    const handler = name === row.mnemonic ? this.#handler(row, d.size, d.isMemory ? 1 : 0, row.conditional ? d.opcode & 15 : 0) : -1;
+    const info = d.size
+      | (d.isMemory ? R.INFO_MEMORY : 0)
+      | ((d.addressBits === 16 ? 0 : d.addressBits === 32 ? 1 : 2) << R.INFO_ADDRESS_SHIFT)
+      | (d.hasRep ? R.INFO_REP : 0) | (d.hasRepne ? R.INFO_REPNE : 0)
+      | (d.segment << R.INFO_SEGMENT_SHIFT)
+      | (d.hasLock ? R.INFO_LOCK : 0)
+      | ((d.reg & 15) << R.INFO_REG_SHIFT);
+    const is64 = (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64;
+    let record = first;
+    let base: number = S.ZERO;
+    let index: number = S.ZERO;
+    let displacement = d.displacement;
+    let overflows = false;
+    if (d.isMemory) {
+      if (d.base === BASE_RIP) {
+        // RIP is the page plus something: usually the displacement absorbs that, unless it is near the end of its ±2 GiB.
+        base = S.CODE_PAGE;
+        displacement = (displacement + offset + d.length) | 0;
+        overflows = displacement < d.displacement;
+      } else if (d.base !== NO_REGISTER) base = S.gpr(d.base);
+      if (d.index !== NO_REGISTER) index = S.gpr(d.index);
+      const mask = d.addressBits === 16 ? 0xffff : -1;
+      const checked = row.mnemonic !== 'lea' && row.mnemonic !== 'nop' && !is64 && (d.segment < S.FS ? segmented : (mode & S.MODE_FS_GS_CHECKED) !== 0);
+      const usual = is64 ? 64 : 32;
+      if (checked || overflows || d.addressBits !== usual || d.displacementHigh !== d.displacement >> 31) {
+        const operation = checked ? 'check_segment' : d.addressBits !== usual ? 'prepare_address' : overflows ? 'prepare_far' : 'prepare_absolute';
+        const bytes = memoryBytes(row, d.size);
+        this.#write(record, HANDLER_MICRO, d.length, offset, base, index, S.ZERO, S.ZERO, info);
+        u8[record + R.SCALE] = d.scale;
+        i32[(record + R.DISP) >>> 2] = displacement;
+        const writes = !readsOnly(row);
+        i32[(record + R.IMM) >>> 2] = checked ? (writes ? 1 : 0) | 2 | (bytes << 8) : d.displacementHigh;
+        i32[(record + R.IMM + 4) >>> 2] = mask;
+        i32[(record + R.LINK) >>> 2] = SYSTEM_NUMBER.get(operation) as number;
+        record += R.RECORD_SIZE;
+        base = S.PREPARED;
+        index = S.ZERO;
+        displacement = 0;
+      }
+    }
+    if (segmented && row.stack !== 0 && handler >= 0) {
+      this.#write(record, HANDLER_MICRO, d.length, offset, S.ZERO, S.ZERO, S.ZERO, S.ZERO, info);
+      i32[(record + R.IMM) >>> 2] = row.stack << d.size;
+      i32[(record + R.LINK) >>> 2] = SYSTEM_NUMBER.get('check_stack') as number;
+      record += R.RECORD_SIZE;
+    }
+    if (!d.isMemory) {
+      const rm = row.operands.find((operand) => operand.role === 'rm');
+      if (rm) base = registerOffset(rm, d.rm, rm.kind === 'A' || rm.kind === 'Z' || rm.kind === 'E' ? operandLog2(rm, d.size) : d.size, d.hasRex);
+    }
+    const reg = row.operands.find((operand) => operand.role === 'reg');
+    this.#write(
+      record, handler >= 0 ? handler : HANDLER_SYSTEM, d.length, offset, base, index,
+      (d.isMemory || isString) && (!is64 || d.segment >= S.FS) ? S.segmentBase(d.segment) : S.ZERO,
+      reg ? registerOffset(reg, d.reg, operandLog2(reg, d.size), d.hasRex) : S.ZERO, info,
+    );
+    u8[record + R.SCALE] = base === S.PREPARED ? 0 : d.isMemory ? d.scale : 0;
+    const word = record >>> 2;
+    i32[word + R.DISP / 4] = displacement;
+    i32[word + R.IMM / 4] = d.immediate;
+    i32[word + R.IMM / 4 + 1] = d.immediateHigh;
+    if (handler < 0) i32[word + R.LINK / 4] = SYSTEM_NUMBER.get(name) ?? (SYSTEM_NUMBER.get('undefined') as number);
+    this.#special(word, name, isString);
+    return record + R.RECORD_SIZE;
+  }
+
+  /** Fields that some instructions use in their own way (documented with the instructions). */
+  #special(word: number, name: string, isString: boolean): void {
+    const d = this.#decoder.out;
+    const { i32, u16 } = this.#core;
+    if (isString) {
+      i32[word + R.IMM / 4] = d.addressBits === 16 ? 0xffff : -1;
+      i32[word + R.IMM / 4 + 1] = d.addressBits === 64 ? -1 : 0;
+      return;
+    }
+    switch (name) {
+      case 'loop': case 'loope': case 'loopne': case 'jcxz':
+        i32[word + R.DISP / 4] = 64 - d.addressBits;
+        return;
+      case 'push_sreg': case 'pop_sreg': {
+        const info = word * 2 + R.INFO / 2;
+        u16[info] = ((u16[info] as number) & 0x0fff) | (((d.opcode >> 3) & 7) << R.INFO_REG_SHIFT);
+        return;
+      }
+      case 'les_lds_lss_lfs_lgs':
+        i32[word + R.IMM / 4] = d.opcode === 0xc4 ? S.ES : d.opcode === 0xc5 ? S.DS : d.opcode === 0xb2 ? S.SS : d.opcode === 0xb4 ? S.FS : S.GS;
+        return;
+      case 'enter':
+        i32[word + R.IMM / 4] = d.immediate | (d.secondImmediate << 16);
+        return;
+      case 'jmp_far_immediate': case 'call_far_immediate':
+        i32[word + R.DISP / 4] = d.displacement;
+        i32[word + R.IMM / 4] = d.secondImmediate;
+        return;
+    }
+  }
+
+  #handler(row: InstructionRow, size: number, memory: 0 | 1, condition: number): number {
+    let known = this.#handlers.get(row);
+    if (known === undefined) {
+      known = new Int16Array(8 * 2 * 16).fill(-2);
+      this.#handlers.set(row, known);
+    }
+    const slot = (size * 2 + memory) * 16 + condition;
+    if (known[slot] === -2) known[slot] = this.#interpreter.handler(row, size, memory, condition);
+    return known[slot] as number;
+  }
+}
+
+/** log2 of an operand's own size, which may differ from the instruction's (MOVZX). */
+function operandLog2(operand: OperandCode, size: number): number {
+  switch (operand.size) {
+    case 'b': return 0;
+    case 'w': return 1;
+    case 'd': return 2;
+    case 'q': return 3;
+    default: return size;
+  }
+}
+
+function registerOffset(operand: OperandCode, number: number, sizeLog2: number, hasRex: boolean): number {
+  switch (operand.kind) {
+    case 'P': case 'Q': case 'N': return S.X87 + (number & 7) * 16;
+    case 'V': case 'W': case 'U': return S.xmm(number);
+    case 'A': return S.gpr(S.RAX);
+    default: return sizeLog2 === 0 && !hasRex && number >= 4 && number < 8 ? S.gpr(number - 4) + 1 : S.gpr(number);
+  }
+}

@@ -1,0 +1,2 @@
+export { createCpuidModel } from './cpuid.ts';
+export { createSoftEngine } from './engine.ts';

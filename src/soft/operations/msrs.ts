@@ -1,0 +1,166 @@
+/**
+ * Model-specific registers (SDM 4): RDMSR, WRMSR, and the time-stamp counter. What lies outside the core (local APIC, TSC
+ * deadline) is asked of the wiring; what nobody knows raises #GP(0).
+ *
+ * Not modelled: machine-check banks (IA32_MCG_CAP says there are none), performance monitoring, effects of MTRRs and PAT.
+ */
+import { CR0_PG, CR4_TSD, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from '../../x86/control.ts';
+import * as S from '../../x86/state.ts';
+import { GENERAL_PROTECTION } from '../../x86/vectors.ts';
+import type { Core } from '../core.ts';
+import { updateMode } from '../mode.ts';
+import { writeRegister } from '../operands.ts';
+import { requireSupervisor, type SystemOperations } from './operation.ts';
+
+interface Msr {
+  readonly read: (core: Core) => bigint;
+  /** False: the value is not allowed (#GP). Absent: read-only. */
+  readonly write?: (core: Core, value: bigint) => boolean;
+}
+
+const EFER_WRITABLE = BigInt(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
+/** IA32_MISC_ENABLE: fast strings on; branch trace storage and PEBS unavailable. */
+export const MISC_ENABLE_RESET = 0x1801n;
+/** IA32_PAT as after reset (SDM 3A §11.12.4). */
+export const PAT_RESET = 0x0007_0406_0007_0406n;
+/** 8 variable ranges, fixed ranges, write-combining (SDM 3A §11.11.1). */
+const MTRR_CAP = 0x508n;
+/**
+ * IA32_ARCH_CAPABILITIES: nothing here speculates, so RDCL, L1TF, SSB, MDS, page-size-change, TAA, stale-data, BHI, GDS and RFDS flaws
+ * are absent (SDM 4 table 2-2).
+ */
+const ARCH_CAPABILITIES = 0x0c10_e179n;
+/** MSR_PLATFORM_INFO: maximum non-turbo ratio 10 × 100 MHz. */
+const PLATFORM_INFO = 0x0a00n;
+
+const isCanonical = (value: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, value)) === value;
+
+const stored = (offset: number, isAllowed: (value: bigint) => boolean = () => true): Msr => ({
+  read: (core) => core.get64(offset),
+  write: (core, value) => {
+    if (!isAllowed(value)) return false;
+    core.set64(offset, value);
+    return true;
+  },
+});
+const canonical = (offset: number): Msr => stored(offset, isCanonical);
+const constant = (value: bigint): Msr => ({ read: () => value });
+/** Reads as a constant, swallows writes. */
+const ignored = (value: bigint): Msr => ({ read: () => value, write: () => true });
+
+/** Every byte names a memory type that exists (SDM 3A table 11-10). */
+const isPat = (value: bigint): boolean => {
+  for (let i = 0n; i < 64n; i += 8n) {
+    const type = Number((value >> i) & 0xffn);
+    if (type > 7 || type === 2 || type === 3) return false;
+  }
+  return true;
+};
+
+/** The counter as the guest sees it. */
+export function timestamp(core: Core): bigint {
+  return BigInt.asUintN(64, core.wiring.timestamp() + core.get64(S.TSC_OFFSET));
+}
+
+/** SDM 3B §17.17.3: writes of the counter show in the adjustment, and the other way round. */
+function moveTimestamp(core: Core, delta: bigint): void {
+  core.set64(S.TSC_OFFSET, core.get64(S.TSC_OFFSET) + delta);
+  core.set64(S.MSR_TSC_ADJUST, core.get64(S.MSR_TSC_ADJUST) + delta);
+}
+
+const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
+  [0x10, { read: timestamp, write: (core, value) => (moveTimestamp(core, value - timestamp(core)), true) }],
+  [0x17, constant(0n)],
+  [0x3a, { read: () => 1n }],
+  [0x3b, { read: (core) => core.get64(S.MSR_TSC_ADJUST), write: (core, value) => (moveTimestamp(core, value - core.get64(S.MSR_TSC_ADJUST)), true) }],
+  [0x8b, stored(S.MSR_BIOS_SIGN_ID)],
+  [0xce, constant(PLATFORM_INFO)],
+  [0xfe, constant(MTRR_CAP)],
+  [0x10a, constant(ARCH_CAPABILITIES)],
+  [0x174, stored(S.MSR_SYSENTER_CS, (value) => value <= 0xffff_ffffn)],
+  [0x175, canonical(S.MSR_SYSENTER_ESP)],
+  [0x176, canonical(S.MSR_SYSENTER_EIP)],
+  [0x179, constant(0n)],
+  [0x17a, ignored(0n)],
+  [0x1a0, stored(S.MSR_MISC_ENABLE)],
+  [0x277, stored(S.MSR_PAT, isPat)],
+  [0x2ff, stored(S.MSR_MTRR_DEF_TYPE, (value) => (value & ~0xcffn) === 0n)],
+  ...Array.from({ length: 16 }, (_, i): [number, Msr] => [0x200 + i, stored(S.MSR_MTRR_VARIABLE + i * 8)]),
+  ...[0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f].map((index, i): [number, Msr] => [
+    index,
+    stored(S.MSR_MTRR_FIXED + i * 8),
+  ]),
+  [0xc000_0080, { read: (core) => BigInt(core.get32(S.EFER)), write: writeEfer }],
+  [0xc000_0081, stored(S.MSR_STAR)],
+  [0xc000_0082, canonical(S.MSR_LSTAR)],
+  [0xc000_0083, canonical(S.MSR_CSTAR)],
+  [0xc000_0084, stored(S.MSR_SFMASK, (value) => value <= 0xffff_ffffn)],
+  [0xc000_0100, canonical(S.segmentBase(S.FS))],
+  [0xc000_0101, canonical(S.segmentBase(S.GS))],
+  [0xc000_0102, canonical(S.MSR_KERNEL_GS_BASE)],
+  [0xc000_0103, stored(S.MSR_TSC_AUX, (value) => value <= 0xffff_ffffn)],
+]);
+
+/** LME cannot change while paging is on; LMA follows CR0.PG and is not written (SDM 3A §10.8.5). */
+function writeEfer(core: Core, value: bigint): boolean {
+  if ((value & ~EFER_WRITABLE) !== 0n) return false;
+  const old = core.get32(S.EFER);
+  const next = (Number(value) & ~EFER_LMA) | (old & EFER_LMA);
+  if (((old ^ next) & EFER_LME) !== 0 && (core.getSigned32(S.CR0) & CR0_PG) !== 0) return false;
+  core.set32(S.EFER, next);
+  if (((old ^ next) & EFER_NXE) !== 0) core.mmu.flush();
+  updateMode(core);
+  return true;
+}
+
+/** undefined: no such register. */
+export function readMsr(core: Core, index: number): bigint | undefined {
+  const msr = MSRS.get(index);
+  return msr ? BigInt.asUintN(64, msr.read(core)) : core.wiring.readMsr(index);
+}
+
+/** False: no such register, or not with this value. */
+export function writeMsr(core: Core, index: number, value: bigint): boolean {
+  const msr = MSRS.get(index);
+  if (!msr) return core.wiring.writeMsr(index, value);
+  return msr.write !== undefined && msr.write(core, value);
+}
+
+const EAX = S.gpr(S.RAX);
+const ECX = S.gpr(S.RCX);
+const EDX = S.gpr(S.RDX);
+
+function writeEdxEax(core: Core, value: bigint): void {
+  writeRegister(core, EAX, 4, Number(value & 0xffff_ffffn));
+  writeRegister(core, EDX, 4, Number((value >> 32n) & 0xffff_ffffn));
+}
+
+function checkTimestampAllowed(core: Core): void {
+  if ((core.getSigned32(S.CR4) & CR4_TSD) !== 0 && core.cpl !== 0) core.raise(GENERAL_PROTECTION, 0);
+}
+
+export const MSR_OPERATIONS: SystemOperations = {
+  rdmsr: (core) => {
+    requireSupervisor(core);
+    const value = readMsr(core, core.get32(ECX));
+    if (value === undefined) core.raise(GENERAL_PROTECTION, 0);
+    writeEdxEax(core, value as bigint);
+  },
+  wrmsr: (core) => {
+    requireSupervisor(core);
+    const value = (BigInt(core.get32(EDX)) << 32n) | BigInt(core.get32(EAX));
+    if (!writeMsr(core, core.get32(ECX), value)) core.raise(GENERAL_PROTECTION, 0);
+    core.leave = true;
+  },
+  rdtsc: (core) => {
+    checkTimestampAllowed(core);
+    writeEdxEax(core, timestamp(core));
+  },
+  rdtscp: (core) => {
+    checkTimestampAllowed(core);
+    writeEdxEax(core, timestamp(core));
+    writeRegister(core, ECX, 4, core.get32(S.MSR_TSC_AUX));
+  },
+  /** There are no counters. */
+  rdpmc: (core) => core.raise(GENERAL_PROTECTION, 0),
+};

@@ -1,0 +1,264 @@
+/**
+ * One virtual processor of the software engine: runs blocks, delivers events at instruction boundaries, and stands between
+ * generated code and the rest. All of it happens in the caller's thread; the state block is shared memory, so that a thread per
+ * vCPU can follow.
+ *
+ * Not modelled: instruction and data breakpoints (DR0–DR3 are stored), SMM, machine checks.
+ */
+import {
+  ExitReason, type PhysicalMemory, type Logger, type SegmentName, type SegmentState, type Vcpu, type VcpuEvent, type VcpuState, type VcpuWiring,
+} from '../contracts/index.ts';
+import { IF, TF } from '../x86/flags.ts';
+import * as S from '../x86/state.ts';
+import { NMI } from '../x86/vectors.ts';
+import { Blocks } from './blocks.ts';
+import type { CodeTracker } from './code-pages.ts';
+import { Core, GUEST_FAULT } from './core.ts';
+import { deliverException, deliverInterrupt, deliverSingleStep } from './interrupts.ts';
+import { type Interpreter, Leave, type RunExports } from './interpreter.ts';
+import { slab } from './layout.ts';
+import { updateMode } from './mode.ts';
+import { powerOn, startUp } from './power-on.ts';
+import { OPERATIONS } from './system-operations.ts';
+
+const CONTINUE = 0;
+const SEGMENT_NAMES: readonly SegmentName[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
+
+export class SoftVcpu implements Vcpu {
+  readonly id: number;
+  readonly #core: Core;
+  readonly #blocks: Blocks;
+  readonly #run: RunExports['run'];
+  readonly #isAlone: boolean;
+  #granted = 0;
+  #sipiVector = 0;
+
+  constructor(id: number, memory: PhysicalMemory, wiring: VcpuWiring, tracker: CodeTracker, interpreter: Interpreter, isAlone: boolean, log: Logger) {
+    this.id = id;
+    this.#isAlone = isAlone;
+    this.#core = new Core(id, memory, slab(id), wiring, tracker, log);
+    this.#blocks = new Blocks(this.#core, tracker, interpreter);
+    this.#blocks.onForget = () => this.#leaveSoon();
+    const { mmu } = this.#core;
+    tracker.users.push({
+      dropWritable: (page) => mmu.dropWritable(page),
+      forgetPage: (page) => this.#blocks.forgetPage(page),
+    });
+    const instance = new WebAssembly.Instance(interpreter.module, {
+      env: {
+        memory: memory.memory,
+        readSlow: (low: number, high: number, size: number) => mmu.readSlow(low, high, size),
+        writeSlow: (low: number, high: number, size: number, readFirst: number) => mmu.writeSlow(low, high, size, readFirst),
+        commitStore: () => mmu.commitStore(),
+        system: (record: number, operation: number) => this.#system(record, operation),
+      },
+    });
+    this.#run = (instance.exports as unknown as RunExports).run;
+    this.reset(id === 0);
+  }
+
+  get retired(): number {
+    return this.#granted - this.#core.getSigned32(S.BUDGET) - this.#core.getSigned32(S.BUDGET_STASH);
+  }
+
+  get detail(): string {
+    return this.#core.detail;
+  }
+
+  run(budget: number): ExitReason {
+    const core = this.#core;
+    this.#granted = budget;
+    core.set32(S.BUDGET, budget);
+    core.set32(S.BUDGET_STASH, 0);
+    for (;;) {
+      if (core.get32(S.EVENTS) !== 0) this.#deliverEvents();
+      const activity = core.get32(S.ACTIVITY);
+      if (activity !== S.ACTIVITY_RUNNING) return this.#inactive(activity);
+      if (core.yielding) {
+        core.yielding = false;
+        if (!this.#isAlone) return ExitReason.Yield;
+      }
+      if (core.get32(S.BUDGET) === 0) return ExitReason.Budget;
+      const stepping = (core.getSigned32(S.SYSTEM_FLAGS) & TF) !== 0;
+      if (stepping || core.get32(S.INTERRUPT_SHADOW) !== 0) {
+        // The shadow covers one instruction, which may cast it anew.
+        core.set32(S.INTERRUPT_SHADOW, 0);
+        this.#limitToOne();
+      }
+      const record = this.#blocks.find();
+      if (record === 0) {
+        this.#takeOne();
+        deliverException(core);
+        continue;
+      }
+      const reason = this.#run(core.base, record);
+      const stepped = stepping && core.get32(S.BUDGET) === 0;
+      this.#restoreBudget();
+      if (reason === Leave.Fault) deliverException(core);
+      else if (stepped) deliverSingleStep(core);
+    }
+  }
+
+  limit(instructions: number): void {
+    const core = this.#core;
+    const left = core.get32(S.BUDGET) + core.get32(S.BUDGET_STASH);
+    if (left <= instructions) return;
+    this.#granted -= left - instructions;
+    if (core.get32(S.BUDGET_STASH) === 0) core.set32(S.BUDGET, instructions);
+    else core.set32(S.BUDGET_STASH, instructions - core.get32(S.BUDGET));
+  }
+
+  setInterruptPin(level: boolean): void {
+    if (level) this.#raiseEvent(S.EVENT_INTERRUPT);
+    else Atomics.and(this.#core.i32, (this.#core.base + S.EVENTS) >>> 2, ~S.EVENT_INTERRUPT);
+  }
+
+  inject(event: VcpuEvent): void {
+    switch (event.kind) {
+      case 'nmi': this.#raiseEvent(S.EVENT_NMI); break;
+      case 'init': this.#raiseEvent(S.EVENT_INIT); break;
+      case 'sipi':
+        this.#sipiVector = event.vector;
+        this.#raiseEvent(S.EVENT_SIPI);
+        break;
+    }
+  }
+
+  reset(bootstrap: boolean): void {
+    powerOn(this.#core, false);
+    this.#core.detail = '';
+    this.#blocks.forgetAll();
+    this.#core.set32(S.ACTIVITY, bootstrap ? S.ACTIVITY_RUNNING : S.ACTIVITY_WAIT_FOR_SIPI);
+  }
+
+  readState(): VcpuState {
+    const core = this.#core;
+    const segments = Object.fromEntries(SEGMENT_NAMES.map((name, n): [SegmentName, SegmentState] => [name, {
+      selector: core.get32(S.segmentSelector(n)), base: core.get64(S.segmentBase(n)),
+      limit: core.get32(S.segmentLimit(n)), attributes: core.get32(S.segmentAttributes(n)),
+    }]));
+    return {
+      gpr: Array.from({ length: 16 }, (_, n) => core.get64(S.gpr(n))),
+      rip: core.get64(S.RIP),
+      rflags: BigInt(core.getFlags() >>> 0),
+      segments: segments as Record<SegmentName, SegmentState>,
+      gdtr: { base: core.get64(S.GDTR_BASE), limit: core.get32(S.GDTR_LIMIT) },
+      idtr: { base: core.get64(S.IDTR_BASE), limit: core.get32(S.IDTR_LIMIT) },
+      cr0: BigInt(core.get32(S.CR0)), cr2: core.get64(S.CR2), cr3: core.get64(S.CR3),
+      cr4: BigInt(core.get32(S.CR4)), efer: BigInt(core.get32(S.EFER)),
+    };
+  }
+
+  writeState(state: VcpuState): void {
+    const core = this.#core;
+    for (let n = 0; n < 16; n++) core.set64(S.gpr(n), state.gpr[n] ?? 0n);
+    core.set64(S.RIP, state.rip);
+    core.setFlags(Number(state.rflags & 0xffff_ffffn));
+    for (const [n, name] of SEGMENT_NAMES.entries()) {
+      const segment = state.segments[name];
+      core.set32(S.segmentSelector(n), segment.selector);
+      core.set64(S.segmentBase(n), segment.base);
+      core.set32(S.segmentLimit(n), segment.limit);
+      core.set32(S.segmentAttributes(n), segment.attributes);
+    }
+    core.set64(S.GDTR_BASE, state.gdtr.base);
+    core.set32(S.GDTR_LIMIT, state.gdtr.limit);
+    core.set64(S.IDTR_BASE, state.idtr.base);
+    core.set32(S.IDTR_LIMIT, state.idtr.limit);
+    core.set32(S.CR0, Number(state.cr0));
+    core.set64(S.CR2, state.cr2);
+    core.set64(S.CR3, state.cr3);
+    core.set32(S.CR4, Number(state.cr4));
+    core.set32(S.EFER, Number(state.efer));
+    core.set32(S.CPL, (state.segments.ss.attributes >> 5) & 3);
+    core.set32(S.ACTIVITY, S.ACTIVITY_RUNNING);
+    core.mmu.flush();
+    updateMode(core);
+  }
+
+  [Symbol.dispose](): void {
+    this.#blocks.forgetAll();
+  }
+
+  /** From generated code: 0 continue with the next record, else a Leave code. */
+  #system(record: number, operation: number): number {
+    const core = this.#core;
+    core.leave = false;
+    try {
+      (OPERATIONS[operation] as (typeof OPERATIONS)[number])(core, record);
+    } catch (fault) {
+      if (fault !== GUEST_FAULT) throw fault;
+      return Leave.Fault;
+    }
+    if (!core.leave) return CONTINUE;
+    core.copy64(S.RIP, S.NEXT_RIP);
+    return Leave.Lookup;
+  }
+
+  #inactive(activity: number): ExitReason {
+    switch (activity) {
+      case S.ACTIVITY_HALTED: return ExitReason.Halt;
+      case S.ACTIVITY_WAIT_FOR_SIPI: return ExitReason.WaitForSipi;
+      default: return ExitReason.Shutdown;
+    }
+  }
+
+  #raiseEvent(event: number): void {
+    Atomics.or(this.#core.i32, (this.#core.base + S.EVENTS) >>> 2, event);
+    this.#leaveSoon();
+  }
+
+  /** Generated code stops before its next instruction; the budget it had is kept aside. */
+  #leaveSoon(): void {
+    const core = this.#core;
+    core.set32(S.BUDGET_STASH, core.get32(S.BUDGET_STASH) + core.get32(S.BUDGET));
+    core.set32(S.BUDGET, 0);
+  }
+
+  #limitToOne(): void {
+    const core = this.#core;
+    core.set32(S.BUDGET_STASH, core.get32(S.BUDGET) - 1);
+    core.set32(S.BUDGET, 1);
+  }
+
+  #restoreBudget(): void {
+    const core = this.#core;
+    core.set32(S.BUDGET, core.get32(S.BUDGET) + core.get32(S.BUDGET_STASH));
+    core.set32(S.BUDGET_STASH, 0);
+  }
+
+  /** A fetch that faults counts as an instruction, or a fault loop would never end its turn. */
+  #takeOne(): void {
+    this.#restoreBudget();
+    this.#core.set32(S.BUDGET, this.#core.get32(S.BUDGET) - 1);
+  }
+
+  #deliverEvents(): void {
+    const core = this.#core;
+    const word = (core.base + S.EVENTS) >>> 2;
+    const events = core.i32[word] as number;
+    if (events & S.EVENT_INIT) {
+      Atomics.and(core.i32, word, ~(S.EVENT_INIT | S.EVENT_SIPI));
+      powerOn(core, true);
+      core.set32(S.ACTIVITY, S.ACTIVITY_WAIT_FOR_SIPI);
+      return;
+    }
+    const activity = core.get32(S.ACTIVITY);
+    if (events & S.EVENT_SIPI) {
+      Atomics.and(core.i32, word, ~S.EVENT_SIPI);
+      if (activity === S.ACTIVITY_WAIT_FOR_SIPI) startUp(core, this.#sipiVector);
+    }
+    if (activity !== S.ACTIVITY_RUNNING && activity !== S.ACTIVITY_HALTED) return;
+    if (core.get32(S.INTERRUPT_SHADOW) !== 0) return;
+    if (events & S.EVENT_NMI && core.get32(S.NMI_BLOCKED) === 0) {
+      Atomics.and(core.i32, word, ~S.EVENT_NMI);
+      deliverInterrupt(core, NMI);
+      return;
+    }
+    if (events & S.EVENT_INTERRUPT && core.getSigned32(S.SYSTEM_FLAGS) & IF) {
+      const vector = core.wiring.acknowledgeInterrupt();
+      if (vector >= 0) deliverInterrupt(core, vector);
+    }
+  }
+}
+
