@@ -99,6 +99,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   },
   BH502: { title: 'The partition is running already', remedy: 'Stop it first, or restart it.' },
   BH503: { title: 'The machine has no such partition', remedy: 'Use one of the names in the hint.' },
+  BH504: { title: 'The engine is not available here', remedy: 'Use `engine: soft`, which runs everywhere.' },
+  BH505: { title: 'An image file cannot be read when its partition starts', remedy: 'Check that it still is where the manifest says.' },
 
   // BH6xx host, packages and command line
   BH610: { title: 'apt is not available', remedy: 'Give files of your own in `kernel:` and `initrd:`; the message says which.' },

@@ -1,15 +1,25 @@
-/** The board's device catalogue, in the words of the manifest compiler. */
+/**
+ * What the manifest compiler needs to know of the board: the models there are, and what every partition has without asking. The
+ * second list says in words what platform.ts claims in code; device-catalogue.test.ts holds it to a real platform.
+ */
+import { DEVICE_CATALOGUE as MODELS } from '../board/index.ts';
+import type { IoRange } from '../contracts/index.ts';
 import type { DeviceCatalogue } from '../manifest/index.ts';
 
+const ports = (base: number, size: number): IoRange => ({ space: 'pio', base, size });
+const mmio = (base: number, size: number): IoRange => ({ space: 'mmio', base, size });
+
 export const DEVICE_CATALOGUE: DeviceCatalogue = {
-  models: {
-    uart16550: { title: '16550A serial port', ports: [{ base: 0x3f8, size: 8 }], irqs: [4], console: true, options: {} },
-    i8042: { title: 'keyboard controller', ports: [{ base: 0x60, size: 1 }, { base: 0x64, size: 1 }], irqs: [1, 12], options: {} },
-    hctl2016: { title: 'quadrature decoder', ports: [{ size: 4 }], options: { rpm: { type: 'number', default: 60, doc: 'speed of the shaft' } } },
-    telemetry: { title: 'telemetry port', ports: [{ base: 0x500, size: 16 }], options: {} },
-  },
+  models: MODELS,
   platform: [
-    { name: 'interrupt controller', ports: [{ base: 0x20, size: 2 }, { base: 0xa0, size: 2 }], irqs: [2] },
-    { name: 'interval timer', ports: [{ base: 0x40, size: 4 }], irqs: [0] },
+    { name: '8259 interrupt controllers', ranges: [ports(0x20, 2), ports(0xa0, 2), ports(0x4d0, 2)], irqs: [2] },
+    { name: '8254 timer', ranges: [ports(0x40, 4), ports(0x61, 1)], irqs: [0] },
+    { name: 'real-time clock', ranges: [ports(0x70, 2)], irqs: [8] },
+    { name: 'diagnostic port', ranges: [ports(0x80, 1)], irqs: [] },
+    { name: 'system control port', ranges: [ports(0x92, 1)], irqs: [] },
+    { name: 'ACPI power management', ranges: [ports(0xb2, 1), ports(0x600, 16)], irqs: [9] },
+    { name: 'PCI host bridge', ranges: [ports(0xcf8, 8)], irqs: [] },
+    { name: 'I/O APIC', ranges: [mmio(0xfec00000, 0x1000)], irqs: [] },
+    { name: 'local APIC', ranges: [mmio(0xfee00000, 0x1000)], irqs: [] },
   ],
 };

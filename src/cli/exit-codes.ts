@@ -9,6 +9,7 @@ export const EXIT_CODES = [
   { status: 5, name: 'partitionCrashed', meaning: 'a partition crashed and its policy ended the run' },
   { status: 124, name: 'timeout', meaning: '`--timeout` was over' },
   { status: 130, name: 'interrupted', meaning: 'ended by ^C (SIGINT)' },
+  { status: 143, name: 'terminated', meaning: 'ended by SIGTERM' },
 ] as const;
 
 export type ExitName = (typeof EXIT_CODES)[number]['name'];

@@ -1,12 +1,12 @@
 /** The consoles of a partition: which of its devices have one, and the machine's end of it. */
 import { ByteRing } from '../base/index.ts';
-const DEVICE_CATALOGUE: { readonly models: Record<string, { console?: boolean } | undefined> } = { models: { uart16550: { console: true } } }; // TODO catalogue
+import { DEVICE_CATALOGUE } from '../board/catalogue.ts';
 import type { Partition } from '../contracts/index.ts';
 import type { PartitionLink } from '../partition/index.ts';
 
 /** Names of the devices with a byte stream, the partition's console first. */
 export function consoleDevices(partition: Pick<Partition, 'devices' | 'console'>): string[] {
-  const names = partition.devices.filter(({ model }) => DEVICE_CATALOGUE.models[model]?.console === true).map(({ name }) => name);
+  const names = partition.devices.filter(({ model }) => DEVICE_CATALOGUE[model]?.console === true).map(({ name }) => name);
   const main = partition.console ?? names[0];
   return names.sort((a, b) => Number(b === main) - Number(a === main));
 }

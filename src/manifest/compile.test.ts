@@ -99,9 +99,29 @@ describe('a good manifest', () => {
     expect(compile(json).machine?.partitions[0]?.devices[0]?.ranges).toEqual([{ space: 'pio', base: 0x300, size: 4 }]);
   });
 
-  it('reads options with units, and fills in the others', () => {
-    const { machine } = compile(GOOD.replace('ports: 0x300', 'ports: 0x300, options: { filter: 2.5us, log: 8KiB, rpm: -90 }').replace('{ board: encoder-card }', '{ model: hctl2016, ports: 0x310, options: { filter: 1ms } }'));
-    expect(machine?.partitions[1]?.devices[1]?.options).toEqual({ rpm: 60, lines: 500, index: false, edges: 'x4', filter: 1_000_000, log: 4096 });
+  it('keeps the options that are written, and fills in the others', () => {
+    const { machine } = compile(GOOD.replace('irq: 5', 'irq: 5, options: { rpm: -90 }'));
+    expect(machine?.partitions[1]?.devices[1]?.options).toEqual({ rpm: -90, index: false });
+  });
+
+  it('gives each device of a model the next usual place, and knows the lines of a usual place that is written', () => {
+    const devices = (written: string) => compile(GOOD.replace('{ model: i8042 }', written)).machine?.partitions[0]?.devices[1];
+    expect(devices('{ model: uart16550 }')).toMatchObject({ ranges: [{ base: 0x2f8 }], irqs: [3] });
+    expect(devices('{ model: uart16550, ports: 0x2f8 }')).toMatchObject({ ranges: [{ base: 0x2f8 }], irqs: [3] });
+    expect(devices('{ model: uart16550, ports: 0x1a0, irq: 10 }')).toMatchObject({ ranges: [{ base: 0x1a0, size: 8 }], irqs: [10] });
+  });
+
+  it('leaves a usual place to who asked for it', () => {
+    const { machine } = compile(GOOD.replace('com1: { model: uart16550, shared: terminal }', 'com1: { model: uart16550 }').replace('{ model: i8042 }', '{ model: uart16550, ports: 0x3f8 }'));
+    expect(machine?.partitions[0]?.devices.map((device) => device.ranges[0]?.base)).toEqual([0x2f8, 0x3f8]);
+  });
+
+  it('keeps the windows of a device in the order of its model, wherever they are moved', () => {
+    const { machine } = compile(GOOD.replace('{ model: text-screen }', '{ model: text-screen, ports: 0x2c0 }'));
+    expect(machine?.partitions[1]?.devices[2]?.ranges).toEqual([
+      { space: 'mmio', base: 0xb8000, size: 0x8000 },
+      { space: 'pio', base: 0x2c0, size: 0x20 },
+    ]);
   });
 });
 
@@ -135,10 +155,13 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH114', 24, 'a model that does not exist', 'model: i8042', 'model: i8024'],
   ['BH115', 33, 'an option the model lacks', 'com1: { model: uart16550 }', 'com1: { model: uart16550, options: { baud: 9600 } }'],
   ['BH116', 7, 'an option out of its bounds', 'irq: 5', 'irq: 5, options: { rpm: 7000 }'],
-  ['BH116', 7, 'an option without its unit', 'irq: 5', 'irq: 5, options: { filter: 5 }'],
-  ['BH116', 7, 'an option that is none of its words', 'irq: 5', 'irq: 5, options: { edges: x3 }'],
-  ['BH117', 7, 'registers without a place', 'ports: 0x300, ', ''],
+  ['BH116', 7, 'an option of the wrong kind', 'irq: 5', 'irq: 5, options: { index: 1 }'],
+  ['BH106', 7, 'an option that is no number', 'irq: 5', 'irq: 5, options: { rpm: .nan }'],
+  ['BH117', 25, 'more devices than usual places', '{ model: i8042 }', '{ model: i8042 }\n      second: { model: i8042 }'],
   ['BH117', 24, 'one base for two windows', 'model: i8042', 'model: i8042, ports: 0x60'],
+  ['BH117', 24, 'a place where drivers would not find it', 'model: i8042', 'model: i8042, ports: [0x160, 0x164]'],
+  ['BH117', 24, 'fewer lines than it drives', 'model: i8042', 'model: i8042, irq: 1'],
+  ['BH117', 24, 'a window it does not have', 'model: i8042', 'model: i8042, mmio: 0xd0000000'],
   ['BH118', 34, 'a device that is nothing', '{ board: encoder-card }', '{}'],
   ['BH118', 34, 'a device that is two things', '{ board: encoder-card }', '{ board: encoder-card, model: hctl2016 }'],
   ['BH118', 34, 'ports for what is on the board', '{ board: encoder-card }', '{ board: encoder-card, ports: 0x310 }'],
@@ -163,11 +186,11 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH222', 8, 'two board devices at the same ports', 'irq: 5 }', 'irq: 5 }\n    other: { model: hctl2016, ports: 0x302 }'],
   ['BH223', 9, 'two board devices at the same addresses', 'irq: 5 }', 'irq: 5 }\n    vga: { model: framebuffer }\n    vga2: { model: framebuffer, mmio: 0xd0200000 }'],
   ['BH224', 8, 'two board devices on the same line', 'irq: 5 }', 'irq: 5 }\n    other: { model: hctl2016, ports: 0x310, irq: 5 }'],
-  ['BH226', 35, 'two devices of a partition at the same ports', '{ model: text-screen }', '{ model: uart16550, irq: 3 }'],
-  ['BH227', 36, 'two devices of a partition at the same addresses', '{ model: text-screen }', '{ model: text-screen }\n      screen2: { model: text-screen }'],
-  ['BH228', 36, 'two devices of a partition on the same line', '{ model: text-screen }', '{ model: text-screen }\n      com2: { model: uart16550, ports: 0x2f8 }'],
+  ['BH226', 35, 'two devices of a partition at the same ports', '{ model: text-screen }', '{ model: uart16550, ports: 0x3fc, irq: 10 }'],
+  ['BH227', 36, 'two devices of a partition at the same addresses', '{ model: text-screen }', '{ model: text-screen }\n      screen2: { model: text-screen, mmio: 0xbf000, ports: 0x2c0 }'],
+  ['BH228', 36, 'two devices of a partition on the same line', '{ model: text-screen }', '{ model: text-screen }\n      com2: { model: uart16550, ports: 0x1a0 }'],
   ['BH229', 24, "a device in the timer's place", 'model: i8042', 'model: telemetry, ports: 0x42'],
-  ['BH229', 24, "a device on the timer's line", 'model: i8042', 'model: i8042, irq: 0'],
+  ['BH229', 24, "a device on the timer's line", 'model: i8042', 'model: i8042, irq: [0, 12]'],
   ['BH230', 35, 'registers over RAM', 'model: text-screen', 'model: framebuffer, mmio: 0x400000'],
   ['BH240', 23, 'something shared that is not declared', 'shared: terminal', 'shared: terminals'],
   ['BH241', 33, 'something shared that is not granted', 'com1: { model: uart16550 }', 'com1: { model: uart16550, shared: terminal }'],

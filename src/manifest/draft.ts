@@ -3,9 +3,8 @@
  * path, so that a finding can point at it. Nothing here judges: what cannot be resolved is left out and found by a rule.
  */
 import type { IoRange } from '../contracts/index.ts';
-import type { DeviceCatalogue, DeviceModel, DeviceOption, DeviceWindow, OptionValue } from './host.ts';
+import type { DeviceCatalogue, DeviceModel, DeviceOption, DevicePlace, OptionValue } from './host.ts';
 import { place } from './placement.ts';
-import { parseSize, parseTime } from './quantities.ts';
 import type { Manifest, ManifestBoardDevice, ManifestPartition } from './schema.ts';
 import type { Path } from './source.ts';
 
@@ -25,8 +24,8 @@ export interface DraftDevice {
   readonly unreadable: readonly { readonly option: string; readonly problem: string; readonly hint: string }[];
   /** Which of `model`, `ports`, `mmio`, `irq`, `options` were written in this place. */
   readonly written: readonly string[];
-  /** Windows whose place is neither written nor usual, or written without the model having them. */
-  readonly misplaced: readonly string[];
+  /** Why it has no place, or not the one that is written. */
+  readonly misplaced: readonly { readonly key: 'ports' | 'mmio' | 'irq' | undefined; readonly problem: string; readonly hint: string }[];
 }
 
 export interface DraftPartition {
@@ -61,9 +60,7 @@ export interface Draft {
 export const DEFAULT_RESTARTS = 3;
 
 export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
-  const boardDevices = Object.entries(manifest.board.devices).map(([name, written]) =>
-    resolve(name, ['board', 'devices', name], { ...written, board: undefined, shared: undefined }, catalogue),
-  );
+  const boardDevices = resolveAll(['board', 'devices'], manifest.board.devices, catalogue);
   const entries = Object.entries(manifest.partitions);
   const wanted = entries.map(([, partition]) => memoryOf(partition));
   const bases = place(wanted, manifest.board.memory);
@@ -78,11 +75,10 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       cores: written.cores,
       memory: { size: wanted[index]!.size, base: bases[index], placedByHand: wanted[index]!.base !== undefined },
       boot: written.boot,
-      devices: Object.entries(written.devices).map(([device, spec]) => {
-        const path = ['partitions', name, 'devices', device];
-        const owned = spec.board === undefined ? undefined : boardDevices.find((candidate) => candidate.name === spec.board);
-        const own = resolve(device, path, spec, catalogue);
-        return owned === undefined ? own : { ...owned, name: device, path, board: spec.board, shared: own.shared, written: own.written, misplaced: [] };
+      devices: resolveAll(['partitions', name, 'devices'], written.devices, catalogue).map((own) => {
+        const owned = own.board === undefined ? undefined : boardDevices.find((candidate) => candidate.name === own.board);
+        const { name, path, board, shared, written } = own;
+        return owned === undefined ? own : { ...owned, name, path, board, shared, written, misplaced: [] };
       }),
       console: written.console,
       onCrash: typeof written['on-crash'] === 'string' ? { action: written['on-crash'], limit: undefined } : { limit: undefined, ...written['on-crash'] },
@@ -112,17 +108,43 @@ type WrittenDevice = Omit<ManifestBoardDevice, 'model'> & {
   readonly shared?: string | undefined;
 };
 
-function resolve(name: string, path: Path, written: WrittenDevice, catalogue: DeviceCatalogue): DraftDevice {
-  const known = written.model !== undefined && Object.hasOwn(catalogue.models, written.model) ? catalogue.models[written.model] : undefined;
+/** Devices that share an address space, so that each can have a usual place no other one has. */
+function resolveAll(above: Path, devices: Readonly<Record<string, WrittenDevice>>, catalogue: DeviceCatalogue): DraftDevice[] {
+  const taken = new Set<DevicePlace>();
+  const known = (written: WrittenDevice): DeviceModel | undefined =>
+    written.model !== undefined && Object.hasOwn(catalogue.models, written.model) ? catalogue.models[written.model] : undefined;
+  // What is placed by hand comes first: it may stand in a usual place.
+  for (const written of Object.values(devices)) {
+    const usual = known(written)?.places.find((candidate) => standsAt(written, candidate));
+    if (usual !== undefined) taken.add(usual);
+  }
+  return Object.entries(devices).map(([name, written]) => resolve(name, [...above, name], written, known(written), taken));
+}
+
+const placedByHand = (written: WrittenDevice): boolean => written.ports !== undefined || written.mmio !== undefined;
+
+function standsAt(written: WrittenDevice, usual: DevicePlace): boolean {
+  return placedByHand(written) && usual.ranges.every((range, index) => baseOf(written, usual, index) === range.base);
+}
+
+const SPACE_KEYS = { pio: 'ports', mmio: 'mmio' } as const;
+
+/** Where window `index` of `usual` lies: as written, where this window's space was written; else where it usually does. */
+function baseOf(written: WrittenDevice, usual: DevicePlace, index: number): number | undefined {
+  const { space, base } = usual.ranges[index]!;
+  const bases = list(written[SPACE_KEYS[space]]);
+  const before = usual.ranges.slice(0, index).filter((range) => range.space === space).length;
+  return bases === undefined ? base : bases[before];
+}
+
+function resolve(name: string, path: Path, written: WrittenDevice, known: DeviceModel | undefined, taken: Set<DevicePlace>): DraftDevice {
+  const free = known?.places.find((candidate) => (placedByHand(written) ? standsAt(written, candidate) : !taken.has(candidate)));
+  if (free !== undefined) taken.add(free);
+  const usual = free ?? known?.places[0];
   const ranges: IoRange[] = [];
-  const misplaced: string[] = [];
-  for (const [key, space, windows] of [['ports', 'pio', known?.ports ?? []], ['mmio', 'mmio', known?.mmio ?? []]] as const) {
-    const bases = list(written[key]);
-    if (known !== undefined && !wellPlaced(bases, windows)) misplaced.push(key);
-    for (const [index, window] of windows.entries()) {
-      const base = bases?.[index] ?? window.base;
-      if (base !== undefined) ranges.push({ space, base, size: window.size });
-    }
+  for (const [index, { space, size }] of (usual?.ranges ?? []).entries()) {
+    const base = usual === undefined ? undefined : baseOf(written, usual, index);
+    if (base !== undefined) ranges.push({ space, base, size });
   }
   const { options, unreadable } = optionsOf(known, written.options ?? {});
   return {
@@ -133,53 +155,68 @@ function resolve(name: string, path: Path, written: WrittenDevice, catalogue: De
     board: written.board,
     shared: written.shared,
     ranges,
-    irqs: list(written.irq) ?? known?.irqs ?? [],
+    irqs: list(written.irq) ?? usual?.irqs ?? [],
     options,
     unreadable,
     written: (['model', 'ports', 'mmio', 'irq', 'options'] as const).filter((key) => written[key] !== undefined),
-    misplaced,
+    misplaced: known === undefined ? [] : misplacements(written, known, free),
   };
 }
 
-function wellPlaced(bases: readonly number[] | undefined, windows: readonly DeviceWindow[]): boolean {
-  return bases === undefined ? windows.every((window) => window.base !== undefined) : bases.length === windows.length;
+function misplacements(written: WrittenDevice, known: DeviceModel, free: DevicePlace | undefined): DraftDevice['misplaced'] {
+  return [...misplacedWindows(written, known, free), ...misplacedLines(written, known)];
 }
 
-/** Defaults filled in, sizes and times as numbers. An option the model does not have stays as written: a rule finds it. */
+/** More lines than the model drives are fine: a card on the board has the line it has. */
+function misplacedLines(written: WrittenDevice, known: DeviceModel): DraftDevice['misplaced'] {
+  const lines = list(written.irq);
+  const wanted = known.places[0].irqs;
+  if (lines === undefined || lines.length >= wanted.length) return [];
+  return [{ key: 'irq', problem: `it drives ${wanted.length} interrupt lines, not ${lines.length}`, hint: `give as many, as in \`irq: [${wanted.join(', ')}]\`` }];
+}
+
+function misplacedWindows(written: WrittenDevice, known: DeviceModel, free: DevicePlace | undefined): DraftDevice['misplaced'] {
+  if (!placedByHand(written)) {
+    const hint = known.relocatable ? 'say where this one is, with `ports:` or `mmio:`' : 'there can be no more of them';
+    return free === undefined ? [{ key: undefined, problem: `all ${known.places.length} usual places are taken`, hint }] : [];
+  }
+  return (['ports', 'mmio'] as const).flatMap((key) => {
+    const bases = list(written[key]);
+    const windows = known.places[0].ranges.filter((range) => SPACE_KEYS[range.space] === key);
+    if (bases === undefined) return [];
+    if (windows.length === 0) return [{ key, problem: `it has no \`${key}\``, hint: `leave \`${key}\` out` }];
+    if (bases.length !== windows.length) {
+      const sizes = windows.map((window) => window.size).join(' and ');
+      return [{ key, problem: `it has ${windows.length} windows, not ${bases.length}`, hint: `give one base for each window (of ${sizes} bytes)` }];
+    }
+    if (!known.relocatable && free === undefined) return [{ key, problem: 'drivers expect it in its usual place', hint: `leave \`${key}\` out` }];
+    return [];
+  });
+}
+
+/** Defaults filled in. An option the model does not have stays as written: a rule finds it. */
 function optionsOf(model: DeviceModel | undefined, written: Readonly<Record<string, OptionValue>>): Pick<DraftDevice, 'options' | 'unreadable'> {
   const options: Record<string, OptionValue> = {};
   const unreadable: { option: string; problem: string; hint: string }[] = [];
   for (const [name, option] of Object.entries(model?.options ?? {})) options[name] = option.default;
   for (const [name, value] of Object.entries(written)) {
+    options[name] = value;
     const option = model === undefined || !Object.hasOwn(model.options, name) ? undefined : model.options[name];
-    const read = option === undefined ? { value } : readOption(option, value);
-    if ('value' in read) options[name] = read.value;
-    else unreadable.push({ option: name, problem: read.problem, hint: read.hint ?? option!.doc });
+    const problem = option === undefined ? undefined : objection(option, value);
+    if (problem !== undefined) unreadable.push({ option: name, problem, hint: option!.description });
   }
   return { options, unreadable };
 }
 
-/** The value an option has when it is written as `written`, or what is wrong with that. */
-function readOption(option: DeviceOption, written: OptionValue): { readonly value: OptionValue } | { readonly problem: string; readonly hint?: string } {
-  switch (option.type) {
-    case 'size':
-      return parseSize(written);
-    case 'time':
-      return parseTime(written);
-    case 'text':
-      return typeof written === 'string' ? { value: written } : { problem: 'must be a text', hint: 'put it in quotes' };
-    case 'flag':
-      return typeof written === 'boolean' ? { value: written } : { problem: 'must be `true` or `false`' };
-    case 'word':
-      return option.words.includes(String(written)) ? { value: written } : { problem: `must be one of ${option.words.join(', ')}` };
-    default: {
-      if (typeof written !== 'number' || !Number.isFinite(written)) return { problem: 'must be a number' };
-      if (option.type === 'integer' && !Number.isInteger(written)) return { problem: 'must be a whole number' };
-      if (written < (option.min ?? Number.NEGATIVE_INFINITY)) return { problem: `must be at least ${option.min}` };
-      if (written > (option.max ?? Number.POSITIVE_INFINITY)) return { problem: `must be at most ${option.max}` };
-      return { value: written };
-    }
-  }
+const TYPE_WORDS = { number: 'a number', boolean: '`true` or `false`', string: 'a text' } as const;
+
+/** Why an option cannot have this value. */
+function objection(option: DeviceOption, value: OptionValue): string | undefined {
+  if (typeof value !== option.type || Number.isNaN(value)) return `must be ${TYPE_WORDS[option.type]}`;
+  if (option.type !== 'number' || typeof value !== 'number') return undefined;
+  if (value < (option.minimum ?? Number.NEGATIVE_INFINITY)) return `must be at least ${option.minimum}`;
+  if (value > (option.maximum ?? Number.POSITIVE_INFINITY)) return `must be at most ${option.maximum}`;
+  return undefined;
 }
 
 function list(written: number | readonly number[] | undefined): readonly number[] | undefined {

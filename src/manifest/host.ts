@@ -1,42 +1,35 @@
 /** What the manifest compiler is handed from outside: the models it may use, and the files it names. */
-import type { Bytes, ImageKind } from '../contracts/index.ts';
+import type { Bytes, ImageKind, IoRange } from '../contracts/index.ts';
 
 export type OptionValue = string | number | boolean;
 
 /** One option of a device model, as the manifest may set it. */
-export type DeviceOption =
-  | { readonly type: 'text'; readonly default: string; readonly doc: string }
-  | { readonly type: 'word'; readonly words: readonly string[]; readonly default: string; readonly doc: string }
-  | { readonly type: 'flag'; readonly default: boolean; readonly doc: string }
-  | { readonly type: 'integer' | 'number'; readonly default: number; readonly min?: number; readonly max?: number; readonly doc: string }
-  /** Written with a unit; in bytes. */
-  | { readonly type: 'size'; readonly default: Bytes; readonly doc: string }
-  /** Written with a unit; in nanoseconds. */
-  | { readonly type: 'time'; readonly default: number; readonly doc: string };
+export type DeviceOption = { readonly description: string } & (
+  | { readonly type: 'number'; readonly default: number; readonly minimum?: number; readonly maximum?: number }
+  | { readonly type: 'boolean'; readonly default: boolean }
+  | { readonly type: 'string'; readonly default: string }
+);
 
-/** One window of registers. Without a base the manifest must say where it lies. */
-export interface DeviceWindow {
-  readonly base?: number;
-  readonly size: number;
+/** One set of addresses and lines that fits a model. */
+export interface DevicePlace {
+  readonly ranges: readonly IoRange[];
+  readonly irqs: readonly number[];
 }
 
 export interface DeviceModel {
   readonly title: string;
-  readonly ports?: readonly DeviceWindow[];
-  readonly mmio?: readonly DeviceWindow[];
-  /** The lines it drives where the manifest names no others. */
-  readonly irqs?: readonly number[];
+  /** The usual places: the first device of this model in a partition gets the first that nobody took, and so on. */
+  readonly places: readonly [DevicePlace, ...DevicePlace[]];
+  /** Can lie elsewhere; otherwise drivers expect the device where it is. */
+  readonly relocatable: boolean;
   /** Has a byte stream that can be a console. */
-  readonly console?: boolean;
+  readonly console: boolean;
   readonly options: Readonly<Record<string, DeviceOption>>;
 }
 
 /** What every partition has without asking: interrupt controllers, timers, PCI host bridge. */
-export interface PlatformDevice {
+export interface PlatformDevice extends DevicePlace {
   readonly name: string;
-  readonly ports?: readonly { readonly base: number; readonly size: number }[];
-  readonly mmio?: readonly { readonly base: number; readonly size: number }[];
-  readonly irqs?: readonly number[];
 }
 
 export interface DeviceCatalogue {

@@ -1,4 +1,4 @@
-/** Sizes, times and rates as a manifest writes them: a number and its unit. */
+/** Sizes, times and speeds as a manifest writes them: a number and its unit. */
 import { GiB, KiB, MiB, ms, s, us } from '../base/index.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { B: 1, KiB, MiB, GiB };

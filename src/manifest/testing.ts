@@ -1,36 +1,41 @@
 /** A host for tests of the manifest: a small catalogue, and files that are what their first letters say. */
+import type { IoRange } from '../contracts/index.ts';
 import type { DeviceCatalogue, ManifestHost } from './host.ts';
+
+const ports = (base: number, size: number): IoRange => ({ space: 'pio', base, size });
+const mmio = (base: number, size: number): IoRange => ({ space: 'mmio', base, size });
+const MODEL = { relocatable: true, console: false, options: {} };
 
 export const TEST_CATALOGUE: DeviceCatalogue = {
   models: {
     uart16550: {
+      ...MODEL,
       title: '16550A serial port',
-      ports: [{ base: 0x3f8, size: 8 }],
-      irqs: [4],
+      places: [
+        { ranges: [ports(0x3f8, 8)], irqs: [4] },
+        { ranges: [ports(0x2f8, 8)], irqs: [3] },
+      ],
       console: true,
-      options: { label: { type: 'text', default: '', doc: 'a name for people' } },
+      options: { label: { type: 'string', default: '', description: 'a name for people' } },
     },
-    i8042: { title: 'keyboard controller', ports: [{ base: 0x60, size: 1 }, { base: 0x64, size: 1 }], irqs: [1, 12], options: {} },
+    i8042: { ...MODEL, title: 'keyboard controller', places: [{ ranges: [ports(0x60, 1), ports(0x64, 1)], irqs: [1, 12] }], relocatable: false },
     hctl2016: {
+      ...MODEL,
       title: 'quadrature decoder',
-      ports: [{ size: 4 }],
+      places: [{ ranges: [ports(0x310, 4)], irqs: [] }],
       options: {
-        rpm: { type: 'number', default: 60, min: -6000, max: 6000, doc: 'speed of the shaft' },
-        lines: { type: 'integer', default: 500, min: 1, doc: 'lines of the disc' },
-        index: { type: 'flag', default: false, doc: 'has an index mark' },
-        edges: { type: 'word', words: ['x1', 'x4'], default: 'x4', doc: 'edges counted' },
-        filter: { type: 'time', default: 1000, doc: 'shortest pulse counted' },
-        log: { type: 'size', default: 4096, doc: 'how much is kept' },
+        rpm: { type: 'number', default: 60, minimum: -6000, maximum: 6000, description: 'speed of the shaft' },
+        index: { type: 'boolean', default: false, description: 'has an index mark' },
       },
     },
-    telemetry: { title: 'telemetry port', ports: [{ base: 0x500, size: 16 }], options: {} },
-    framebuffer: { title: 'linear framebuffer', mmio: [{ base: 0xd0000000, size: 0x400000 }], options: {} },
-    'text-screen': { title: 'text screen', mmio: [{ base: 0xb8000, size: 0x8000 }], options: {} },
+    telemetry: { ...MODEL, title: 'telemetry port', places: [{ ranges: [ports(0x500, 16)], irqs: [] }] },
+    framebuffer: { ...MODEL, title: 'linear framebuffer', places: [{ ranges: [mmio(0xd0000000, 0x400000)], irqs: [] }] },
+    'text-screen': { ...MODEL, title: 'text screen', places: [{ ranges: [mmio(0xb8000, 0x8000), ports(0x3c0, 0x20)], irqs: [] }] },
   },
   platform: [
-    { name: 'interrupt controller', ports: [{ base: 0x20, size: 2 }, { base: 0xa0, size: 2 }], irqs: [2] },
-    { name: 'timer', ports: [{ base: 0x40, size: 4 }], irqs: [0] },
-    { name: 'local APIC', mmio: [{ base: 0xfee00000, size: 0x1000 }] },
+    { name: 'interrupt controller', ranges: [ports(0x20, 2), ports(0xa0, 2)], irqs: [2] },
+    { name: 'timer', ranges: [ports(0x40, 4)], irqs: [0] },
+    { name: 'local APIC', ranges: [mmio(0xfee00000, 0x1000)], irqs: [] },
   ],
 };
 

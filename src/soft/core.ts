@@ -38,6 +38,8 @@ export class Core {
   yielding = false;
   readonly log: Logger;
   readonly mmu: Mmu;
+  /** Opcodes already reported as undefined: the log gets each once. */
+  readonly reportedOpcodes: Set<string> = new Set();
   /** What went wrong, in words, when ACTIVITY became ACTIVITY_SHUTDOWN. */
   detail = '';
 

@@ -5,7 +5,7 @@
 import { BASE, DISP, IMM, INDEX, LENGTH, LINK, OFFSET, REG, RM, SCALE, SEGMENT } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
-import type { Operand, Scope, Size, Word } from './semantics/dsl.ts';
+import type { Operand, Scope, Size, VectorRegister, Word } from './semantics/dsl.ts';
 import type { Code } from './wasm/code.ts';
 import { call, constant, getLocal, i32, i64, select, store, type Value } from './wasm/value.ts';
 
@@ -80,6 +80,14 @@ export class InterpreterScope implements Scope {
 
   rmOfSize(size: Size): Operand {
     return this.#memory ? this.#memoryOperand(size) : this.#registerOperand(() => this.#registerAddress(RM), size);
+  }
+
+  vectorRegister(role: 'reg' | 'rm'): VectorRegister {
+    const address = (): Value => this.#registerAddress(role === 'reg' ? REG : RM);
+    return {
+      read: (type, size, offset = 0) => address().load(type, size, offset),
+      write: (value, size, offset = 0) => store(this.code, address(), size, value, offset),
+    };
   }
 
   register(number: number, size: Size): Operand {

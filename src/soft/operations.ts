@@ -1,3 +1,27 @@
-import type { Core } from './core.ts';
-const names = 'mov_from_cr mov_to_cr mov_from_dr mov_to_dr mov_from_sreg mov_to_sreg push_sreg pop_sreg les_lds_lss_lfs_lgs jmp_far_immediate call_far_immediate jmp_far_memory call_far_memory ret_far int int3 into int1 iret syscall sysret sysenter sysexit lgdt lidt sgdt sidt lldt ltr sldt str lmsw smsw clts invlpg invd wbinvd lar lsl verr verw arpl hlt cli sti pushf popf in_immediate in_dx out_immediate out_dx ins outs rdmsr wrmsr rdtsc rdtscp rdpmc cpuid xgetbv xsetbv monitor mwait pause enter bound cmpxchg8b cmpxchg16b swapgs undefined ud check_segment check_stack'.split(' ');
-export const SYSTEM_OPERATIONS: Record<string, (core: Core, record: number) => void> = Object.fromEntries(names.map((n) => [n, () => { throw new Error(`stub ${n}`); }]));
+/** Every instruction that is executed by TypeScript and not by generated code, except x87: mnemonic → operation. */
+import { CONTROL_REGISTER_OPERATIONS } from './operations/control-registers.ts';
+import { DECIMAL_OPERATIONS } from './operations/decimal.ts';
+import { DESCRIPTOR_OPERATIONS } from './operations/descriptor-tables.ts';
+import { FX_STATE_OPERATIONS } from './operations/fx-state.ts';
+import { IO_OPERATIONS } from './operations/io.ts';
+import { MSR_OPERATIONS } from './operations/msrs.ts';
+import type { SystemOperations } from './operations/operation.ts';
+import { PROCESSOR_OPERATIONS } from './operations/processor.ts';
+import { STACK_OPERATIONS } from './operations/stack-operations.ts';
+import { STRING_OPERATIONS } from './operations/strings.ts';
+import { SYSCALL_OPERATIONS } from './operations/syscalls.ts';
+import { TRANSFER_OPERATIONS } from './operations/transfers.ts';
+
+export const SYSTEM_OPERATIONS: SystemOperations = {
+  ...CONTROL_REGISTER_OPERATIONS,
+  ...DECIMAL_OPERATIONS,
+  ...DESCRIPTOR_OPERATIONS,
+  ...FX_STATE_OPERATIONS,
+  ...IO_OPERATIONS,
+  ...MSR_OPERATIONS,
+  ...PROCESSOR_OPERATIONS,
+  ...STACK_OPERATIONS,
+  ...STRING_OPERATIONS,
+  ...SYSCALL_OPERATIONS,
+  ...TRANSFER_OPERATIONS,
+};

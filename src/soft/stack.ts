@@ -73,10 +73,10 @@ export class Stack {
     this.pointer = offset;
   }
 
-  /** Pushes all 64 bits of a register. */
-  pushRegister64(offset: number): void {
+  /** Pushes any 64-bit value, at the current level. */
+  push64(value: bigint): void {
     const pointer = this.#masked(this.pointer - 8);
-    this.#core.mmu.store64(this.#linear(pointer, 8), this.#core.get64(offset));
+    this.#core.mmu.store64(this.#linear(pointer, 8), value);
     this.pointer = pointer;
   }
 

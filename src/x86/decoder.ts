@@ -178,6 +178,7 @@ export class Decoder {
           else this.#immediate(operand, rexW, codeBits);
           isSecond = true;
           break;
+        case '1': out.immediate = 1; break;
         case 'A': out.rm = 0; break;
         case 'O': this.#absolute(override); break;
         case 'F':

@@ -136,7 +136,7 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f a4 /r', 'shld', 'Ev,Gv,Ib'], ['0f a5 /r', 'shld_cl', 'Ev,Gv'], ['0f ac /r', 'shrd', 'Ev,Gv,Ib'], ['0f ad /r', 'shrd_cl', 'Ev,Gv'],
   ['0f ae /0 mem', 'fxsave', 'M', 'nosize'], ['0f ae /1 mem', 'fxrstor', 'M', 'nosize'],
   ['0f ae /2 mem', 'ldmxcsr', 'Md'], ['0f ae /3 mem', 'stmxcsr', 'Md'],
-  ['0f ae /5 reg', 'nop', 'Ed'], ['0f ae /6 reg', 'nop', 'Ed'], ['0f ae /7 reg', 'nop', 'Ed'], ['0f ae /7 mem', 'nop', 'M'],
+  ['np 0f ae /5 reg', 'nop', 'Ed'], ['np 0f ae /6 reg', 'nop', 'Ed'], ['np 0f ae /7 reg', 'nop', 'Ed'], ['0f ae /7 mem', 'nop', 'M'],
   ['f3 0f ae /0 reg', 'rdfsbase', 'Ey', 'only64'], ['f3 0f ae /1 reg', 'rdgsbase', 'Ey', 'only64'],
   ['f3 0f ae /2 reg', 'wrfsbase', 'Ey', 'only64'], ['f3 0f ae /3 reg', 'wrgsbase', 'Ey', 'only64'],
   ['0f af /r', 'imul2', 'Gv,Ev'],
@@ -146,7 +146,7 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f b9 /r', 'ud', 'Gv,Ev', 'end'], ['0f ff /r', 'ud', 'Gv,Ev', 'end'],
   ['0f bc /r', 'bsf', 'Gv,Ev'], ['0f bd /r', 'bsr', 'Gv,Ev'],
   ['0f c0 /r', 'xadd', 'Eb,Gb', 'lock'], ['0f c1 /r', 'xadd', 'Ev,Gv', 'lock'],
-  ['0f c3 /r mem', 'mov', 'My,Gy'],
+  ['np 0f c3 /r mem', 'mov', 'My,Gy'],
   ['0f c7 /1 mem', 'cmpxchg8b', 'M', 'lock'],
   ['0f c8+r', 'bswap', 'Zv'],
 ];

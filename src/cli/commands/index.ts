@@ -2,6 +2,7 @@
 import type { CliCommand } from '../command.ts';
 import { check } from './check.ts';
 import { inspect } from './inspect.ts';
+import { run } from './run.ts';
 import { schema } from './schema.ts';
 
-export const COMMANDS: readonly CliCommand[] = [check, inspect, schema];
+export const COMMANDS: readonly CliCommand[] = [run, check, inspect, schema];

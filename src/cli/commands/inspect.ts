@@ -1,7 +1,7 @@
 /** `bulkhead inspect map|cpu|irq|devices FILE`: the plan of a machine as tables, before it runs. */
 import type { Command } from 'commander';
 import type { IoRange, Machine, Partition } from '../../contracts/index.ts';
-import { type DeviceModel, formatRange, formatSize, type PlatformDevice } from '../../manifest/index.ts';
+import { formatRange, formatSize } from '../../manifest/index.ts';
 import type { CliCommand, CliIo, RunAction } from '../command.ts';
 import { DEVICE_CATALOGUE } from '../device-catalogue.ts';
 import { exitStatus } from '../exit-codes.ts';
@@ -107,7 +107,7 @@ function boardIoSection({ board }: Machine): Section {
 }
 
 function guestIoSection({ partitions }: Machine): Section {
-  const platform = DEVICE_CATALOGUE.platform.flatMap((device) => platformRanges(device).map((range) => ({ range, device: device.name, model: '(platform)' })));
+  const platform = DEVICE_CATALOGUE.platform.flatMap(({ name, ranges }) => ranges.map((range) => ({ range, device: name, model: '(platform)' })));
   const rows = partitions.flatMap(({ name, devices }) =>
     [...platform, ...devices.flatMap((device) => device.ranges.map((range) => ({ range, device: device.name, model: modelCell(device) })))]
       .sort(byAddress)
@@ -118,10 +118,6 @@ function guestIoSection({ partitions }: Machine): Section {
     columns: [left('partition'), left('space'), left('range'), right('size'), left('device'), left('model')],
     rows,
   };
-}
-
-function platformRanges({ ports = [], mmio = [] }: PlatformDevice): IoRange[] {
-  return [...ports.map((window) => ({ space: 'pio' as const, ...window })), ...mmio.map((window) => ({ space: 'mmio' as const, ...window }))];
 }
 
 function modelCell(device: Partition['devices'][number]): string {
@@ -146,7 +142,7 @@ function boardLineSection({ board }: Machine): Section {
 }
 
 function guestLineSection({ partitions }: Machine): Section {
-  const platform = DEVICE_CATALOGUE.platform.flatMap(({ name, irqs = [] }) => irqs.map((irq) => ({ irq, device: name, model: '(platform)' })));
+  const platform = DEVICE_CATALOGUE.platform.flatMap(({ name, irqs }) => irqs.map((irq) => ({ irq, device: name, model: '(platform)' })));
   const rows = partitions.flatMap(({ name, devices }) =>
     [...platform, ...devices.flatMap((device) => device.irqs.map((irq) => ({ irq, device: device.name, model: modelCell(device) })))]
       .sort((a, b) => a.irq - b.irq)
@@ -170,20 +166,12 @@ function deviceSection({ partitions }: Machine): Section {
 }
 
 function modelSection(): Section {
-  const windows = ({ ports = [], mmio = [] }: DeviceModel): string =>
-    [...ports, ...mmio].map(({ base, size }) => (base === undefined ? `(give ${size} bytes)` : formatRange(base, size))).join(' ');
-  const rows = Object.entries(DEVICE_CATALOGUE.models).map(([name, model]) => [
+  const rows = Object.entries(DEVICE_CATALOGUE.models).map(([name, { title, places, options }]) => [
     name,
-    model.title,
-    windows(model),
-    (model.irqs ?? []).join(' '),
-    Object.entries(model.options).map(([key, option]) => `${key}=${optionDefault(option)}`).join(' '),
+    title,
+    places.map(({ ranges }) => ranges.map((range) => formatRange(range.base, range.size)).join(' ')).join(', '),
+    places.map(({ irqs }) => irqs.join(' ')).join(', '),
+    Object.entries(options).map(([key, option]) => `${key}=${option.default}`).join(' '),
   ]);
-  return { name: 'device models', columns: [left('model'), left('what it is'), left('usual place'), left('lines'), left('options')], rows };
-}
-
-function optionDefault(option: DeviceModel['options'][string]): string {
-  if (option.type === 'size') return formatSize(option.default);
-  if (option.type === 'time') return `${option.default}ns`;
-  return typeof option.default === 'string' && option.default === '' ? '""' : String(option.default);
+  return { name: 'device models', columns: [left('model'), left('what it is'), left('usual places'), left('lines'), left('options')], rows };
 }

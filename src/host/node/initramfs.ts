@@ -7,7 +7,7 @@ import { type PackageArchitecture, packageFile, type ProgressListener } from './
 
 const INIT = join(import.meta.dirname, '../../../guests/linux/init');
 const KERNELS: Readonly<Record<PackageArchitecture, string>> = { amd64: 'linux-image-cloud-amd64', i386: 'linux-image-686-pae' };
-const FOLDERS = ['bin', 'dev', 'etc', 'proc', 'root', 'sys', 'tmp', 'usr', 'usr/bin', 'usr/sbin', 'sbin'];
+const FOLDERS = ['bin', 'dev', 'proc', 'root', 'sys', 'tmp', 'usr', 'usr/bin', 'usr/sbin', 'sbin'];
 
 export interface LinuxImages {
   readonly kernel: string;
@@ -34,8 +34,6 @@ export function buildInitramfs(busybox: Uint8Array, init: Uint8Array): Uint8Arra
     { kind: 'character', path: 'dev/console', permissions: 0o600, major: 5, minor: 1 },
     { kind: 'file', path: 'bin/busybox', permissions: 0o755, data: busybox },
     { kind: 'symlink', path: 'bin/sh', permissions: 0o777, target: 'busybox' },
-    { kind: 'file', path: 'etc/passwd', permissions: 0o644, data: Buffer.from('root::0:0:root:/root:/bin/sh\n') },
-    { kind: 'file', path: 'etc/group', permissions: 0o644, data: Buffer.from('root:x:0:\ntty:x:5:\n') },
     { kind: 'file', path: 'init', permissions: 0o755, data: init },
   ];
   return writeCpio(entries);

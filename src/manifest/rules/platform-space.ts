@@ -18,7 +18,7 @@ export const platformSpace: Rule = {
       for (const [space, key] of [['pio', 'ports'], ['mmio', 'mmio']] as const) {
         const intervals = [
           ...host.catalogue.platform.flatMap((platform) =>
-            (platform[key] ?? []).map(({ base, size }) => ({ start: base, end: base + size, owner: { platform, device: undefined } as Party })),
+            platform.ranges.filter((range) => range.space === space).map(({ base, size }) => ({ start: base, end: base + size, owner: { platform, device: undefined } as Party })),
           ),
           ...devices.flatMap((device) =>
             device.ranges
@@ -42,7 +42,7 @@ export const platformSpace: Rule = {
       }
       for (const device of devices) {
         for (const irq of device.irqs) {
-          const platform = host.catalogue.platform.find((candidate) => candidate.irqs?.includes(irq));
+          const platform = host.catalogue.platform.find((candidate) => candidate.irqs.includes(irq));
           if (platform === undefined) continue;
           const written = device.written.includes('irq');
           yield {

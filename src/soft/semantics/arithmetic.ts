@@ -161,19 +161,29 @@ function divide64(s: Scope, signed: boolean): void {
   }
 }
 
-/** CMPXCHG: the destination is written in either case (SDM 2A: "the destination operand receives a write cycle"). */
+/**
+ * CMPXCHG: a memory destination is written in either case (SDM 2A: "the destination operand receives a write cycle"); a
+ * register that compares unequal is not, so that its upper half stays. The accumulator is written only then.
+ */
 function compareExchange(s: Scope): void {
   const accumulator = s.register(RAX, s.size);
   const expected = s.local(accumulator.read());
   const replacement = s.local(s.reg.read());
   const old = s.variable(expected);
-  s.rm.modify((value) => {
+  const compare = (value: Value): void => {
     old.set(value);
     s.subtractFlags(expected, value, s.local(expected.sub(value)));
-    return select(value.eq(expected), replacement, value);
-  });
-  // Only a failing comparison writes the accumulator: a success must not clear the upper half of RAX.
-  s.if(old.value.ne(expected), () => accumulator.write(old.value));
+  };
+  if (s.rm.isMemory) {
+    s.rm.modify((value) => {
+      compare(value);
+      return select(value.eq(expected), replacement, value);
+    });
+    s.if(old.value.ne(expected), () => accumulator.write(old.value));
+  } else {
+    compare(s.local(s.rm.read()));
+    s.if(old.value.eq(expected), () => s.rm.write(replacement), () => accumulator.write(old.value));
+  }
 }
 
 function exchangeAdd(s: Scope): void {

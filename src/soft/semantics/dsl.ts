@@ -6,7 +6,7 @@
  * Values: an operand of 1, 2 or 4 bytes is an i32 (zero-extended when read), of 8 bytes an i64. Bits above the operand size
  * may be garbage in computed values; `write` and the flag functions ignore them.
  */
-import type { Code } from '../wasm/code.ts';
+import type { Code, ValueType } from '../wasm/code.ts';
 import type { Value } from '../wasm/value.ts';
 
 export type Size = 1 | 2 | 4 | 8;
@@ -19,6 +19,12 @@ export interface Operand {
   write(value: Value): void;
   /** Read-modify-write of one location: access rights are checked for writing before `change` computes, so that nothing can fault after it. */
   modify(change: (old: Value) => Value): void;
+}
+
+/** An XMM register, or an MMX one in its low 8 bytes, as pieces in memory order. */
+export interface VectorRegister {
+  read(type: ValueType, size: number, offset?: number): Value;
+  write(value: Value, size: number, offset?: number): void;
 }
 
 export interface Scope {
@@ -36,6 +42,8 @@ export interface Scope {
   /** First and second operand as the instruction's pattern orders them (`rm,reg`, `reg,rm`, `rm,imm`). */
   readonly destination: Operand;
   readonly source: Operand;
+  /** The vector register that ModRM.reg or, in a register form, ModRM.rm names. */
+  vectorRegister(role: 'reg' | 'rm'): VectorRegister;
   /** The rm operand read at another size (MOVZX, MOVSX). */
   rmOfSize(size: Size): Operand;
   /** A fixed register by number (RAX = 0 …) at a size; low part. */

@@ -4,7 +4,7 @@
  */
 import { IMM } from '../../x86/record.ts';
 import { RCX } from '../../x86/state.ts';
-import { constant, i32, i64, select, type Value } from '../wasm/value.ts';
+import { constant, i64, select, type Value } from '../wasm/value.ts';
 import { cold, hot, type Scope, type SemanticsTable } from './dsl.ts';
 
 interface Shifted {
@@ -112,7 +112,7 @@ const rotateCarryRight: Shift = (s, a, rawCount) => {
   return { result: word, carry, overflow: topBit(s, word.xor(word.shl(1))) };
 };
 
-/** SHLD, SHRD: bits come in from the register. 16-bit counts above 16 are undefined; here they use a 32-bit concatenation. */
+/** SHLD, SHRD: bits come in from the register. */
 const doubleShift = (left: boolean, countOf: (s: Scope) => Value): ((s: Scope) => void) => (s) => {
   const bits = bitsOf(s);
   const count = s.local(countOf(s).to(s.word).and(s.size === 8 ? 63 : 31));
@@ -123,9 +123,12 @@ const doubleShift = (left: boolean, countOf: (s: Scope) => Value): ((s: Scope) =
       let shifted: Value;
       let carry: Value;
       if (s.size === 2) {
-        const both = s.local(left ? old.shl(16).or(incoming) : incoming.shl(16).or(old));
-        shifted = s.local(left ? both.shl(count).shr(16) : both.shr(count));
-        carry = bit0(s, left ? both.shr(i32(32).sub(count)) : both.shr(count.sub(1)));
+        // Three words, the incoming one twice: counts of 17 to 31 are undefined, and this is what silicon (Zen 3) does.
+        const twice = incoming.widen().mul(left ? 0x1_0001n : 0x1_0001_0000n);
+        const words = s.local(old.widen().shl(left ? 32 : 0).or(twice));
+        const by = s.local(count.widen());
+        shifted = s.local((left ? words.shl(by).shr(32) : words.shr(by)).wrap().and(0xffff));
+        carry = bit0(s, words.shr(left ? i64(48).sub(by) : by.sub(1)));
       } else {
         const rest = s.local(constant(s.word, bits).sub(count));
         shifted = s.local(left ? old.shl(count).or(incoming.shr(rest)) : old.shr(count).or(incoming.shl(rest)));

@@ -1,0 +1,202 @@
+/**
+ * The device models a manifest may attach: where they sit by default, what can be set, and how they are made. Written once: the
+ * manifest's rules, `inspect devices` and the platform all read this table.
+ *
+ * What every board has (interrupt controllers, timer, clock, power management, PCI bridge, reset) is not here: see platform.ts.
+ */
+import { BulkheadError } from '../base/index.ts';
+import type { CharacterBackend, Device, DeviceSlot, DeviceSpec, IoRange, PowerControl } from '../contracts/index.ts';
+import { AttachedChip, type Wired } from './attached-chip.ts';
+import { byteWide } from './byte-wide.ts';
+import { DebugExit } from './chips/debug-exit.ts';
+import { Hctl2016 } from './chips/hctl2016.ts';
+import { I8042 } from './chips/i8042.ts';
+import { Telemetry } from './chips/telemetry.ts';
+import { Uart16550 } from './chips/uart16550.ts';
+import { VGA_WINDOW_BASE, VGA_WINDOW_BYTES, VgaText } from './chips/vga-text.ts';
+
+export type DeviceOption = { readonly description: string } & (
+  | { readonly type: 'number'; readonly default: number; readonly minimum?: number; readonly maximum?: number }
+  | { readonly type: 'boolean'; readonly default: boolean }
+  | { readonly type: 'string'; readonly default: string }
+);
+
+/** One set of addresses and lines that fits a model. */
+export interface DevicePlace {
+  readonly ranges: readonly IoRange[];
+  /** Interrupt lines (GSIs; ISA numbers below 16). */
+  readonly irqs: readonly number[];
+}
+
+/** What the partition offers a device beside its slot. */
+export interface DeviceEnvironment {
+  character(deviceName: string): CharacterBackend;
+  readonly power: PowerControl;
+}
+
+export interface DeviceModel {
+  readonly title: string;
+  /** The usual places: the first device of this model in a partition gets the first, and so on. */
+  readonly places: readonly [DevicePlace, ...DevicePlace[]];
+  /** Ports may be chosen freely; otherwise drivers expect the device where it is. */
+  readonly relocatable: boolean;
+  /** Has a character stream that can be a partition's console. */
+  readonly console: boolean;
+  readonly options: Readonly<Record<string, DeviceOption>>;
+  create(spec: DeviceSpec, environment: DeviceEnvironment): Device;
+}
+
+export type DeviceCatalogue = Readonly<Record<string, DeviceModel>>;
+
+const ports = (base: number, size: number): IoRange => ({ space: 'pio', base, size });
+
+export const DEVICE_CATALOGUE: DeviceCatalogue = {
+  uart16550: {
+    title: '16550A serial port',
+    places: [
+      { ranges: [ports(0x3f8, 8)], irqs: [4] },
+      { ranges: [ports(0x2f8, 8)], irqs: [3] },
+      { ranges: [ports(0x3e8, 8)], irqs: [5] },
+      { ranges: [ports(0x2e8, 8)], irqs: [7] },
+    ],
+    relocatable: true,
+    console: true,
+    options: {},
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const irq = line(slot, spec, 0);
+        const chip = new Uart16550({
+          clock: slot.clock,
+          line: environment.character(spec.name),
+          pins: { interrupt: (level) => irq.set(level) },
+        });
+        return { chip, handlers: [byteWide(chip)] };
+      }),
+  },
+
+  i8042: {
+    title: '8042 keyboard controller with keyboard, and a PS/2 mouse when asked for',
+    places: [{ ranges: [ports(0x60, 1), ports(0x64, 1)], irqs: [1, 12] }],
+    relocatable: false,
+    console: false,
+    options: { mouse: { type: 'boolean', default: false, description: 'a three-button mouse on the auxiliary port' } },
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const mouse = option(spec, 'mouse') === true;
+        const keyboardLine = line(slot, spec, 0);
+        const mouseLine = mouse ? line(slot, spec, 1) : undefined;
+        const chip = new I8042({
+          mouse,
+          pins: {
+            keyboardInterrupt: (level) => keyboardLine.set(level),
+            auxiliaryInterrupt: (level) => mouseLine?.set(level),
+            reset: () => environment.power.request('reset', 0),
+          },
+        });
+        const data = { read: () => chip.readData(), write: (_: number, value: number) => chip.writeData(value) };
+        const command = { read: () => chip.readStatus(), write: (_: number, value: number) => chip.writeCommand(value) };
+        return { chip, handlers: [byteWide(data), byteWide(command)] };
+      }),
+  },
+
+  'vga-text': {
+    title: 'VGA in 80×25 text mode',
+    places: [{ ranges: [{ space: 'mmio', base: VGA_WINDOW_BASE, size: VGA_WINDOW_BYTES }, ports(0x3c0, 0x20)], irqs: [] }],
+    relocatable: false,
+    console: false,
+    options: {},
+    create: (spec) =>
+      attached(spec, (slot) => {
+        const chip = new VgaText({ clock: slot.clock });
+        return { chip, handlers: [chip.window, byteWide(chip)] };
+      }),
+  },
+
+  'debug-exit': {
+    title: 'Port that ends the run with a status',
+    places: [{ ranges: [ports(0xf4, 4)], irqs: [] }],
+    relocatable: true,
+    console: false,
+    options: {},
+    create: (spec, environment) =>
+      attached(spec, () => {
+        const chip = new DebugExit({ exit: (status) => environment.power.request('debug-exit', status) });
+        return { chip: {}, handlers: [chip] };
+      }),
+  },
+
+  hctl2016: {
+    title: 'Quadrature encoder card (HCTL-2016) on a turning shaft',
+    places: [{ ranges: [ports(0x300, 4)], irqs: [] }],
+    relocatable: true,
+    console: false,
+    options: {
+      rpm: { type: 'number', default: 90, minimum: -60_000, maximum: 60_000, description: 'mean shaft speed, revolutions per minute' },
+      'counts-per-revolution': { type: 'number', default: 4000, minimum: 1, maximum: 1_000_000, description: 'counts after fourfold decoding' },
+      variation: { type: 'number', default: 0.05, minimum: 0, maximum: 1, description: 'amplitude of the speed swing, as a fraction of rpm' },
+      'variation-hertz': { type: 'number', default: 0.5, minimum: 0, maximum: 1000, description: 'frequency of the speed swing' },
+    },
+    create: (spec) =>
+      attached(spec, (slot) => {
+        const chip = new Hctl2016({
+          clock: slot.clock,
+          shaft: {
+            rpm: numeric(spec, 'rpm'),
+            countsPerRevolution: numeric(spec, 'counts-per-revolution'),
+            variation: numeric(spec, 'variation'),
+            variationHertz: numeric(spec, 'variation-hertz'),
+          },
+        });
+        return { chip, handlers: [byteWide(chip)] };
+      }),
+  },
+
+  telemetry: {
+    title: 'Port at which a real-time system reports periods and deadline misses',
+    places: [{ ranges: [ports(0x510, 16)], irqs: [] }],
+    relocatable: true,
+    console: false,
+    options: {},
+    create: (spec) =>
+      attached(spec, (slot) => {
+        const chip = new Telemetry({ clock: slot.clock });
+        return { chip, handlers: [chip] };
+      }),
+  },
+};
+
+/** The value of an option, or its default. Throws BH215 when it has the wrong type or lies outside its range. */
+export function optionValue(name: string, option: DeviceOption, value: string | number | boolean | undefined): string | number | boolean {
+  if (value === undefined) return option.default;
+  const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = option.type === 'number' ? option : {};
+  if (typeof value !== option.type || (typeof value === 'number' && !(value >= minimum && value <= maximum))) {
+    throw new BulkheadError('BH215', `option ${name} cannot be ${JSON.stringify(value)}`, { hint: `${option.description}: ${describeOption(option)}` });
+  }
+  return value;
+}
+
+/** `number from 1 to 60000, 90 by default`. */
+export function describeOption(option: DeviceOption): string {
+  const range = option.type === 'number' && option.minimum !== undefined ? ` from ${option.minimum} to ${option.maximum ?? 'any'}` : '';
+  return `${option.type}${range}, ${JSON.stringify(option.default)} by default`;
+}
+
+function attached(spec: DeviceSpec, wire: (slot: DeviceSlot) => Wired): Device {
+  return new AttachedChip(spec, wire);
+}
+
+function line(slot: DeviceSlot, spec: DeviceSpec, index: number) {
+  const pin = spec.irqs[index];
+  if (pin === undefined) throw new BulkheadError('BH215', `${spec.name} (${spec.model}) needs ${index + 1} interrupt line(s), not ${spec.irqs.length}`);
+  return slot.irq(pin);
+}
+
+function option(spec: DeviceSpec, name: string): string | number | boolean {
+  const description = DEVICE_CATALOGUE[spec.model]?.options[name];
+  if (description === undefined) throw new BulkheadError('BH215', `${spec.model} has no option ${name}`);
+  return optionValue(`${spec.name}.${name}`, description, spec.options[name]);
+}
+
+function numeric(spec: DeviceSpec, name: string): number {
+  return Number(option(spec, name));
+}

@@ -1,0 +1,102 @@
+/**
+ * The DSDT: soft off, the PCI root bridge and its windows, processors, and the devices that have no other way to be found.
+ *
+ * Spec: ACPI 6.5 §5.3 (namespace), §7.4.2 (\_Sx), §6.2 (resources); PnP identifiers of ISA devices.
+ * Not modelled: PCI interrupt routing (no function on the bus has an interrupt pin yet: _PRT comes with the first one).
+ */
+import { SLEEP_TYPE_S5 } from '../chips/acpi-pm.ts';
+import {
+  type Aml, busNumbers, device, eisaId, fixedMemory, integer, ioPorts, ioWindow, isaInterrupt, memoryWindow, name, packageOf, resources, scope, string,
+} from './aml.ts';
+import { type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, PM_BASE, PM_BYTES, SMI_COMMAND_PORT } from './shape.ts';
+
+const PCI_MEMORY_END = IO_APIC_BASE - 1;
+const PCI_MEMORY_LOWEST = 0xc000_0000;
+const PCI_MEMORY_STEP = 0x1000_0000;
+const PRESENT = name('_STA', integer(0x0f));
+
+export function dsdtAml(shape: FirmwareShape): Aml {
+  const serialPorts = shape.devices.filter(({ model }) => model === 'uart16550');
+  const keyboard = shape.devices.find(({ model }) => model === 'i8042');
+  return [
+    ...name('\\_S5', packageOf(integer(SLEEP_TYPE_S5), integer(SLEEP_TYPE_S5), integer(0), integer(0))),
+    ...scope(
+      '\\_SB',
+      ...Array.from({ length: shape.vcpus }, (_, id) => processor(id)),
+      rootBridge(shape),
+      motherboard(),
+      realTimeClock(),
+      ...serialPorts.map((port, index) => serialPort(index, port.ports[0]?.base ?? 0, port.irqs[0])),
+      ...(keyboard === undefined ? [] : keyboardController(keyboard.mouse)),
+    ),
+  ];
+}
+
+/** §8.4: matched to the MADT by _UID. */
+function processor(id: number): Aml {
+  return device(`C${id.toString(16).toUpperCase().padStart(3, '0')}`, name('_HID', string('ACPI0007')), name('_UID', integer(id)));
+}
+
+function rootBridge(shape: FirmwareShape): Aml {
+  const aboveRam = Math.ceil(shape.topOfRam / PCI_MEMORY_STEP) * PCI_MEMORY_STEP;
+  return device(
+    'PCI0',
+    name('_HID', eisaId('PNP0A03')),
+    name('_UID', integer(0)),
+    name('_BBN', integer(0)),
+    name(
+      '_CRS',
+      resources(
+        busNumbers(0, 0xff),
+        ioPorts(0xcf8, 8),
+        ioWindow(0, 0xcf7),
+        ioWindow(0xd00, 0xffff),
+        memoryWindow(0xa_0000, 0xb_ffff, true),
+        ...(aboveRam <= PCI_MEMORY_END ? [memoryWindow(Math.max(aboveRam, PCI_MEMORY_LOWEST), PCI_MEMORY_END, false)] : []),
+      ),
+    ),
+  );
+}
+
+/** What is decoded by the board itself, so that nothing is placed on top of it. */
+function motherboard(): Aml {
+  return device(
+    'BRD',
+    name('_HID', eisaId('PNP0C02')),
+    name('_UID', integer(0)),
+    name(
+      '_CRS',
+      resources(
+        ioPorts(PM_BASE, PM_BYTES),
+        ioPorts(SMI_COMMAND_PORT, 1),
+        ioPorts(0x4d0, 2),
+        fixedMemory(IO_APIC_BASE, 0x1000),
+        fixedMemory(LOCAL_APIC_BASE, 0x1000),
+      ),
+    ),
+  );
+}
+
+function realTimeClock(): Aml {
+  return device('RTC', name('_HID', eisaId('PNP0B00')), name('_CRS', resources(ioPorts(0x70, 2), isaInterrupt(8))));
+}
+
+function serialPort(index: number, base: number, irq: number | undefined): Aml {
+  return device(
+    `COM${index + 1}`,
+    name('_HID', eisaId('PNP0501')),
+    name('_UID', integer(index + 1)),
+    PRESENT,
+    name('_CRS', resources(ioPorts(base, 8), ...(irq === undefined ? [] : [isaInterrupt(irq)]))),
+  );
+}
+
+function keyboardController(mouse: boolean): Aml[] {
+  const keyboard = device(
+    'KBD',
+    name('_HID', eisaId('PNP0303')),
+    PRESENT,
+    name('_CRS', resources(ioPorts(0x60, 1), ioPorts(0x64, 1), isaInterrupt(1))),
+  );
+  return mouse ? [keyboard, device('MOU', name('_HID', eisaId('PNP0F13')), PRESENT, name('_CRS', resources(isaInterrupt(12))))] : [keyboard];
+}

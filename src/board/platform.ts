@@ -1,0 +1,431 @@
+/**
+ * One partition's board: the core every PC has, the devices its manifest attaches, and the wires between them.
+ *
+ *     devices, timer, clock ──▶ 8259 pair ──INTR──▶ LINT0 of the bootstrap processor's local APIC ──▶ core
+ *                          └──▶ I/O APIC ──messages──▶ all local APICs ──▶ cores
+ *
+ * Time: the time-stamp counter runs at exactly 1 GHz, one tick per nanosecond of the partition's clock; the local APIC timers
+ * have the same 1 GHz before their dividers.
+ *
+ * Not modelled: the I/O APIC's pin 0 as an 8259 output; sources of NMI other than {@link Platform.raiseNmi}.
+ */
+import { BulkheadError } from '../base/index.ts';
+import type {
+  AccessSize, CharacterBackend, Clock, CpuidModel, Device, DeviceSlot, DeviceSpec, DeviceState, Gpa, IoSpace, IoSpaceName, LoadSegment, Logger,
+  MemoryMapEntry, PhysicalMemory, PowerControl, Vcpu, VcpuId, VcpuWiring,
+} from '../contracts/index.ts';
+import { AttachedChip, type Chip } from './attached-chip.ts';
+import { SystemBus } from './bus.ts';
+import { byteWide } from './byte-wide.ts';
+import { DEVICE_CATALOGUE, type DeviceCatalogue, type DeviceEnvironment } from './catalogue.ts';
+import { AcpiPm } from './chips/acpi-pm.ts';
+import { I8042 } from './chips/i8042.ts';
+import { I8254 } from './chips/i8254.ts';
+import { I8259Pair } from './chips/i8259.ts';
+import { I82093aa, IO_APIC_WINDOW_BYTES } from './chips/i82093aa.ts';
+import { InterruptMessages } from './chips/interrupt-messages.ts';
+import { APIC_WINDOW_BYTES, LocalApic, type LocalApicState } from './chips/local-apic.ts';
+import { Mc146818 } from './chips/mc146818.ts';
+import { Port61 } from './chips/port-61.ts';
+import { Port92 } from './chips/port-92.ts';
+import { PortCf9 } from './chips/port-cf9.ts';
+import { PostCode } from './chips/post-code.ts';
+import { Uart16550 } from './chips/uart16550.ts';
+import { createFirmware } from './firmware/firmware.ts';
+import { IO_APIC_BASE, LOCAL_APIC_BASE, PM_BASE, PM_BYTES, SCI_LINE, SMI_COMMAND_PORT } from './firmware/shape.ts';
+import { InterruptLines } from './interrupt-lines.ts';
+import { ConfigurationMechanism1 } from './pci/configuration-mechanism-1.ts';
+import { HostBridge } from './pci/host-bridge.ts';
+
+// MSRs of the local APIC (SDM 4 table 2-2)
+const IA32_APIC_BASE = 0x1b;
+const IA32_TSC_DEADLINE = 0x6e0;
+const X2APIC_FIRST = 0x800;
+const X2APIC_LAST = 0x83f;
+// CPUID leaf 1 ECX
+const CPUID_X2APIC = 1 << 21;
+const CPUID_TSC_DEADLINE = 1 << 24;
+
+const TIMER_LINE = 0;
+const RTC_LINE = 8;
+/** Physical APIC IDs are 8 bits, 0xFF is the broadcast, and MADT entries of this kind end at 254 (ACPI 6.5 §5.2.12.2). */
+const MOST_VCPUS = 254;
+
+export interface PlatformOptions {
+  readonly partition: string;
+  readonly vcpus: number;
+  readonly devices: readonly DeviceSpec[];
+  readonly memory: PhysicalMemory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly power: PowerControl;
+  /** The host's side of a serial device. */
+  character(deviceName: string): CharacterBackend;
+  /** One model for all vCPUs, or one for each (their APIC IDs differ). */
+  readonly cpuid: CpuidModel | ((id: VcpuId) => CpuidModel);
+  /** Seconds since 1970-01-01 UTC at the start. */
+  readonly wallTime: number;
+  /** Device models beside or in place of the built-in ones. */
+  readonly models?: DeviceCatalogue;
+}
+
+/** What `save` gives: one state per chip, by name. */
+export type PlatformState = Readonly<Record<string, DeviceState>>;
+
+type ConnectedVcpu = Pick<Vcpu, 'setInterruptPin' | 'inject'>;
+
+/** A core's local APIC and its path to the bus. */
+interface Socket {
+  readonly apic: LocalApic;
+  readonly wiring: VcpuWiring;
+  intr: boolean;
+  vcpu: ConnectedVcpu | undefined;
+}
+
+/** Throws BH210–BH215 when the devices cannot be attached as described. */
+export function createPlatform(options: PlatformOptions): Platform {
+  return new Platform(options);
+}
+
+export class Platform implements Disposable {
+  readonly bus = new SystemBus();
+  /** To be loaded before the boot plan's own segments. */
+  readonly firmware: readonly LoadSegment[];
+  readonly memoryMap: readonly MemoryMapEntry[];
+  readonly rsdp: Gpa | undefined;
+  readonly lines: InterruptLines;
+  readonly pic: I8259Pair;
+  readonly pit: I8254;
+  readonly rtc: Mc146818;
+  readonly ioapic: I82093aa;
+  readonly pm: AcpiPm;
+  readonly pci: ConfigurationMechanism1;
+  readonly postCode = new PostCode();
+  readonly #messages = new InterruptMessages();
+  readonly #port61: Port61;
+  readonly #port92: Port92;
+  readonly #portCf9: PortCf9;
+  readonly #sockets: readonly Socket[];
+  readonly #devices = new Map<string, Device>();
+
+  constructor(options: PlatformOptions) {
+    const { clock, power, vcpus, memory } = options;
+    if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MOST_VCPUS) {
+      throw new BulkheadError('BH215', `${options.partition}: ${vcpus} vCPUs; a board has 1 to ${MOST_VCPUS}`);
+    }
+    const reset = () => power.request('reset', 0);
+    const ioApicId = vcpus < 16 ? vcpus : 0; // four bits, unlike any local APIC's while that is possible
+    this.pic = new I8259Pair((level) => this.#bootstrap.apic.setLint(0, level));
+    this.ioapic = new I82093aa({ id: ioApicId, pins: this.#messages });
+    this.lines = new InterruptLines({ pic: this.pic, ioapic: this.ioapic });
+    const timerLine = this.lines.own(TIMER_LINE, 'pit');
+    const rtcLine = this.lines.own(RTC_LINE, 'rtc');
+    const sciLine = this.lines.own(SCI_LINE, 'acpi-pm');
+    const topOfRam = memory.regions.reduce((top, region) => Math.max(top, region.base + region.size), 0);
+    this.#sockets = Array.from({ length: vcpus }, (_, id) => this.#socket(id, options));
+    this.pit = new I8254({ clock, output0: (level) => timerLine.set(level) });
+    this.rtc = new Mc146818({ clock, wallTime: options.wallTime, memoryBytes: topOfRam, vcpus, interrupt: (level) => rtcLine.set(level) });
+    this.pm = new AcpiPm({ clock, sci: (level) => sciLine.set(level), powerOff: () => power.request('power-off', 0) });
+    this.#port61 = new Port61({ timer: this.pit, clock });
+    this.#port92 = new Port92({ reset });
+    this.#portCf9 = new PortCf9({ reset });
+    this.pci = new ConfigurationMechanism1({ resetControl: this.#portCf9 });
+    this.pci.plug(0, 0, new HostBridge());
+    this.#claimCore();
+    this.#attachDevices(options);
+    this.#refuseRamOverDevices(memory);
+
+    const signature = new Uint32Array(4);
+    cpuidOf(options, 0).lookup(1, 0, signature);
+    const firmware = createFirmware(
+      {
+        vcpus,
+        ioApicId,
+        topOfRam,
+        devices: options.devices.map(({ model, ranges, irqs, options: chosen }) => ({
+          model,
+          irqs,
+          ports: ranges.filter(({ space }) => space === 'pio'),
+          mouse: chosen['mouse'] === true,
+        })),
+        processorSignature: signature[0] as number,
+        processorFeatures: signature[3] as number,
+      },
+      memory,
+    );
+    this.firmware = firmware.segments;
+    this.memoryMap = firmware.memoryMap;
+    this.rsdp = firmware.rsdp;
+    this.reset('cold');
+  }
+
+  /** What the engine builds vCPU `id` with. */
+  wiring(id: VcpuId): VcpuWiring {
+    return this.#at(id).wiring;
+  }
+
+  /** Connects the pins of vCPU `id` once it exists; events before that are lost, the interrupt pin is not. */
+  connect(id: VcpuId, vcpu: ConnectedVcpu): void {
+    const socket = this.#at(id);
+    socket.vcpu = vcpu;
+    vcpu.setInterruptPin(socket.intr);
+  }
+
+  /** What firmware does last: the bootstrap processor's APIC in virtual-wire mode. Loaders that skip firmware need it. */
+  enterVirtualWire(): void {
+    this.#bootstrap.apic.enterVirtualWire();
+  }
+
+  /** The reset line of everything but the cores. */
+  reset(kind: 'cold' | 'warm'): void {
+    for (const { apic } of this.#sockets) apic.reset();
+    for (const device of this.#devices.values()) device.reset(kind);
+    this.pit.reset();
+    this.#port61.reset();
+    this.#port92.reset();
+    this.#portCf9.reset();
+    this.rtc.reset();
+    this.pm.reset();
+    this.pci.reset();
+    this.postCode.reset();
+    // Last, so that no edge of the resets above is kept.
+    this.ioapic.reset();
+    this.pic.reset();
+  }
+
+  /** Host input may be waiting: look at once, instead of at the line's own pace. */
+  pollInput(): void {
+    for (const device of this.#devices.values()) {
+      if (!(device instanceof AttachedChip)) continue;
+      if (device.chip instanceof Uart16550) device.chip.poll();
+      else if (device.chip instanceof I8042) device.chip.pump();
+    }
+  }
+
+  /** Asks the guest for an orderly stop. False when it does not listen to the button. */
+  pressPowerButton(): boolean {
+    return this.pm.pressPowerButton();
+  }
+
+  /** The dump switch: NMI on LINT1 of every processor. False while the guest masks NMIs at port 0x70. */
+  raiseNmi(): boolean {
+    if (this.rtc.nmiMasked) return false;
+    for (const { apic } of this.#sockets) {
+      apic.setLint(1, true);
+      apic.setLint(1, false);
+    }
+    return true;
+  }
+
+  /** By the name the manifest gave it. */
+  device(name: string): Device | undefined {
+    return this.#devices.get(name);
+  }
+
+  /** The chip behind a device, when it is one of `type`: `platform.chip('encoder', Hctl2016)`. */
+  chip<T extends Chip>(name: string, type: abstract new (...args: never[]) => T): T | undefined {
+    const device = this.#devices.get(name);
+    return device instanceof AttachedChip && device.chip instanceof type ? device.chip : undefined;
+  }
+
+  /** All chips of a type, by device name. */
+  chips<T extends Chip>(type: abstract new (...args: never[]) => T): { readonly name: string; readonly chip: T }[] {
+    return [...this.#devices.keys()].flatMap((name) => {
+      const chip = this.chip(name, type);
+      return chip === undefined ? [] : [{ name, chip }];
+    });
+  }
+
+  /** Plain JSON-able state of every chip. The vCPUs must be stopped. */
+  save(): PlatformState {
+    const state: Record<string, DeviceState> = {
+      'core/pic': this.pic.save(),
+      'core/pit': this.pit.save(),
+      'core/rtc': this.rtc.save(),
+      'core/ioapic': this.ioapic.save(),
+      'core/acpi-pm': this.pm.save(),
+      'core/apics': { version: 1, apics: this.#sockets.map(({ apic }) => apic.save()) },
+    };
+    for (const [name, device] of this.#devices) if (device.save !== undefined) state[name] = device.save();
+    return state;
+  }
+
+  /** Into a platform of the same shape, on a clock that stands where it stood at `save`. */
+  restore(state: PlatformState): void {
+    for (const [name, device] of this.#devices) {
+      const saved = state[name];
+      if (saved !== undefined) device.restore?.(saved);
+    }
+    const core = (name: string): DeviceState => {
+      const saved = state[`core/${name}`];
+      if (saved === undefined) throw new BulkheadError('BH215', `the saved state lacks core/${name}`);
+      return saved;
+    };
+    this.pit.restore(core('pit'));
+    this.rtc.restore(core('rtc'));
+    this.pm.restore(core('acpi-pm'));
+    this.ioapic.restore(core('ioapic'));
+    this.pic.restore(core('pic'));
+    const { apics } = core('apics') as unknown as { apics: readonly LocalApicState[] };
+    this.#sockets.forEach(({ apic }, id) => {
+      const saved = apics[id];
+      if (saved !== undefined) apic.restore(saved);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    for (const device of this.#devices.values()) device[Symbol.dispose]();
+    this.#devices.clear();
+  }
+
+  get #bootstrap(): Socket {
+    return this.#sockets[0] as Socket;
+  }
+
+  #at(id: VcpuId): Socket {
+    const socket = this.#sockets[id];
+    if (socket === undefined) throw new BulkheadError('BH215', `there is no vCPU ${id}: the board has ${this.#sockets.length}`);
+    return socket;
+  }
+
+  #socket(id: VcpuId, options: PlatformOptions): Socket {
+    const cpuid = cpuidOf(options, id);
+    const leaf = new Uint32Array(4);
+    cpuid.lookup(1, 0, leaf);
+    const features = leaf[2] as number;
+    const apic: LocalApic = new LocalApic({
+      id,
+      bootstrap: id === 0,
+      x2apicCapable: (features & CPUID_X2APIC) !== 0,
+      clock: options.clock,
+      pins: {
+        interrupt: (level) => {
+          socket.intr = level;
+          socket.vcpu?.setInterruptPin(level);
+        },
+        nmi: () => socket.vcpu?.inject({ kind: 'nmi' }),
+        init: () => socket.vcpu?.inject({ kind: 'init' }),
+        startUp: (vector) => socket.vcpu?.inject({ kind: 'sipi', vector }),
+        endOfInterrupt: (vector) => this.ioapic.endOfInterrupt(vector),
+        interProcessor: (command) => this.#messages.interProcessor(apic, command),
+        acknowledgeExternal: () => this.pic.acknowledge(),
+      },
+    });
+    this.#messages.connect(apic);
+    const wiring = wire(apic, cpuid, new CoreIoSpace(apic, this.bus), options.clock, (features & CPUID_TSC_DEADLINE) !== 0);
+    const socket: Socket = { apic, wiring, intr: false, vcpu: undefined };
+    return socket;
+  }
+
+  #claimCore(): void {
+    const claim = (owner: string, base: number, size: number, handler: Parameters<SystemBus['claim']>[2]) =>
+      this.bus.claim({ space: 'pio', base, size }, owner, handler);
+    claim('pic', 0x20, 2, byteWide(this.pic.master));
+    claim('pic', 0xa0, 2, byteWide(this.pic.slave));
+    claim('pic', 0x4d0, 2, byteWide({ read: (at) => this.pic.readElcr(at), write: (at, value) => this.pic.writeElcr(at, value) }));
+    claim('pit', 0x40, 4, byteWide(this.pit));
+    claim('port-61', 0x61, 1, byteWide(this.#port61));
+    claim('rtc', 0x70, 2, byteWide(this.rtc));
+    claim('post-code', 0x80, 1, byteWide(this.postCode));
+    claim('port-92', 0x92, 1, byteWide(this.#port92));
+    claim('acpi-pm', SMI_COMMAND_PORT, 1, this.pm.smiCommand);
+    claim('acpi-pm', PM_BASE, PM_BYTES, this.pm.registers);
+    claim('pci', 0xcf8, 8, this.pci);
+    this.bus.claim({ space: 'mmio', base: IO_APIC_BASE, size: IO_APIC_WINDOW_BYTES }, 'ioapic', this.ioapic);
+    // Each core answers this window itself (see CoreIoSpace); the claim keeps others away and swallows what a disabled APIC lets by.
+    const floating = { read: (_: number, size: AccessSize) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff), write: () => undefined };
+    this.bus.claim({ space: 'mmio', base: LOCAL_APIC_BASE, size: APIC_WINDOW_BYTES }, 'local-apic', floating);
+  }
+
+  #attachDevices(options: PlatformOptions): void {
+    const { clock, log, memory } = options;
+    const environment: DeviceEnvironment = { character: (name) => options.character(name), power: options.power };
+    for (const spec of options.devices) {
+      const model = options.models?.[spec.model] ?? DEVICE_CATALOGUE[spec.model];
+      if (model === undefined) {
+        throw new BulkheadError('BH214', `${options.partition}: ${spec.name} is a ${spec.model}, which no catalogue lists`, {
+          hint: `known models: ${Object.keys({ ...DEVICE_CATALOGUE, ...options.models }).join(', ')}`,
+        });
+      }
+      if (this.#devices.has(spec.name)) throw new BulkheadError('BH215', `${options.partition} has two devices named ${spec.name}`);
+      const slot: DeviceSlot = {
+        bus: this.bus,
+        memory,
+        clock,
+        log,
+        msi: this.#messages,
+        irq: (pin) => {
+          if (!spec.irqs.includes(pin)) {
+            throw new BulkheadError('BH211', `${spec.name} drives interrupt line ${pin}; it was given ${spec.irqs.join(', ') || 'none'}`);
+          }
+          return this.lines.own(pin, spec.name);
+        },
+      };
+      const device = model.create(spec, environment);
+      device.attach(slot);
+      this.#devices.set(spec.name, device);
+    }
+  }
+
+  /** RAM answers before the bus does: a device under it would never be reached. */
+  #refuseRamOverDevices(memory: PhysicalMemory): void {
+    for (const { space, base, size, owner } of this.bus.ranges()) {
+      if (space !== 'mmio') continue;
+      const region = memory.regions.find((ram) => base < ram.base + ram.size && ram.base < base + size);
+      if (region === undefined) continue;
+      throw new BulkheadError('BH213', `RAM 0x${region.base.toString(16)}+0x${region.size.toString(16)} covers ${owner} at 0x${base.toString(16)}`, {
+        hint: 'leave a hole there (pcRamRegions does for the display), or give the partition less memory',
+      });
+    }
+  }
+}
+
+/** What one core sees of the bus: its own local APIC in front. */
+class CoreIoSpace implements IoSpace {
+  readonly #apic: LocalApic;
+  readonly #bus: SystemBus;
+
+  constructor(apic: LocalApic, bus: SystemBus) {
+    this.#apic = apic;
+    this.#bus = bus;
+  }
+
+  read(space: IoSpaceName, address: number, size: AccessSize): number {
+    if (space === 'mmio' && this.#apic.ownsAddress(address)) return this.#apic.read(address, size);
+    return this.#bus.read(space, address, size);
+  }
+
+  write(space: IoSpaceName, address: number, size: AccessSize, value: number): void {
+    if (space === 'mmio' && this.#apic.ownsAddress(address)) this.#apic.write(address, size, value);
+    else this.#bus.write(space, address, size, value);
+  }
+}
+
+function wire(apic: LocalApic, cpuid: CpuidModel, io: IoSpace, clock: Clock, tscDeadline: boolean): VcpuWiring {
+  return {
+    io,
+    cpuid,
+    acknowledgeInterrupt: () => apic.acknowledge(),
+    readTaskPriority: () => apic.taskPriority,
+    writeTaskPriority: (priority) => {
+      apic.taskPriority = priority;
+    },
+    readMsr: (index) => {
+      if (index >= X2APIC_FIRST && index <= X2APIC_LAST) return apic.readMsr(index - X2APIC_FIRST);
+      if (index === IA32_APIC_BASE) return apic.readBase();
+      return index === IA32_TSC_DEADLINE && tscDeadline ? apic.readDeadline() : undefined;
+    },
+    writeMsr: (index, value) => {
+      if (index >= X2APIC_FIRST && index <= X2APIC_LAST) return apic.writeMsr(index - X2APIC_FIRST, value);
+      if (index === IA32_APIC_BASE) return apic.writeBase(value);
+      if (index !== IA32_TSC_DEADLINE || !tscDeadline) return false;
+      apic.writeDeadline(value);
+      return true;
+    },
+    timestamp: () => BigInt(clock.now()),
+  };
+}
+
+function cpuidOf({ cpuid }: PlatformOptions, id: VcpuId): CpuidModel {
+  return typeof cpuid === 'function' ? cpuid(id) : cpuid;
+}

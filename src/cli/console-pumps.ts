@@ -1,0 +1,111 @@
+/**
+ * Moves console bytes: from the partitions to whoever shows them and to their logs, and from the keys to the partitions. Every console is
+ * logged, shown or not: `<partition>.log` has the main one and what the machine says about the partition, `<partition>.<device>.log` any other.
+ */
+import { join } from 'node:path';
+import type { PartitionName } from '../contracts/index.ts';
+import { LogFile } from '../host/node/log-file.ts';
+import type { ConsoleEnd, RunningMachine } from '../hypervisor/index.ts';
+import { ConsoleLine } from './terminal/console-line.ts';
+
+/** Per look and console: a flooding guest must not keep the others' consoles waiting. */
+const READ_BYTES = 64 * 1024;
+
+interface MainConsole {
+  readonly end: ConsoleEnd | undefined;
+  readonly log: LogFile;
+  /** Lines since the last look: one write for all of them. */
+  lines: string;
+  input: Uint8Array[];
+  lost: number;
+}
+
+interface SideConsole {
+  readonly end: ConsoleEnd;
+  readonly log: LogFile;
+  readonly line: ConsoleLine;
+}
+
+export class ConsolePumps implements Disposable {
+  readonly #main = new Map<PartitionName, MainConsole>();
+  readonly #side: SideConsole[] = [];
+  readonly #buffer = new Uint8Array(READ_BYTES);
+
+  /** Opens the logs. Throws BH620 when one cannot be written. */
+  constructor(running: RunningMachine, logFolder: string) {
+    for (const { name } of running.machine.partitions) {
+      const [end, ...others] = running.consoles(name);
+      this.#main.set(name, { end, log: new LogFile(join(logFolder, `${name}.log`)), lines: '', input: [], lost: 0 });
+      for (const other of others) {
+        this.#side.push({ end: other, log: new LogFile(join(logFolder, `${name}.${other.device}.log`)), line: new ConsoleLine() });
+      }
+    }
+  }
+
+  /** Bytes typed that their guest has not taken yet. */
+  get inputPending(): number {
+    let bytes = 0;
+    for (const { input } of this.#main.values()) for (const piece of input) bytes += piece.length;
+    return bytes;
+  }
+
+  /** Appends a line, with the time, to the partition's log. */
+  log(name: PartitionName, text: string): void {
+    const console = this.#main.get(name);
+    if (console === undefined) return;
+    const time = new Date().toISOString();
+    for (const line of text.split('\n')) console.lines += `${time} ${line}\n`;
+  }
+
+  /** Queues input; nothing of it is lost, however long the guest does not read. */
+  send(name: PartitionName, bytes: Uint8Array): void {
+    const console = this.#main.get(name);
+    if (console?.end === undefined || bytes.length === 0) return;
+    console.input.push(bytes.slice());
+    sendQueued(console, console.end);
+  }
+
+  /** Moves everything that is there. `show` gets the main consoles' output; the bytes are only valid during the call. */
+  pump(show: (name: PartitionName, bytes: Uint8Array) => void): void {
+    for (const [name, console] of this.#main) {
+      const { end } = console;
+      if (end !== undefined) {
+        const count = end.read(this.#buffer);
+        if (count > 0) show(name, this.#buffer.subarray(0, count));
+        sendQueued(console, end);
+        const lost = end.lost;
+        if (lost !== console.lost) this.log(name, `── ${lost - console.lost} bytes of console output were lost: they came faster than they could be read`);
+        console.lost = lost;
+      }
+      console.log.write(console.lines);
+      console.lines = '';
+    }
+    for (const { end, log, line } of this.#side) {
+      let lines = '';
+      const time = new Date().toISOString();
+      line.feed(this.#buffer.subarray(0, end.read(this.#buffer)), (text) => {
+        lines += `${time} ${text.plain}\n`;
+      });
+      log.write(lines);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { log, lines } of this.#main.values()) {
+      log.write(lines);
+      log[Symbol.dispose]();
+    }
+    for (const { log } of this.#side) log[Symbol.dispose]();
+  }
+}
+
+function sendQueued(console: MainConsole, end: ConsoleEnd): void {
+  for (let piece = console.input[0]; piece !== undefined; piece = console.input[0]) {
+    const taken = end.write(piece);
+    if (taken < piece.length) {
+      console.input[0] = piece.subarray(taken);
+      return;
+    }
+    console.input.shift();
+  }
+}

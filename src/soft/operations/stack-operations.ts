@@ -1,0 +1,120 @@
+/** PUSH and POP of segment registers, PUSHA, POPA, ENTER; MOV to and from segment registers and LDS and its kin (SDM 2). */
+import * as S from '../../x86/state.ts';
+import type { Core } from '../core.ts';
+import {
+  effectiveAddress,
+  immediate,
+  loadSized,
+  namesMemory,
+  operandSize,
+  readRm,
+  regOffset,
+  rmOffset,
+  specialRegister,
+  writeRegister,
+  writeRegisterBig,
+  writeRm,
+} from '../operands.ts';
+import { loadSegment } from '../segments.ts';
+import { Stack } from '../stack.ts';
+import { raiseUndefined, type SystemOperations } from './operation.ts';
+
+const RBP = S.gpr(S.RBP);
+
+/** A new SS holds interrupts back for one instruction, so that SP can follow (SDM 3A §6.8.3). */
+function loadSegmentAndShadow(core: Core, segment: number, selector: number): void {
+  loadSegment(core, segment, selector);
+  if (segment === S.SS) core.set32(S.INTERRUPT_SHADOW, 1);
+  core.leave = true;
+}
+
+export const STACK_OPERATIONS: SystemOperations = {
+  mov_from_sreg: (core, record) => {
+    const segment = specialRegister(core, record) & 7;
+    if (segment > S.GS) raiseUndefined(core);
+    const selector = core.get32(S.segmentSelector(segment));
+    if (namesMemory(core, record)) writeRm(core, record, 2, selector);
+    else writeRegisterBig(core, rmOffset(core, record), operandSize(core, record), BigInt(selector));
+  },
+  mov_to_sreg: (core, record) => {
+    const segment = specialRegister(core, record) & 7;
+    if (segment > S.GS || segment === S.CS) raiseUndefined(core);
+    loadSegmentAndShadow(core, segment, readRm(core, record, 2));
+  },
+  /** Zero-extended to the operand size. */
+  push_sreg: (core, record) => {
+    const size = operandSize(core, record);
+    const selector = core.get32(S.segmentSelector(specialRegister(core, record)));
+    const stack = new Stack(core).open();
+    stack.push(size, selector);
+    stack.commit();
+  },
+  pop_sreg: (core, record) => {
+    const stack = new Stack(core).open();
+    const selector = stack.pop(operandSize(core, record)) & 0xffff;
+    loadSegmentAndShadow(core, specialRegister(core, record), selector);
+    stack.commit();
+  },
+  les_lds_lss_lfs_lgs: (core, record) => {
+    const size = operandSize(core, record);
+    const linear = effectiveAddress(core, record);
+    const selector = core.mmu.load16(core.is64Bit ? linear + size : (linear + size) >>> 0);
+    if (size === 8) {
+      const offset = core.mmu.load64(linear);
+      loadSegment(core, immediate(core, record), selector);
+      core.set64(regOffset(core, record), offset);
+    } else {
+      const offset = loadSized(core, linear, size);
+      loadSegment(core, immediate(core, record), selector);
+      writeRegister(core, regOffset(core, record), size, offset);
+    }
+    core.leave = true;
+  },
+
+  pusha: (core, record) => {
+    const size = operandSize(core, record);
+    const stack = new Stack(core).open();
+    stack.reserve(size * 8);
+    for (let register = S.RAX; register <= S.RDI; register++) stack.push(size, core.get32(S.gpr(register)));
+    stack.commit();
+  },
+  popa: (core, record) => {
+    const size = operandSize(core, record);
+    const stack = new Stack(core).open();
+    const last = stack.peek(size, size * 7); // faults before any register changes
+    for (let register = S.RDI; register >= S.RAX; register--) {
+      const value = register === S.RAX ? last : stack.peek(size, 0);
+      stack.skip(size);
+      if (register !== S.RSP) writeRegister(core, S.gpr(register), size, value);
+    }
+    stack.commit();
+  },
+
+  /** IMM: bytes to allocate in bits 15:0, nesting level in bits 23:16. */
+  enter: (core, record) => {
+    const size = operandSize(core, record);
+    const bytes = immediate(core, record) & 0xffff;
+    const level = (immediate(core, record) >>> 16) & 31;
+    const stack = new Stack(core).open();
+    if (size === 8) stack.push64(core.get64(RBP));
+    else stack.push(size, core.get32(RBP));
+    const frame = stack.pointer;
+    if (level > 0) {
+      const outer = new Stack(core).open();
+      outer.pointer = core.is64Bit ? core.getCanonical(RBP) : core.get32(RBP);
+      for (let i = 1; i < level; i++) {
+        outer.skip(-size);
+        if (size === 8) {
+          stack.push64(outer.pop64());
+          outer.skip(-size);
+        } else stack.push(size, outer.peek(size, 0));
+      }
+      stack.push(size, frame);
+    }
+    stack.skip(-bytes);
+    stack.reserve(0); // a final stack pointer that could not be written through faults now
+    if (size === 8) core.setNumber(RBP, frame);
+    else writeRegister(core, RBP, size, frame);
+    stack.commit();
+  },
+};

@@ -1,0 +1,52 @@
+/** The host CPU as an oracle: compiles harness.c and runs cases through it. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Case, MEMORY_BYTES } from './cases.ts';
+
+export interface Outcome {
+  readonly gpr: readonly bigint[];
+  readonly flags: number;
+  readonly memory: Uint8Array;
+  /** 0, or the signal that the instruction raised. */
+  readonly signal: number;
+}
+
+const STATE = 128 + 8 + MEMORY_BYTES;
+const INPUT = 16 + STATE;
+const OUTPUT = STATE + 8;
+
+/** Path of the compiled harness, or the reason why there is none. */
+export function compileHarness(): { readonly path?: string; readonly reason?: string } {
+  if (process.arch !== 'x64' || process.platform !== 'linux') return { reason: `the host is ${process.platform}/${process.arch}, not Linux on x86-64` };
+  const path = join(mkdtempSync(join(tmpdir(), 'bulkhead-silicon-')), 'harness');
+  const source = join(import.meta.dirname, 'harness.c');
+  const gcc = spawnSync('gcc', ['-O1', '-fno-pie', '-no-pie', '-fno-stack-protector', '-o', path, source], { encoding: 'utf8' });
+  if (gcc.error) return { reason: 'gcc is not installed' };
+  if (gcc.status !== 0) throw new Error(gcc.stderr);
+  return { path };
+}
+
+export function runNatively(harness: string, cases: readonly Case[]): Outcome[] {
+  const input = Buffer.alloc(cases.length * INPUT);
+  for (const [i, { code, gpr, flags, memory }] of cases.entries()) {
+    const at = i * INPUT;
+    input.set(code, at);
+    input[at + 15] = code.length;
+    for (const [n, value] of gpr.entries()) input.writeBigUInt64LE(value, at + 16 + n * 8);
+    input.writeBigUInt64LE(BigInt(flags), at + 144);
+    input.set(memory, at + 152);
+  }
+  const { stdout, signal } = spawnSync(harness, { input, maxBuffer: 1 << 30 });
+  if (stdout.length !== cases.length * OUTPUT) throw new Error(`the harness died (${signal}) after ${stdout.length / OUTPUT} cases`);
+  return cases.map((_, i) => {
+    const at = i * OUTPUT;
+    return {
+      gpr: Array.from({ length: 16 }, (_unused, n) => stdout.readBigUInt64LE(at + n * 8)),
+      flags: Number(stdout.readBigUInt64LE(at + 128)),
+      memory: stdout.subarray(at + 136, at + 136 + MEMORY_BYTES),
+      signal: Number(stdout.readBigUInt64LE(at + STATE)),
+    };
+  });
+}

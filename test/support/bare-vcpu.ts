@@ -1,0 +1,48 @@
+/** One software vCPU with nothing around it: RAM, no devices, no paging tables but the identity map that long mode needs. */
+import type { PhysicalMemory, Vcpu, VcpuState, VcpuWiring } from '../../src/contracts/index.ts';
+import { createSoftEngine } from '../../src/soft/index.ts';
+
+export interface BareVcpu {
+  readonly memory: PhysicalMemory;
+  readonly vcpu: Vcpu;
+}
+
+const WIRING: VcpuWiring = {
+  io: { read: (_space, _address, size) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff), write: () => undefined },
+  cpuid: { lookup: (_leaf, _subleaf, out) => void out.fill(0) },
+  acknowledgeInterrupt: () => -1,
+  readTaskPriority: () => 0,
+  writeTaskPriority: () => undefined,
+  readMsr: () => undefined,
+  writeMsr: () => false,
+  timestamp: () => 0n,
+};
+
+const PML4 = 0x1000;
+const PDPT = 0x2000;
+const GiB_PAGE = 0x87n;
+
+export function bareVcpu(ramBytes: number): BareVcpu {
+  const engine = createSoftEngine();
+  const memory = engine.createMemory([{ base: 0, size: ramBytes, access: 'rw' }], 1);
+  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, WIRING);
+  const tables = new DataView(new ArrayBuffer(0x2000));
+  tables.setBigUint64(0, BigInt(PDPT) | 7n, true);
+  tables.setBigUint64(0x1000, GiB_PAGE, true);
+  memory.write(PML4, new Uint8Array(tables.buffer));
+  return { memory, vcpu };
+}
+
+const flat = (selector: number, attributes: number): VcpuState['segments']['cs'] =>
+  ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
+
+/** Long mode at CPL 0, identity-mapped; SSE enabled. */
+export function longModeState(vcpu: Vcpu, changes: Partial<VcpuState>): VcpuState {
+  const before = vcpu.readState();
+  const data = flat(16, 0xc093);
+  return {
+    ...before, cr0: 0x8000_0013n, cr3: BigInt(PML4), cr4: 0x620n, efer: 0x500n,
+    segments: { ...before.segments, cs: flat(8, 0xa09b), ds: data, es: data, ss: data, fs: data, gs: data },
+    ...changes,
+  };
+}
