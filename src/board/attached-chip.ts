@@ -38,7 +38,10 @@ export class AttachedChip implements Device {
   attach(slot: DeviceSlot): void {
     const { chip, handlers } = this.#wire(slot);
     if (handlers.length !== this.#spec.ranges.length) {
-      throw new BulkheadError('BH215', `${this.name} (${this.#spec.model}) needs ${handlers.length} address ranges, not ${this.#spec.ranges.length}`);
+      throw new BulkheadError(
+        'BH215',
+        `${this.name} (${this.#spec.model}) needs ${handlers.length} address ranges, not ${this.#spec.ranges.length}`,
+      );
     }
     this.#chip = chip;
     for (const [index, range] of this.#spec.ranges.entries()) {

@@ -132,8 +132,20 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
     console: false,
     options: {
       rpm: { type: 'number', default: 90, minimum: -60_000, maximum: 60_000, description: 'mean shaft speed, revolutions per minute' },
-      'counts-per-revolution': { type: 'number', default: 4000, minimum: 1, maximum: 1_000_000, description: 'counts after fourfold decoding' },
-      variation: { type: 'number', default: 0.05, minimum: 0, maximum: 1, description: 'amplitude of the speed swing, as a fraction of rpm' },
+      'counts-per-revolution': {
+        type: 'number',
+        default: 4000,
+        minimum: 1,
+        maximum: 1_000_000,
+        description: 'counts after fourfold decoding',
+      },
+      variation: {
+        type: 'number',
+        default: 0.05,
+        minimum: 0,
+        maximum: 1,
+        description: 'amplitude of the speed swing, as a fraction of rpm',
+      },
       'variation-hertz': { type: 'number', default: 0.5, minimum: 0, maximum: 1000, description: 'frequency of the speed swing' },
     },
     create: (spec) =>
@@ -170,7 +182,9 @@ export function optionValue(name: string, option: DeviceOption, value: string | 
   if (value === undefined) return option.default;
   const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = option.type === 'number' ? option : {};
   if (typeof value !== option.type || (typeof value === 'number' && !(value >= minimum && value <= maximum))) {
-    throw new BulkheadError('BH215', `option ${name} cannot be ${JSON.stringify(value)}`, { hint: `${option.description}: ${describeOption(option)}` });
+    throw new BulkheadError('BH215', `option ${name} cannot be ${JSON.stringify(value)}`, {
+      hint: `${option.description}: ${describeOption(option)}`,
+    });
   }
   return value;
 }
@@ -187,7 +201,8 @@ function attached(spec: DeviceSpec, wire: (slot: DeviceSlot) => Wired): Device {
 
 function line(slot: DeviceSlot, spec: DeviceSpec, index: number) {
   const pin = spec.irqs[index];
-  if (pin === undefined) throw new BulkheadError('BH215', `${spec.name} (${spec.model}) needs ${index + 1} interrupt line(s), not ${spec.irqs.length}`);
+  if (pin === undefined)
+    throw new BulkheadError('BH215', `${spec.name} (${spec.model}) needs ${index + 1} interrupt line(s), not ${spec.irqs.length}`);
   return slot.irq(pin);
 }
 

@@ -3,7 +3,14 @@ export { AttachedChip, type Chip, type Wired } from './attached-chip.ts';
 export { SystemBus } from './bus.ts';
 export { byteWide, type ByteRegisters } from './byte-wide.ts';
 export {
-  DEVICE_CATALOGUE, describeOption, type DeviceCatalogue, type DeviceEnvironment, type DeviceModel, type DeviceOption, type DevicePlace, optionValue,
+  DEVICE_CATALOGUE,
+  describeOption,
+  type DeviceCatalogue,
+  type DeviceEnvironment,
+  type DeviceModel,
+  type DeviceOption,
+  type DevicePlace,
+  optionValue,
 } from './catalogue.ts';
 export { DebugExit } from './chips/debug-exit.ts';
 export { Hctl2016, type ShaftOptions, shaftPosition } from './chips/hctl2016.ts';

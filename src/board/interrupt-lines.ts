@@ -32,7 +32,9 @@ export class InterruptLines {
     }
     const other = this.#owners.get(pin);
     if (other !== undefined && other !== owner) {
-      throw new BulkheadError('BH211', `${owner} drives interrupt line ${pin}, which belongs to ${other}`, { hint: `choose another \`irq:\` for ${owner}` });
+      throw new BulkheadError('BH211', `${owner} drives interrupt line ${pin}, which belongs to ${other}`, {
+        hint: `choose another \`irq:\` for ${owner}`,
+      });
     }
     this.#owners.set(pin, owner);
     return this.#line(pin);
@@ -51,7 +53,7 @@ export class InterruptLines {
       const before = this.#asserted[pin] as number;
       const after = Math.max(0, level ? before + 1 : before - 1);
       this.#asserted[pin] = after;
-      if ((before > 0) !== (after > 0)) this.#drive(pin, after > 0);
+      if (before > 0 !== after > 0) this.#drive(pin, after > 0);
     };
     return {
       set,

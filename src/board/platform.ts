@@ -11,8 +11,25 @@
  */
 import { BulkheadError } from '../base/index.ts';
 import type {
-  AccessSize, CharacterBackend, Clock, CpuidModel, Device, DeviceSlot, DeviceSpec, DeviceState, Gpa, IoSpace, IoSpaceName, LoadSegment, Logger,
-  MemoryMapEntry, PhysicalMemory, PowerControl, Vcpu, VcpuId, VcpuWiring,
+  AccessSize,
+  CharacterBackend,
+  Clock,
+  CpuidModel,
+  Device,
+  DeviceSlot,
+  DeviceSpec,
+  DeviceState,
+  Gpa,
+  IoSpace,
+  IoSpaceName,
+  LoadSegment,
+  Logger,
+  MemoryMapEntry,
+  PhysicalMemory,
+  PowerControl,
+  Vcpu,
+  VcpuId,
+  VcpuWiring,
 } from '../contracts/index.ts';
 import { AttachedChip, type Chip } from './attached-chip.ts';
 import { SystemBus } from './bus.ts';
@@ -333,7 +350,10 @@ export class Platform implements Disposable {
     claim('pci', 0xcf8, 8, this.pci);
     this.bus.claim({ space: 'mmio', base: IO_APIC_BASE, size: IO_APIC_WINDOW_BYTES }, 'ioapic', this.ioapic);
     // Each core answers this window itself (see CoreIoSpace); the claim keeps others away and swallows what a disabled APIC lets by.
-    const floating = { read: (_: number, size: AccessSize) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff), write: () => undefined };
+    const floating = {
+      read: (_: number, size: AccessSize) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff),
+      write: () => undefined,
+    };
     this.bus.claim({ space: 'mmio', base: LOCAL_APIC_BASE, size: APIC_WINDOW_BYTES }, 'local-apic', floating);
   }
 
@@ -373,9 +393,13 @@ export class Platform implements Disposable {
       if (space !== 'mmio') continue;
       const region = memory.regions.find((ram) => base < ram.base + ram.size && ram.base < base + size);
       if (region === undefined) continue;
-      throw new BulkheadError('BH213', `RAM 0x${region.base.toString(16)}+0x${region.size.toString(16)} covers ${owner} at 0x${base.toString(16)}`, {
-        hint: 'leave a hole there (pcRamRegions does for the display), or give the partition less memory',
-      });
+      throw new BulkheadError(
+        'BH213',
+        `RAM 0x${region.base.toString(16)}+0x${region.size.toString(16)} covers ${owner} at 0x${base.toString(16)}`,
+        {
+          hint: 'leave a hole there (pcRamRegions does for the display), or give the partition less memory',
+        },
+      );
     }
   }
 }

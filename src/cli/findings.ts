@@ -35,6 +35,5 @@ function excerpt(at: SourceSpan, lines: readonly string[], gutter: number, paint
 
 /** One column for each character, and no terminal commands from the file: tabs and controls become blanks. */
 function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: controls are what is taken out
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
 }

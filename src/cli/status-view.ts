@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { s } from '../base/index.ts';
 import type { Machine, Nanos, PartitionLifeState, PartitionStatus } from '../contracts/index.ts';
-import { formatRange, formatSize } from '../manifest/index.ts';
+import { formatSize } from '../manifest/index.ts';
 import type { Paint } from './style.ts';
 import { type Column, table } from './table.ts';
 
@@ -53,7 +53,7 @@ export function ownershipTable({ partitions }: Machine): string {
 function portsOf(ranges: Machine['partitions'][number]['devices'][number]['ranges']): string {
   const first = ranges[0];
   if (first === undefined) return '';
-  return first.space === 'pio' ? `@${first.base.toString(16)}` : `@${formatRange(first)}`;
+  return `@${first.base.toString(16)}`;
 }
 
 /** How each partition fares: a row for each. */

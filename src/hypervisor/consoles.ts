@@ -1,6 +1,6 @@
 /** The consoles of a partition: which of its devices have one, and the machine's end of it. */
 import { ByteRing } from '../base/index.ts';
-import { DEVICE_CATALOGUE } from '../board/catalogue.ts';
+import { DEVICE_CATALOGUE } from '../board/index.ts';
 import type { Partition } from '../contracts/index.ts';
 import type { PartitionLink } from '../partition/index.ts';
 

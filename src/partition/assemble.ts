@@ -3,12 +3,12 @@
  * becomes in RAM. The only place where engine, board and boot loader meet.
  */
 import { BulkheadError } from '../base/index.ts';
-import { createPlatform, pcRamRegions, type Platform } from '../board/index.ts';
+import { createPlatform, pcRamRegions, type Platform, Telemetry } from '../board/index.ts';
 import { loadBoot } from '../boot/index.ts';
 import type { BootPlan, CpuidModel, Engine, Logger, Partition, PartitionName, PhysicalMemory, PowerControl, VcpuWiring } from '../contracts/index.ts';
 import type { VirtualClock } from './clock.ts';
 import { type ConsoleBuffers, ConsolePort } from './console-port.ts';
-import type { Hardware, TelemetryReading } from './partition.ts';
+import type { Hardware } from './partition.ts';
 import type { CrashReport } from './report.ts';
 
 export interface Images {
@@ -44,9 +44,9 @@ export function assemble(options: AssemblyOptions): Hardware {
     throw new BulkheadError('BH504', `the engine \`${engine.name}\` cannot run ${spec.name}: ${why}`);
   }
   const memory = engine.createMemory(pcRamRegions(spec.memory.size), vcpuCount);
-  const ports = new Map(Object.entries(options.consoles).map(([name, buffers]) => [name, new ConsolePort(buffers)]));
+  const ports = new Map(Object.entries(options.consoles).map(([name, buffers]) => [name, new ConsolePort(buffers)] as const));
   const platform = createPlatform({
-    name: spec.name,
+    partition: spec.name,
     vcpus: vcpuCount,
     devices: spec.devices,
     memory,
@@ -57,6 +57,7 @@ export function assemble(options: AssemblyOptions): Hardware {
     cpuid: options.cpuid,
     wallTime: options.wallTime,
   });
+  const telemetry = platform.chips(Telemetry)[0]?.chip;
   const plan = load(spec, options.images, platform);
   const vm = engine.createVm(memory, vcpuCount, log);
   const vcpus = spec.cores.map((_, id) => vm.createVcpu(id, platform.wiring(id)));
@@ -73,12 +74,15 @@ export function assemble(options: AssemblyOptions): Hardware {
       platform.enterVirtualWire();
     },
     admitInput() {
-      for (const [device, port] of ports) if (port.admit()) platform.pollCharacter(device);
+      let waiting = false;
+      for (const port of ports.values()) waiting = port.admit() || waiting;
+      if (waiting) platform.pollInput();
     },
-    telemetry: () => readTelemetry(platform),
+    telemetry: () => telemetry?.report,
     [Symbol.dispose]() {
       for (const vcpu of vcpus) vcpu[Symbol.dispose]();
       vm[Symbol.dispose]();
+      platform[Symbol.dispose]();
     },
   };
 }
@@ -95,7 +99,7 @@ function load(spec: Partition, images: Images, platform: Platform): BootPlan {
   const { kernel, initrd, cmdline, protocol, decompress, load: loadAddress, entry } = spec.boot;
   return loadBoot(
     { kernel: images.kernel, kernelName: kernel, initrd: images.initrd, initrdName: initrd, cmdline, protocol, decompress, load: loadAddress, entry },
-    { memoryMap: platform.memoryMap, rsdp: platform.rsdp },
+    { memoryMap: platform.memoryMap, ...(platform.rsdp === undefined ? {} : { rsdp: platform.rsdp }) },
   );
 }
 

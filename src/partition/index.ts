@@ -1,4 +1,6 @@
 /** One virtual machine: its clock, its vCPUs' turns, its life, and what its thread shares with the machine. */
+export { type AssemblyOptions, assemble, cannotStart, type Images } from './assemble.ts';
+export { boundedLog } from './bounded-log.ts';
 export { VirtualClock } from './clock.ts';
 export { type ConsoleBuffers, ConsolePort } from './console-port.ts';
 export { type LinkBuffers, PartitionLink } from './link.ts';

@@ -10,7 +10,7 @@ import {
   type VcpuEvent,
   type VcpuState,
 } from '../contracts/index.ts';
-import { createPhysicalMemory } from '../board/memory.ts';
+import { createPhysicalMemory } from '../board/index.ts';
 import type { VirtualClock } from './clock.ts';
 import { type Hardware, type PartitionOptions, RunningPartition, type TelemetryReading } from './partition.ts';
 import type { VcpuPins } from './scheduler.ts';

@@ -3,7 +3,6 @@
  * type checks of memory operands (§5.3, §5.5), and the LDT and task registers.
  */
 import {
-  ATTRIBUTE_ACCESSED,
   ATTRIBUTE_CODE,
   ATTRIBUTE_DEFAULT_BIG,
   ATTRIBUTE_DOWN_CONFORMING,
@@ -295,7 +294,3 @@ function systemBase(core: Core, descriptor: Descriptor): number {
   if (base >= 2 ** 47 || base < -(2 ** 47)) core.raise(GENERAL_PROTECTION, 0);
   return base;
 }
-
-/** Attributes that CS must have to be executed after power-on, and others to begin with (SDM 3A table 10-1). */
-export const ATTRIBUTES_RESET_CODE = ATTRIBUTE_PRESENT | ATTRIBUTE_NOT_SYSTEM | ATTRIBUTE_CODE | ATTRIBUTE_READ_WRITE | ATTRIBUTE_ACCESSED;
-export const ATTRIBUTES_RESET_DATA = ATTRIBUTE_PRESENT | ATTRIBUTE_NOT_SYSTEM | ATTRIBUTE_READ_WRITE | ATTRIBUTE_ACCESSED;

@@ -64,8 +64,6 @@ export const CR3 = 0x178;
 export const EFER = 0x180;
 /** Current privilege level (i32). */
 export const CPL = 0x184;
-/** DR0–DR3, DR6, DR7: i64 each. */
-export const DR = 0x188;
 
 /** Derived from CR0, EFER, CS and SS; `updateMode()` keeps them (see soft/core.ts). */
 /** Linear addresses and RIP are ANDed with this: 2^32−1 outside 64-bit mode, all ones within (i64). */
@@ -176,6 +174,9 @@ export const MSR_BIOS_SIGN_ID = 0x760;
 
 /** Host offset of the page at CODE_PAGE (i32). */
 export const CODE_HOST = 0x630;
+
+/** DR0–DR7: i64 each (DR4 and DR5 are never used). */
+export const DR = 0x640;
 
 /** Bytes of one vCPU's architectural block. */
 export const STATE_SIZE = 0x1000;

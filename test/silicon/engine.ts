@@ -1,17 +1,21 @@
-/** Runs one silicon case on the software engine's operations: the image becomes a core's state and back. */
+/** Runs one silicon case on the software engine, through decoder and interpreter: the image becomes a core's state and back. */
 import { createPhysicalMemory } from '../../src/board/memory.ts';
 import type { VcpuWiring } from '../../src/contracts/index.ts';
+import { Blocks } from '../../src/soft/blocks.ts';
+import { CodeTracker } from '../../src/soft/code-pages.ts';
 import { Core, GUEST_FAULT } from '../../src/soft/core.ts';
+import { buildInterpreter, type Interpreter, Leave, type RunExports } from '../../src/soft/interpreter.ts';
 import { reservedBytes, slab } from '../../src/soft/layout.ts';
+import { OPERATIONS } from '../../src/soft/system-operations.ts';
 import { CR4_OSFXSR, CR4_OSXMMEXCPT } from '../../src/x86/control.ts';
-import * as R from '../../src/x86/record.ts';
+import { INSTRUCTIONS } from '../../src/x86/instructions.ts';
 import * as S from '../../src/x86/state.ts';
 import { FLOATING_POINT, GENERAL_PROTECTION, INVALID_OPCODE, SIMD_FLOATING_POINT } from '../../src/x86/vectors.ts';
 import * as I from './image.ts';
 
+const RAM_SIZE = 0x1_0000;
 const OPERAND_ADDRESS = 0x1000;
-/** Guest RAM that holds nothing but the record under test. */
-const RECORD_ADDRESS = 0x2000;
+const CODE_ADDRESS = 0x2000;
 const SIGNALS: Readonly<Record<number, number>> = {
   [FLOATING_POINT]: I.SIGFPE,
   [SIMD_FLOATING_POINT]: I.SIGFPE,
@@ -30,82 +34,87 @@ const unwired: VcpuWiring = {
   timestamp: () => 0n,
 };
 
-export type Operation = (core: Core, record: number) => void;
-/** Finds the operation for an image's code and fills in the record; the memory operand is always `[rbx]`. */
-export type Decode = (code: readonly number[], record: RecordWriter) => Operation;
-
-/** What a decoder knows about an instruction. */
-export class RecordWriter {
-  readonly #view: DataView;
-  readonly #at: number;
-
-  constructor(view: DataView, at: number) {
-    this.#view = view;
-    this.#at = at;
-    new Uint8Array(view.buffer, at, R.RECORD_SIZE).fill(0);
-    for (const field of [R.INDEX, R.SEGMENT, R.REG, R.BASE]) view.setUint16(at + field, S.ZERO, true);
-  }
-  /** `log2Size` is the operand size. */
-  info(log2Size: number, memory: boolean): this {
-    const address64 = 2 << R.INFO_ADDRESS_SHIFT;
-    this.#view.setUint16(this.#at + R.INFO, log2Size | (memory ? R.INFO_MEMORY : 0) | address64 | (S.DS << R.INFO_SEGMENT_SHIFT), true);
-    if (memory) this.#view.setUint16(this.#at + R.BASE, S.gpr(S.RBX), true);
-    return this;
-  }
-  rm(offset: number): this {
-    this.#view.setUint16(this.#at + R.RM, offset, true);
-    return this;
-  }
-  reg(offset: number): this {
-    this.#view.setUint16(this.#at + R.REG, offset, true);
-    return this;
-  }
-  immediate(value: number): this {
-    this.#view.setBigInt64(this.#at + R.IMM, BigInt(value), true);
-    return this;
-  }
-}
+let interpreter: Interpreter | undefined;
 
 export class EngineUnderTest {
-  readonly core: Core;
+  readonly #core: Core;
+  readonly #tracker: CodeTracker;
+  readonly #blocks: Blocks;
+  readonly #run: RunExports['run'];
+  /** Host offset of guest address 0. */
   readonly #ram: number;
 
   constructor() {
-    const memory = createPhysicalMemory([{ base: 0, size: 0x1_0000, access: 'rw' }], reservedBytes(1));
-    this.core = new Core(0, memory, slab(0), unwired);
-    this.#ram = memory.offsetOf(0, 0x1_0000);
-    // 64-bit code without paging: no such mode exists, but no operation minds
-    this.core.set32(S.MODE, S.MODE_CODE_64 | S.MODE_PROTECTED);
-    this.core.set64(S.LINEAR_MASK, 0xffff_ffff_ffff_ffffn);
-    this.core.set32(S.CR4, CR4_OSFXSR | CR4_OSXMMEXCPT);
-    this.core.mmu.setPrivilege();
+    const memory = createPhysicalMemory([{ base: 0, size: RAM_SIZE, access: 'rw' }], reservedBytes(1));
+    this.#ram = memory.offsetOf(0, RAM_SIZE);
+    this.#tracker = new CodeTracker(memory.bytes.length);
+    const core = new Core(0, memory, slab(0), unwired, this.#tracker);
+    this.#core = core;
+    interpreter ??= buildInterpreter(INSTRUCTIONS);
+    this.#blocks = new Blocks(core, this.#tracker, interpreter);
+    this.#tracker.users.push({
+      dropWritable: (page) => core.mmu.dropWritable(page),
+      forgetPage: (page) => this.#blocks.forgetPage(page),
+    });
+    const { mmu } = core;
+    const instance = new WebAssembly.Instance(interpreter.module, {
+      env: {
+        memory: memory.memory,
+        readSlow: (low: number, high: number, size: number) => mmu.readSlow(low, high, size),
+        writeSlow: (low: number, high: number, size: number, readFirst: number) => mmu.writeSlow(low, high, size, readFirst),
+        commitStore: () => mmu.commitStore(),
+        system: (record: number, operation: number) => this.#system(record, operation),
+      },
+    });
+    this.#run = (instance.exports as unknown as RunExports).run;
+    // 64-bit code without paging: no such mode exists, but no unprivileged instruction minds
+    core.set32(S.MODE, S.MODE_CODE_64 | S.MODE_PROTECTED);
+    core.set64(S.LINEAR_MASK, 0xffff_ffff_ffff_ffffn);
+    core.set64(S.STACK_MASK, 0xffff_ffff_ffff_ffffn);
+    core.set32(S.CR4, CR4_OSFXSR | CR4_OSXMMEXCPT);
+    core.mmu.setPrivilege();
   }
 
-  run(image: I.Image, decode: Decode): I.Image {
-    const { core } = this;
-    const record = this.#ram + RECORD_ADDRESS;
+  /** Executes the image's instruction through decoder and interpreter. */
+  run(image: I.Image): I.Image {
+    const core = this.#core;
     this.#load(image);
-    const operation = decode(image.code, new RecordWriter(core.view, record));
+    const code = this.#ram + CODE_ADDRESS;
+    this.#tracker.storing(code, 16);
+    core.u8.set(image.bytes.subarray(I.CODE, I.CODE + 15), code);
+    core.set64(S.RIP, BigInt(CODE_ADDRESS));
+    core.set32(S.BUDGET, 1);
+    core.set32(S.FAULT_VECTOR, -1);
+    const record = this.#blocks.find();
+    if (record === 0) throw new Error('the instruction cannot be fetched');
     const result = image.copy();
-    try {
-      operation(core, record);
-    } catch (error) {
-      if (error !== GUEST_FAULT) throw error;
-      const vector = core.get32(S.FAULT_VECTOR);
-      const signal = SIGNALS[vector];
-      if (signal === undefined) throw new Error(`unexpected exception ${vector}`);
-      result.view.setInt32(I.SIGNAL, signal, true);
+    if (this.#run(core.base, record) !== Leave.Fault) {
+      this.#store(result);
       return result;
     }
-    this.#store(result);
+    const vector = core.get32(S.FAULT_VECTOR);
+    const signal = SIGNALS[vector];
+    if (signal === undefined) throw new Error(`unexpected exception ${vector} of ${image.code.map((byte) => byte.toString(16))}`);
+    result.view.setInt32(I.SIGNAL, signal, true);
     return result;
   }
 
+  #system(record: number, operation: number): number {
+    try {
+      (OPERATIONS[operation] as (typeof OPERATIONS)[number])(this.#core, record);
+      return 0;
+    } catch (fault) {
+      if (fault !== GUEST_FAULT) throw fault;
+      return Leave.Fault;
+    }
+  }
+
   #load(image: I.Image): void {
-    const { core } = this;
+    const core = this.#core;
     const { view } = image;
     for (const [offset, register] of INTEGER_REGISTERS) core.set64(S.gpr(register), view.getBigUint64(offset, true));
     core.set64(S.gpr(S.RBX), BigInt(OPERAND_ADDRESS));
+    core.set64(S.gpr(S.RSP), 0x8000n);
     core.setFlags(view.getUint32(I.RFLAGS, true));
     core.u8.set(image.bytes.subarray(I.MEMORY, I.MEMORY + I.MEMORY_SIZE), this.#ram + OPERAND_ADDRESS);
     const top = (view.getUint16(I.FSW, true) >> 11) & 7;
@@ -128,7 +137,7 @@ export class EngineUnderTest {
   }
 
   #store(result: I.Image): void {
-    const { core } = this;
+    const core = this.#core;
     const { view } = result;
     view.setInt32(I.SIGNAL, 0, true);
     for (const [offset, register] of INTEGER_REGISTERS) view.setBigUint64(offset, core.get64(S.gpr(register)), true);

@@ -1,7 +1,5 @@
-/** x87 cases: which instructions, on which states, and how the software engine finds its operation. */
-import { x87Instruction, x87Instructions, x87Opcode } from '../../src/x86/instructions-x87.ts';
-import { X87_OPERATIONS } from '../../src/soft/x87/operations.ts';
-import type { Decode } from './engine.ts';
+/** x87 cases: which instructions, on which states. */
+import { x87Instructions } from '../../src/x86/instructions-x87.ts';
 import * as I from './image.ts';
 
 interface X87Form {
@@ -14,26 +12,6 @@ export const X87_FORMS: readonly X87Form[] = [...x87Instructions()].map(({ opcod
   mnemonic: instruction.mnemonic,
   code: [opcode, modrm],
 }));
-
-export const decodeX87: Decode = (code, record) => {
-  const [opcode = 0, modrm = 0] = code;
-  const mnemonic = x87Instruction(opcode, modrm)?.mnemonic ?? '';
-  record.info(2, modrm < 0xc0).immediate(x87Opcode(opcode, modrm));
-  const operation = X87_OPERATIONS[mnemonic];
-  if (operation === undefined) throw new Error(`no operation ${mnemonic}`);
-  return operation;
-};
-
-/** A generator of 32-bit numbers from a seed (xorshift, period 2^32 − 1). */
-export function randomFrom(seed: number): () => number {
-  let state = seed | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
 
 const SIGNIFICANDS: readonly bigint[] = [
   0x8000_0000_0000_0000n, 0xffff_ffff_ffff_ffffn, 0xc000_0000_0000_0000n, 0x8000_0000_0000_0001n, 0xa000_0000_0000_0000n,

@@ -16,7 +16,15 @@ beforeEach(() => {
   clock = new ManualClock();
   sci = false;
   off = 0;
-  pm = new AcpiPm({ clock, sci: (level) => { sci = level; }, powerOff: () => { off++; } });
+  pm = new AcpiPm({
+    clock,
+    sci: (level) => {
+      sci = level;
+    },
+    powerOff: () => {
+      off++;
+    },
+  });
   pm.reset();
 });
 

@@ -137,7 +137,7 @@ export class AcpiPm {
         this.#enable = ((this.#enable & ~(0xff << shift)) | (byte << shift)) & ENABLE_DEFINED;
         break;
       case PM1_CNT:
-        this.#control = ((this.#control & ~(0xff << shift)) | (byte << shift)) & CONTROL_KEPT | (this.#control & SCI_EN);
+        this.#control = (((this.#control & ~(0xff << shift)) | (byte << shift)) & CONTROL_KEPT) | (this.#control & SCI_EN);
         if ((byte << shift) & SLEEP_ENABLE && ((this.#control >> 10) & 7) === SLEEP_TYPE_S5) this.#powerOff();
         break;
     }

@@ -85,7 +85,10 @@ describe('keyboard', () => {
   });
 
   it('acknowledges LEDs and typematic rate with their arguments', () => {
-    expect([keyboard(0xed, 0x05), keyboard(0xf3, 0x20)]).toEqual([[0xfa, 0xfa], [0xfa, 0xfa]]);
+    expect([keyboard(0xed, 0x05), keyboard(0xf3, 0x20)]).toEqual([
+      [0xfa, 0xfa],
+      [0xfa, 0xfa],
+    ]);
     expect(chip.keyboard.leds).toBe(5);
   });
 

@@ -114,7 +114,8 @@ export class I8042 {
     if (command >= 0x60 && command <= 0x7f) this.#ram[command - 0x60] = byte;
     else if (command === 0xd1) this.#writeOutputPort(byte);
     else if (command === 0xd2) this.#answer(byte, false);
-    else if (command === 0xd3) this.#answer(byte, this.mouse !== undefined); // without a mouse port it comes back as a key
+    else if (command === 0xd3)
+      this.#answer(byte, this.mouse !== undefined); // without a mouse port it comes back as a key
     else if (command === 0xd4) this.mouse?.receive(byte);
     else {
       this.#ram[0] = this.#commandByte & ~KEYBOARD_DISABLED; // data to the keyboard turns its clock on
@@ -132,21 +133,42 @@ export class I8042 {
       if (!(command & NOT_RESET)) this.#pins.reset(); // pulses the output-port lines whose bits are 0
     } else {
       switch (command) {
-        case 0xa7: this.#ram[0] = this.#commandByte | AUXILIARY_DISABLED; break;
-        case 0xa8: this.#ram[0] = this.#commandByte & ~AUXILIARY_DISABLED; break;
-        case 0xa9: this.#answer(this.mouse === undefined ? 0x01 : 0x00, false); break; // clock line stuck, or good
+        case 0xa7:
+          this.#ram[0] = this.#commandByte | AUXILIARY_DISABLED;
+          break;
+        case 0xa8:
+          this.#ram[0] = this.#commandByte & ~AUXILIARY_DISABLED;
+          break;
+        case 0xa9:
+          this.#answer(this.mouse === undefined ? 0x01 : 0x00, false);
+          break; // clock line stuck, or good
         case 0xaa:
           this.#ram[0] = this.#commandByte | SYSTEM_FLAG;
           this.#answer(0x55, false);
           break;
-        case 0xab: this.#answer(0x00, false); break;
-        case 0xad: this.#ram[0] = this.#commandByte | KEYBOARD_DISABLED; break;
-        case 0xae: this.#ram[0] = this.#commandByte & ~KEYBOARD_DISABLED; break;
-        case 0xc0: this.#answer(0x80, false); break; // input port: keyboard not locked
-        case 0xd0: this.#answer(this.#outputPort, false); break;
-        case 0xdd: this.#outputPort &= ~A20; break;
-        case 0xdf: this.#outputPort |= A20; break;
-        default: this.#command = command;
+        case 0xab:
+          this.#answer(0x00, false);
+          break;
+        case 0xad:
+          this.#ram[0] = this.#commandByte | KEYBOARD_DISABLED;
+          break;
+        case 0xae:
+          this.#ram[0] = this.#commandByte & ~KEYBOARD_DISABLED;
+          break;
+        case 0xc0:
+          this.#answer(0x80, false);
+          break; // input port: keyboard not locked
+        case 0xd0:
+          this.#answer(this.#outputPort, false);
+          break;
+        case 0xdd:
+          this.#outputPort &= ~A20;
+          break;
+        case 0xdf:
+          this.#outputPort |= A20;
+          break;
+        default:
+          this.#command = command;
       }
     }
     this.pump();
@@ -156,15 +178,28 @@ export class I8042 {
   /** Keys and answers under way are part of it; a mouse starts anew, as after plugging it in. */
   save(): DeviceState {
     return {
-      version: 1, ram: [...this.#ram], outputPort: this.#outputPort, command: this.#command, full: this.#full, output: this.#output,
-      auxiliary: this.#auxiliary, answers: this.#answers.map((a) => ({ ...a })), keyboard: this.keyboard.save(),
+      version: 1,
+      ram: [...this.#ram],
+      outputPort: this.#outputPort,
+      command: this.#command,
+      full: this.#full,
+      output: this.#output,
+      auxiliary: this.#auxiliary,
+      answers: this.#answers.map((a) => ({ ...a })),
+      keyboard: this.keyboard.save(),
     };
   }
 
   restore(state: DeviceState): void {
     const saved = state as unknown as {
-      ram: number[]; outputPort: number; command: number; full: boolean; output: number; auxiliary: boolean;
-      answers: { byte: number; auxiliary: boolean }[]; keyboard: ReturnType<Ps2Keyboard['save']>;
+      ram: number[];
+      outputPort: number;
+      command: number;
+      full: boolean;
+      output: number;
+      auxiliary: boolean;
+      answers: { byte: number; auxiliary: boolean }[];
+      keyboard: ReturnType<Ps2Keyboard['save']>;
     };
     this.#ram.set(saved.ram.slice(0, RAM_BYTES));
     this.#outputPort = saved.outputPort;

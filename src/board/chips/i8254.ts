@@ -54,10 +54,23 @@ type Counter = {
   latchedStatus: number;
 };
 
+/** Undefined on the chip (8254, "Programming the 8254"); here the mode PC firmware leaves, whose OUT rests high. */
 function powerOn(): Counter {
   return {
-    mode: 0, bcd: false, access: 3, gate: true, count: 0x10000, start: -1, suspended: -1, next: 0, nextAt: 0, written: false,
-    writeLow: -1, readHigh: false, latchedCount: -1, latchedStatus: -1,
+    mode: SquareWave,
+    bcd: false,
+    access: 3,
+    gate: true,
+    count: 0x10000,
+    start: -1,
+    suspended: -1,
+    next: 0,
+    nextAt: 0,
+    written: false,
+    writeLow: -1,
+    readHigh: false,
+    latchedCount: -1,
+    latchedStatus: -1,
   };
 }
 
@@ -144,6 +157,7 @@ export class I8254 {
     const saved = state as unknown as { counters: [Counter, Counter, Counter]; pin0: boolean };
     this.#counters = saved.counters.map((c) => ({ ...c })) as [Counter, Counter, Counter];
     this.#pin0 = saved.pin0;
+    this.#output0(saved.pin0);
     this.#arm();
   }
 
@@ -307,5 +321,7 @@ function fromBcd(value: number): number {
 function encode(c: Counter, value: number): number {
   if (!c.bcd) return value & 0xffff;
   const decimal = ((value % 10_000) + 10_000) % 10_000;
-  return (Math.floor(decimal / 1000) << 12) | (Math.floor((decimal / 100) % 10) << 8) | (Math.floor((decimal / 10) % 10) << 4) | (decimal % 10);
+  return (
+    (Math.floor(decimal / 1000) << 12) | (Math.floor((decimal / 100) % 10) << 8) | (Math.floor((decimal / 10) % 10) << 4) | (decimal % 10)
+  );
 }

@@ -58,8 +58,23 @@ type ChipState = {
 
 function powerOn(): ChipState {
   return {
-    lines: 0, irr: 0, isr: 0, imr: 0, elcr: 0, allLevel: false, vectorBase: 0, expecting: 0, needsIcw4: false, single: false,
-    autoEoi: false, rotateOnAutoEoi: false, fullyNested: false, specialMask: false, readIsr: false, poll: false, first: 0,
+    lines: 0,
+    irr: 0,
+    isr: 0,
+    imr: 0,
+    elcr: 0,
+    allLevel: false,
+    vectorBase: 0,
+    expecting: 0,
+    needsIcw4: false,
+    single: false,
+    autoEoi: false,
+    rotateOnAutoEoi: false,
+    fullyNested: false,
+    specialMask: false,
+    readIsr: false,
+    poll: false,
+    first: 0,
   };
 }
 

@@ -5,9 +5,26 @@ import { InterruptMessages } from './interrupt-messages.ts';
 import { LocalApic } from './local-apic.ts';
 
 const BASE = 0xfee00000;
-const ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, TMR = 0x180, IRR = 0x200;
-const ESR = 0x280, ICR = 0x300, ICR_HIGH = 0x310, LVT_TIMER = 0x320, LINT0 = 0x350, LINT1 = 0x360, LVT_ERROR = 0x370;
-const INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0;
+const ID = 0x20;
+const VERSION = 0x30;
+const TPR = 0x80;
+const PPR = 0xa0;
+const EOI = 0xb0;
+const LDR = 0xd0;
+const DFR = 0xe0;
+const SVR = 0xf0;
+const TMR = 0x180;
+const IRR = 0x200;
+const ESR = 0x280;
+const ICR = 0x300;
+const ICR_HIGH = 0x310;
+const LVT_TIMER = 0x320;
+const LINT0 = 0x350;
+const LINT1 = 0x360;
+const LVT_ERROR = 0x370;
+const INITIAL = 0x380;
+const CURRENT = 0x390;
+const DIVIDE = 0x3e0;
 
 /** A core as its local APIC sees it. */
 interface Core {
@@ -30,7 +47,9 @@ function core(id: number): Core {
     x2apicCapable: true,
     clock,
     pins: {
-      interrupt: (level) => { self.intr = level; },
+      interrupt: (level) => {
+        self.intr = level;
+      },
       nmi: () => events.push('nmi'),
       init: () => events.push('init'),
       startUp: (vector) => events.push(`sipi ${vector}`),
@@ -226,7 +245,10 @@ describe('inter-processor interrupts', () => {
   });
 
   it('match logical destinations in the cluster model', () => {
-    for (const [c, ldr] of [[bsp, 0x11], [ap, 0x21]] as const) {
+    for (const [c, ldr] of [
+      [bsp, 0x11],
+      [ap, 0x21],
+    ] as const) {
       set(c, DFR, 0x0fffffff);
       set(c, LDR, ldr << 24);
     }

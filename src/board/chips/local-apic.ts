@@ -8,11 +8,29 @@
 import type { Clock } from '../../contracts/index.ts';
 import { BROADCAST, DeliveryMode, type InterruptCommand } from './interrupt-messages.ts';
 import { LocalApicTimer, type TimerState } from './local-apic-timer.ts';
+import { clearBit, highest, setBit, testBit } from './vector-bits.ts';
 
 // Register numbers: MMIO offset / 0x10, MSR - 0x800 (table 11-1, table 11-6)
-const ID = 0x02, VERSION = 0x03, TPR = 0x08, APR = 0x09, PPR = 0x0a, EOI = 0x0b, LDR = 0x0d, DFR = 0x0e, SVR = 0x0f;
-const ISR0 = 0x10, TMR0 = 0x18, IRR0 = 0x20, ESR = 0x28, ICR = 0x30, ICR_HIGH = 0x31, LVT0 = 0x32;
-const INITIAL_COUNT = 0x38, CURRENT_COUNT = 0x39, DIVIDE = 0x3e, SELF_IPI = 0x3f;
+const ID = 0x02;
+const VERSION = 0x03;
+const TPR = 0x08;
+const APR = 0x09;
+const PPR = 0x0a;
+const EOI = 0x0b;
+const LDR = 0x0d;
+const DFR = 0x0e;
+const SVR = 0x0f;
+const ISR0 = 0x10;
+const TMR0 = 0x18;
+const IRR0 = 0x20;
+const ESR = 0x28;
+const ICR = 0x30;
+const ICR_HIGH = 0x31;
+const LVT0 = 0x32;
+const INITIAL_COUNT = 0x38;
+const CURRENT_COUNT = 0x39;
+const DIVIDE = 0x3e;
+const SELF_IPI = 0x3f;
 
 // Local vector table, in register order from 0x320 (figure 11-8)
 const Lvt = { Timer: 0, Thermal: 1, Performance: 2, Lint0: 3, Lint1: 4, Error: 5 } as const;
@@ -63,21 +81,46 @@ export interface LocalApicPins {
 }
 
 type State = {
-  globalEnable: boolean; x2apic: boolean; base: number;
-  tpr: number; ldr: number; dfr: number; svr: number; esr: number; errors: number; icrLow: number; icrHigh: number;
-  lvt: number[]; irr: number[]; isr: number[]; tmr: number[];
-  lint: [boolean, boolean]; externalMessage: boolean;
+  globalEnable: boolean;
+  x2apic: boolean;
+  base: number;
+  tpr: number;
+  ldr: number;
+  dfr: number;
+  svr: number;
+  esr: number;
+  errors: number;
+  icrLow: number;
+  icrHigh: number;
+  lvt: number[];
+  irr: number[];
+  isr: number[];
+  tmr: number[];
+  lint: [boolean, boolean];
+  externalMessage: boolean;
 };
 
 export type LocalApicState = State & { timer: TimerState };
 
 function powerOn(): State {
   return {
-    globalEnable: true, x2apic: false, base: BASE_DEFAULT,
-    tpr: 0, ldr: 0, dfr: 0xffff_ffff, svr: 0xff, esr: 0, errors: 0, icrLow: 0, icrHigh: 0,
+    globalEnable: true,
+    x2apic: false,
+    base: BASE_DEFAULT,
+    tpr: 0,
+    ldr: 0,
+    dfr: 0xffff_ffff,
+    svr: 0xff,
+    esr: 0,
+    errors: 0,
+    icrLow: 0,
+    icrHigh: 0,
     lvt: new Array<number>(LVT_ENTRIES).fill(LVT_MASKED),
-    irr: new Array<number>(8).fill(0), isr: new Array<number>(8).fill(0), tmr: new Array<number>(8).fill(0),
-    lint: [false, false], externalMessage: false,
+    irr: new Array<number>(8).fill(0),
+    isr: new Array<number>(8).fill(0),
+    tmr: new Array<number>(8).fill(0),
+    lint: [false, false],
+    externalMessage: false,
   };
 }
 
@@ -275,7 +318,7 @@ export class LocalApic {
     const entry = r.lvt[Lvt.Lint0 + pin] as number;
     if (!r.globalEnable) {
       if (rising && pin === 1) this.#pins.nmi();
-    } else if ((entry >> 8 & 7) === DeliveryMode.Fixed) {
+    } else if (((entry >> 8) & 7) === DeliveryMode.Fixed) {
       const asserted = level !== ((entry & LVT_ACTIVE_LOW) !== 0);
       if (asserted && (rising || falling || entry & LVT_LEVEL)) this.#trigger(pin === 0 ? Lvt.Lint0 : Lvt.Lint1);
     } else if (rising) this.#trigger(pin === 0 ? Lvt.Lint0 : Lvt.Lint1);
@@ -323,21 +366,35 @@ export class LocalApic {
   #readRegister(register: number): number | undefined {
     const r = this.#r;
     switch (register) {
-      case ID: return r.x2apic ? this.id : (this.id << 24) >>> 0;
-      case VERSION: return VERSION_VALUE;
-      case TPR: return r.tpr;
+      case ID:
+        return r.x2apic ? this.id : (this.id << 24) >>> 0;
+      case VERSION:
+        return VERSION_VALUE;
+      case TPR:
+        return r.tpr;
       case APR:
-      case PPR: return this.processorPriority;
-      case EOI: return 0;
-      case LDR: return r.x2apic ? this.#logicalId() : r.ldr;
-      case DFR: return r.dfr;
-      case SVR: return r.svr;
-      case ESR: return r.esr;
-      case ICR: return r.icrLow;
-      case ICR_HIGH: return r.icrHigh;
-      case INITIAL_COUNT: return this.#timer.initialCount;
-      case CURRENT_COUNT: return this.#timer.currentCount;
-      case DIVIDE: return this.#timer.divideConfiguration;
+      case PPR:
+        return this.processorPriority;
+      case EOI:
+        return 0;
+      case LDR:
+        return r.x2apic ? this.#logicalId() : r.ldr;
+      case DFR:
+        return r.dfr;
+      case SVR:
+        return r.svr;
+      case ESR:
+        return r.esr;
+      case ICR:
+        return r.icrLow;
+      case ICR_HIGH:
+        return r.icrHigh;
+      case INITIAL_COUNT:
+        return this.#timer.initialCount;
+      case CURRENT_COUNT:
+        return this.#timer.currentCount;
+      case DIVIDE:
+        return this.#timer.divideConfiguration;
     }
     if (register >= ISR0 && register < TMR0) return (r.isr[register - ISR0] as number) >>> 0;
     if (register >= TMR0 && register < IRR0) return (r.tmr[register - TMR0] as number) >>> 0;
@@ -506,35 +563,22 @@ export class LocalApic {
 /** Bits an x2APIC write may set; others are #GP (§11.12.1.3). */
 function x2apicDefined(register: number): number {
   switch (register) {
-    case TPR: return 0xff;
+    case TPR:
+      return 0xff;
     case EOI:
-    case ESR: return 0;
-    case SVR: return SVR_WRITABLE;
-    case DIVIDE: return 0x0b;
-    case SELF_IPI: return 0xff;
-    case INITIAL_COUNT: return 0xffff_ffff;
-    default: return (LVT_WRITABLE[register - LVT0] ?? 0) | LVT_DELIVERY_STATUS | LVT_REMOTE_IRR;
+    case ESR:
+      return 0;
+    case SVR:
+      return SVR_WRITABLE;
+    case DIVIDE:
+      return 0x0b;
+    case SELF_IPI:
+      return 0xff;
+    case INITIAL_COUNT:
+      return 0xffff_ffff;
+    default:
+      return (LVT_WRITABLE[register - LVT0] ?? 0) | LVT_DELIVERY_STATUS | LVT_REMOTE_IRR;
   }
-}
-
-function highest(words: readonly number[]): number {
-  for (let i = 7; i >= 0; i--) {
-    const word = words[i] as number;
-    if (word !== 0) return 32 * i + 31 - Math.clz32(word);
-  }
-  return -1;
-}
-
-function testBit(words: readonly number[], bit: number): boolean {
-  return ((words[bit >> 5] as number) & (1 << (bit & 31))) !== 0;
-}
-
-function setBit(words: number[], bit: number): void {
-  words[bit >> 5] = (words[bit >> 5] as number) | (1 << (bit & 31));
-}
-
-function clearBit(words: number[], bit: number): void {
-  words[bit >> 5] = (words[bit >> 5] as number) & ~(1 << (bit & 31));
 }
 
 function copy(state: State): State {

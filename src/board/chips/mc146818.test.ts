@@ -12,7 +12,15 @@ let rtc: Mc146818;
 
 beforeEach(() => {
   clock = new ManualClock();
-  rtc = new Mc146818({ clock, wallTime: PI_DAY, memoryBytes: 64 << 20, vcpus: 2, interrupt: (level) => { irq = level; } });
+  rtc = new Mc146818({
+    clock,
+    wallTime: PI_DAY,
+    memoryBytes: 64 << 20,
+    vcpus: 2,
+    interrupt: (level) => {
+      irq = level;
+    },
+  });
   rtc.reset();
 });
 
@@ -43,7 +51,16 @@ describe('the time', () => {
 
   it('stands still while SET is held, and takes what was written when it is let go', () => {
     set(0x0b, 0x82);
-    for (const [index, value] of [[0x32, 0x19], [9, 0x99], [8, 0x12], [7, 0x31], [4, 0x23], [2, 0x59], [0, 0x58]] as const) set(index, value);
+    for (const [index, value] of [
+      [0x32, 0x19],
+      [9, 0x99],
+      [8, 0x12],
+      [7, 0x31],
+      [4, 0x23],
+      [2, 0x59],
+      [0, 0x58],
+    ] as const)
+      set(index, value);
     clock.advance(5 * SECOND);
     expect(get(0)).toBe(0x58);
     set(0x0b, 0x02);
@@ -90,7 +107,12 @@ describe('interrupts', () => {
   });
 
   it('come at the alarm time', () => {
-    for (const [index, value] of [[1, 0x00], [3, 0x30], [5, 0x16]] as const) set(index, value);
+    for (const [index, value] of [
+      [1, 0x00],
+      [3, 0x30],
+      [5, 0x16],
+    ] as const)
+      set(index, value);
     set(0x0b, 0x22);
     clock.advance((Date.UTC(2026, 2, 14, 16, 30, 0) / 1000 - PI_DAY) * SECOND - 1);
     expect(irq).toBe(false);
@@ -99,7 +121,12 @@ describe('interrupts', () => {
   });
 
   it('match anything where the alarm says "don\'t care", and nothing where it is nonsense', () => {
-    for (const [index, value] of [[1, 0x05], [3, 0xff], [5, 0xc0]] as const) set(index, value);
+    for (const [index, value] of [
+      [1, 0x05],
+      [3, 0xff],
+      [5, 0xc0],
+    ] as const)
+      set(index, value);
     set(0x0b, 0x22);
     clock.advance(39 * SECOND);
     expect(irq).toBe(true);

@@ -12,8 +12,20 @@ import type { Clock, DeviceState, Nanos } from '../../contracts/index.ts';
 import { Alarm, ticksAt, whenTicks } from '../ticks.ts';
 
 const CMOS_BYTES = 128;
-const SECONDS = 0, SECONDS_ALARM = 1, MINUTES = 2, MINUTES_ALARM = 3, HOURS = 4, HOURS_ALARM = 5;
-const WEEKDAY = 6, DAY = 7, MONTH = 8, YEAR = 9, A = 0x0a, B = 0x0b, C = 0x0c, D = 0x0d;
+const SECONDS = 0;
+const SECONDS_ALARM = 1;
+const MINUTES = 2;
+const MINUTES_ALARM = 3;
+const HOURS = 4;
+const HOURS_ALARM = 5;
+const WEEKDAY = 6;
+const DAY = 7;
+const MONTH = 8;
+const YEAR = 9;
+const A = 0x0a;
+const B = 0x0b;
+const C = 0x0c;
+const D = 0x0d;
 /** Where PCs keep the century, as the FADT says. */
 export const RTC_CENTURY = 0x32;
 

@@ -13,7 +13,12 @@ describe('port 0x61', () => {
     const timer = new I8254({ clock, output0: () => undefined });
     timer.reset();
     const port = new Port61({ timer, clock });
-    for (const [offset, value] of [[3, 0xb0], [2, 100], [2, 0]] as const) timer.write(offset, value);
+    for (const [offset, value] of [
+      [3, 0xb0],
+      [2, 100],
+      [2, 0],
+    ] as const)
+      timer.write(offset, value);
     clock.advance(1_000_000);
     expect(port.read(0) & 0x20).toBe(0);
     port.write(0, 1);

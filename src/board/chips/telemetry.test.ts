@@ -5,7 +5,13 @@ import { Telemetry, TELEMETRY_SIGNATURE } from './telemetry.ts';
 it('reports what the guest wrote', () => {
   const clock = new ManualClock(7000);
   const telemetry = new Telemetry({ clock });
-  for (const [offset, value] of [[0, 1000], [4, 2], [8, 0xffff_fff0], [12, 1]] as const) telemetry.write(offset, 4, value);
+  for (const [offset, value] of [
+    [0, 1000],
+    [4, 2],
+    [8, 0xffff_fff0],
+    [12, 1],
+  ] as const)
+    telemetry.write(offset, 4, value);
   expect(telemetry.report).toEqual({ periods: 1000, deadlineMisses: 2, worstLatency: 0xffff_fff0, heartbeats: 1, lastHeartbeat: 7000 });
   expect([telemetry.read(0, 4), telemetry.read(8, 4), telemetry.read(12, 4)]).toEqual([1000, 0xffff_fff0, TELEMETRY_SIGNATURE]);
 });

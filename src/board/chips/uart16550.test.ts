@@ -2,7 +2,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { FakeTerminal, ManualClock, RecordingLine } from '../testing.ts';
 import { Uart16550 } from './uart16550.ts';
 
-const THR = 0, RBR = 0, IER = 1, IIR = 2, FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7;
+const THR = 0;
+const RBR = 0;
+const IER = 1;
+const IIR = 2;
+const FCR = 2;
+const LCR = 3;
+const MCR = 4;
+const LSR = 5;
+const MSR = 6;
+const SCR = 7;
 
 let clock: ManualClock;
 let terminal: FakeTerminal;

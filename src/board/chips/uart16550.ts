@@ -12,7 +12,14 @@ import type { CharacterBackend, Clock, DeviceState, Nanos } from '../../contract
 import { Alarm } from '../ticks.ts';
 
 // Register offsets; the first two change meaning with LCR.DLAB (§8.0, table I).
-const RBR_THR = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7;
+const RBR_THR = 0;
+const IER = 1;
+const IIR_FCR = 2;
+const LCR = 3;
+const MCR = 4;
+const LSR = 5;
+const MSR = 6;
+const SCR = 7;
 
 // IER (§8.7)
 const IER_RX_READY = 1 << 0;
@@ -64,8 +71,16 @@ export interface UartPins {
 }
 
 type State = {
-  ier: number; fcr: number; lcr: number; mcr: number; scr: number; divisor: number;
-  overrun: boolean; txEmptyPending: boolean; modemDelta: number; rx: number[];
+  ier: number;
+  fcr: number;
+  lcr: number;
+  mcr: number;
+  scr: number;
+  divisor: number;
+  overrun: boolean;
+  txEmptyPending: boolean;
+  modemDelta: number;
+  rx: number[];
   /** The line has nothing new before this. */
   nextByte: Nanos;
   /** The last look found nothing. */
@@ -76,8 +91,19 @@ type State = {
 
 function powerOn(): State {
   return {
-    ier: 0, fcr: 0, lcr: 0, mcr: 0, scr: 0, divisor: 12, overrun: false, txEmptyPending: false, modemDelta: 0, rx: [],
-    nextByte: 0, idle: true, lastActivity: 0,
+    ier: 0,
+    fcr: 0,
+    lcr: 0,
+    mcr: 0,
+    scr: 0,
+    divisor: 12,
+    overrun: false,
+    txEmptyPending: false,
+    modemDelta: 0,
+    rx: [],
+    nextByte: 0,
+    idle: true,
+    lastActivity: 0,
   };
 }
 
@@ -113,15 +139,24 @@ export class Uart16550 {
     const r = this.#r;
     const dlab = (r.lcr & LCR_DLAB) !== 0;
     switch (offset) {
-      case RBR_THR: return dlab ? r.divisor & 0xff : this.#readReceiver();
-      case IER: return dlab ? r.divisor >> 8 : r.ier;
-      case IIR_FCR: return this.#readInterruptIdentification();
-      case LCR: return r.lcr;
-      case MCR: return r.mcr;
-      case LSR: return this.#readLineStatus();
-      case MSR: return this.#readModemStatus();
-      case SCR: return r.scr;
-      default: return 0xff;
+      case RBR_THR:
+        return dlab ? r.divisor & 0xff : this.#readReceiver();
+      case IER:
+        return dlab ? r.divisor >> 8 : r.ier;
+      case IIR_FCR:
+        return this.#readInterruptIdentification();
+      case LCR:
+        return r.lcr;
+      case MCR:
+        return r.mcr;
+      case LSR:
+        return this.#readLineStatus();
+      case MSR:
+        return this.#readModemStatus();
+      case SCR:
+        return r.scr;
+      default:
+        return 0xff;
     }
   }
 
@@ -137,10 +172,18 @@ export class Uart16550 {
         if (dlab) r.divisor = (value << 8) | (r.divisor & 0xff);
         else this.#writeInterruptEnable(value);
         break;
-      case IIR_FCR: this.#writeFifoControl(value); break;
-      case LCR: r.lcr = value; break;
-      case MCR: this.#writeModemControl(value); break;
-      case SCR: r.scr = value; break;
+      case IIR_FCR:
+        this.#writeFifoControl(value);
+        break;
+      case LCR:
+        r.lcr = value;
+        break;
+      case MCR:
+        this.#writeModemControl(value);
+        break;
+      case SCR:
+        r.scr = value;
+        break;
       // LSR is for factory test only (§8.4); MSR's inputs are outputs of the far side (§8.9).
     }
     this.#update();
@@ -227,9 +270,7 @@ export class Uart16550 {
   #modemLines(): number {
     const { mcr } = this.#r;
     if (!(mcr & MCR_LOOPBACK)) return MSR_CTS | MSR_DSR | MSR_DCD;
-    return (
-      (mcr & MCR_RTS ? MSR_CTS : 0) | (mcr & MCR_DTR ? MSR_DSR : 0) | (mcr & MCR_OUT1 ? MSR_RI : 0) | (mcr & MCR_OUT2 ? MSR_DCD : 0)
-    );
+    return (mcr & MCR_RTS ? MSR_CTS : 0) | (mcr & MCR_DTR ? MSR_DSR : 0) | (mcr & MCR_OUT1 ? MSR_RI : 0) | (mcr & MCR_OUT2 ? MSR_DCD : 0);
   }
 
   #writeTransmitter(byte: number): void {

@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 
 function print(at: number, text: string): void {
-  [...text].forEach((c, i) => vga.window.write(TEXT + 2 * (at + i), 2, 0x0700 | c.charCodeAt(0)));
+  for (let i = 0; i < text.length; i++) vga.window.write(TEXT + 2 * (at + i), 2, 0x0700 | text.charCodeAt(i));
 }
 
 const crtc = (index: number, value: number) => byteWide(vga).write(0x14, 2, index | (value << 8));

@@ -15,9 +15,22 @@ const TEXT_OFFSET = 0x18000;
 const TEXT_BYTES = 0x8000;
 
 // Port offsets from 0x3C0
-const ATTRIBUTE = 0x00, ATTRIBUTE_READ = 0x01, MISC_WRITE = 0x02, STATUS_0 = 0x02, SEQUENCER_INDEX = 0x04, SEQUENCER_DATA = 0x05;
-const DAC_MASK = 0x06, DAC_READ_INDEX = 0x07, DAC_WRITE_INDEX = 0x08, DAC_DATA = 0x09, MISC_READ = 0x0c;
-const GRAPHICS_INDEX = 0x0e, GRAPHICS_DATA = 0x0f, CRTC_INDEX = 0x14, CRTC_DATA = 0x15, STATUS_1 = 0x1a;
+const ATTRIBUTE = 0x00;
+const ATTRIBUTE_READ = 0x01;
+const MISC_WRITE = 0x02;
+const STATUS_0 = 0x02;
+const SEQUENCER_INDEX = 0x04;
+const SEQUENCER_DATA = 0x05;
+const DAC_MASK = 0x06;
+const DAC_READ_INDEX = 0x07;
+const DAC_WRITE_INDEX = 0x08;
+const DAC_DATA = 0x09;
+const MISC_READ = 0x0c;
+const GRAPHICS_INDEX = 0x0e;
+const GRAPHICS_DATA = 0x0f;
+const CRTC_INDEX = 0x14;
+const CRTC_DATA = 0x15;
+const STATUS_1 = 0x1a;
 
 // Mode 3, 80×25, 400 lines
 const MODE_3_CRTC = [
@@ -29,7 +42,11 @@ const MODE_3_ATTRIBUTE = [0, 1, 2, 3, 4, 5, 0x14, 7, 0x38, 0x39, 0x3a, 0x3b, 0x3
 const MODE_3_MISC = 0x67;
 
 // CRTC registers
-const CRTC_CURSOR_START = 0x0a, CRTC_START = 0x0c, CRTC_CURSOR = 0x0e, CRTC_PROTECT = 0x11, CRTC_OFFSET = 0x13;
+const CRTC_CURSOR_START = 0x0a;
+const CRTC_START = 0x0c;
+const CRTC_CURSOR = 0x0e;
+const CRTC_PROTECT = 0x11;
+const CRTC_OFFSET = 0x13;
 const CURSOR_OFF = 1 << 5;
 const PROTECTED = 1 << 7;
 const ATTRIBUTE_VIDEO_ON = 1 << 5;
@@ -104,28 +121,42 @@ export class VgaText {
   /** Ports 0x3C0–0x3DF. */
   read(offset: number): number {
     switch (offset) {
-      case ATTRIBUTE: return this.#attributeIndex;
-      case ATTRIBUTE_READ: return this.#attribute[this.#attributeIndex & 0x1f] as number;
-      case STATUS_0: return 0x10; // a colour monitor is sensed
-      case SEQUENCER_INDEX: return this.#sequencerIndex;
-      case SEQUENCER_DATA: return this.#sequencer[this.#sequencerIndex] ?? 0;
-      case DAC_MASK: return this.#dacMask;
-      case DAC_READ_INDEX: return 0;
-      case DAC_WRITE_INDEX: return Math.floor(this.#dacWrite / 3);
+      case ATTRIBUTE:
+        return this.#attributeIndex;
+      case ATTRIBUTE_READ:
+        return this.#attribute[this.#attributeIndex & 0x1f] as number;
+      case STATUS_0:
+        return 0x10; // a colour monitor is sensed
+      case SEQUENCER_INDEX:
+        return this.#sequencerIndex;
+      case SEQUENCER_DATA:
+        return this.#sequencer[this.#sequencerIndex] ?? 0;
+      case DAC_MASK:
+        return this.#dacMask;
+      case DAC_READ_INDEX:
+        return 0;
+      case DAC_WRITE_INDEX:
+        return Math.floor(this.#dacWrite / 3);
       case DAC_DATA: {
         const value = this.#dac[this.#dacRead] as number;
         this.#dacRead = (this.#dacRead + 1) % 768;
         return value;
       }
-      case MISC_READ: return this.#misc;
-      case GRAPHICS_INDEX: return this.#graphicsIndex;
-      case GRAPHICS_DATA: return this.#graphics[this.#graphicsIndex] ?? 0;
-      case CRTC_INDEX: return this.#crtcIndex;
-      case CRTC_DATA: return this.#crtc[this.#crtcIndex] ?? 0;
+      case MISC_READ:
+        return this.#misc;
+      case GRAPHICS_INDEX:
+        return this.#graphicsIndex;
+      case GRAPHICS_DATA:
+        return this.#graphics[this.#graphicsIndex] ?? 0;
+      case CRTC_INDEX:
+        return this.#crtcIndex;
+      case CRTC_DATA:
+        return this.#crtc[this.#crtcIndex] ?? 0;
       case STATUS_1:
         this.#attributeWantsIndex = true; // reading it resets the flip-flop
         return this.#inputStatus();
-      default: return 0xff;
+      default:
+        return 0xff;
     }
   }
 
@@ -136,20 +167,40 @@ export class VgaText {
         else this.#attribute[this.#attributeIndex & 0x1f] = value;
         this.#attributeWantsIndex = !this.#attributeWantsIndex;
         break;
-      case MISC_WRITE: this.#misc = value; break;
-      case SEQUENCER_INDEX: this.#sequencerIndex = value & 0x07; break;
-      case SEQUENCER_DATA: this.#sequencer[this.#sequencerIndex] = value; break;
-      case DAC_MASK: this.#dacMask = value; break;
-      case DAC_READ_INDEX: this.#dacRead = value * 3; break;
-      case DAC_WRITE_INDEX: this.#dacWrite = value * 3; break;
+      case MISC_WRITE:
+        this.#misc = value;
+        break;
+      case SEQUENCER_INDEX:
+        this.#sequencerIndex = value & 0x07;
+        break;
+      case SEQUENCER_DATA:
+        this.#sequencer[this.#sequencerIndex] = value;
+        break;
+      case DAC_MASK:
+        this.#dacMask = value;
+        break;
+      case DAC_READ_INDEX:
+        this.#dacRead = value * 3;
+        break;
+      case DAC_WRITE_INDEX:
+        this.#dacWrite = value * 3;
+        break;
       case DAC_DATA:
         this.#dac[this.#dacWrite] = value & 0x3f;
         this.#dacWrite = (this.#dacWrite + 1) % 768;
         break;
-      case GRAPHICS_INDEX: this.#graphicsIndex = value & 0x0f; break;
-      case GRAPHICS_DATA: this.#graphics[this.#graphicsIndex] = value; break;
-      case CRTC_INDEX: this.#crtcIndex = value & 0x1f; break;
-      case CRTC_DATA: this.#writeCrtc(value); break;
+      case GRAPHICS_INDEX:
+        this.#graphicsIndex = value & 0x0f;
+        break;
+      case GRAPHICS_DATA:
+        this.#graphics[this.#graphicsIndex] = value;
+        break;
+      case CRTC_INDEX:
+        this.#crtcIndex = value & 0x1f;
+        break;
+      case CRTC_DATA:
+        this.#writeCrtc(value);
+        break;
     }
   }
 
@@ -175,8 +226,14 @@ export class VgaText {
 
   save(): DeviceState {
     return {
-      version: 1, text: [...this.#text], crtc: [...this.#crtc], sequencer: [...this.#sequencer], graphics: [...this.#graphics],
-      attribute: [...this.#attribute], dac: [...this.#dac], misc: this.#misc,
+      version: 1,
+      text: [...this.#text],
+      crtc: [...this.#crtc],
+      sequencer: [...this.#sequencer],
+      graphics: [...this.#graphics],
+      attribute: [...this.#attribute],
+      dac: [...this.#dac],
+      misc: this.#misc,
       indexes: [this.#crtcIndex, this.#sequencerIndex, this.#graphicsIndex, this.#attributeIndex],
       attributeWantsIndex: this.#attributeWantsIndex,
     };
@@ -184,7 +241,9 @@ export class VgaText {
 
   restore(state: DeviceState): void {
     const saved = state as unknown as Record<'text' | 'crtc' | 'sequencer' | 'graphics' | 'attribute' | 'dac', number[]> & {
-      misc: number; indexes: [number, number, number, number]; attributeWantsIndex: boolean;
+      misc: number;
+      indexes: [number, number, number, number];
+      attributeWantsIndex: boolean;
     };
     this.#text.set(saved.text);
     this.#crtc.set(saved.crtc);

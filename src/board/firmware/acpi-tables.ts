@@ -10,7 +10,16 @@ import { RTC_CENTURY } from '../chips/mc146818.ts';
 import { ascii, checksum, u16, u32, u64, withChecksum } from './bytes.ts';
 import { dsdtAml } from './dsdt.ts';
 import {
-  CONFORMS, type FirmwareShape, IO_APIC_BASE, LEVEL_ACTIVE_HIGH, LOCAL_APIC_BASE, PM_BASE, RESET_PORT, RESET_VALUE, SCI_LINE, SMI_COMMAND_PORT,
+  CONFORMS,
+  type FirmwareShape,
+  IO_APIC_BASE,
+  LEVEL_ACTIVE_HIGH,
+  LOCAL_APIC_BASE,
+  PM_BASE,
+  RESET_PORT,
+  RESET_VALUE,
+  SCI_LINE,
+  SMI_COMMAND_PORT,
 } from './shape.ts';
 
 const HEADER_BYTES = 36;
@@ -69,8 +78,15 @@ export function acpiTables(shape: FirmwareShape, base: number): AcpiTables {
 
 function withHeader(signature: string, revision: number, body: readonly number[]): number[] {
   const header = [
-    ...ascii(signature), ...u32(HEADER_BYTES + body.length), revision, 0, ...ascii(OEM_ID), ...ascii(OEM_TABLE_ID), ...u32(OEM_REVISION),
-    ...ascii(CREATOR), ...u32(OEM_REVISION),
+    ...ascii(signature),
+    ...u32(HEADER_BYTES + body.length),
+    revision,
+    0,
+    ...ascii(OEM_ID),
+    ...ascii(OEM_TABLE_ID),
+    ...u32(OEM_REVISION),
+    ...ascii(CREATOR),
+    ...u32(OEM_REVISION),
   ];
   return withChecksum([...header, ...body], CHECKSUM_AT);
 }
@@ -101,29 +117,60 @@ function fadtTable(shape: FirmwareShape, facs: number, dsdt: number): number[] {
   const bootArchitecture = IAPC_LEGACY_DEVICES | (has('i8042') ? IAPC_8042 : 0) | (has('vga-text') ? 0 : IAPC_NO_VGA);
   const flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_RTC_NOT_FIXED | FADT_TIMER_32_BIT | FADT_RESET_REGISTER;
   const body = [
-    ...u32(facs), ...u32(dsdt),
-    0, 0, // reserved; no preferred power profile
-    ...u16(SCI_LINE), ...u32(SMI_COMMAND_PORT), ACPI_ENABLE, ACPI_DISABLE,
-    0, 0, // S4BIOS_REQ, PSTATE_CNT
-    ...u32(PM_BASE), ...u32(0), // PM1a, PM1b event
-    ...u32(PM_BASE + 4), ...u32(0), // PM1a, PM1b control
-    ...u32(0), ...u32(PM_BASE + 8), // PM2 control, PM timer
-    ...u32(0), ...u32(0), // GPE0, GPE1
-    4, 2, 0, 4, // bytes of PM1 event, PM1 control, PM2 control, PM timer
-    0, 0, 0, 0, // bytes of GPE0, GPE1; GPE1 base, CST_CNT
-    ...u16(NO_C2), ...u16(NO_C3),
-    ...u16(0), ...u16(0), // no cache flush by reading: WBINVD works
-    0, 0, // duty cycle
-    0, 0, RTC_CENTURY, // alarm day and month do not exist
-    ...u16(bootArchitecture), 0, ...u32(flags),
-    ...port(RESET_PORT, 8, 1), RESET_VALUE,
-    ...u16(0), 5, // ARM boot flags; minor version: 6.5
-    ...u64(0), ...u64(dsdt), // X_FIRMWARE_CTRL stays 0 because FIRMWARE_CTRL is used
-    ...port(PM_BASE, 32, 2), ...NO_ADDRESS,
-    ...port(PM_BASE + 4, 16, 2), ...NO_ADDRESS,
-    ...NO_ADDRESS, ...port(PM_BASE + 8, 32, 3),
-    ...NO_ADDRESS, ...NO_ADDRESS, // GPE0, GPE1
-    ...NO_ADDRESS, ...NO_ADDRESS, // sleep control and status: reduced hardware only
+    ...u32(facs),
+    ...u32(dsdt),
+    0,
+    0, // reserved; no preferred power profile
+    ...u16(SCI_LINE),
+    ...u32(SMI_COMMAND_PORT),
+    ACPI_ENABLE,
+    ACPI_DISABLE,
+    0,
+    0, // S4BIOS_REQ, PSTATE_CNT
+    ...u32(PM_BASE),
+    ...u32(0), // PM1a, PM1b event
+    ...u32(PM_BASE + 4),
+    ...u32(0), // PM1a, PM1b control
+    ...u32(0),
+    ...u32(PM_BASE + 8), // PM2 control, PM timer
+    ...u32(0),
+    ...u32(0), // GPE0, GPE1
+    4,
+    2,
+    0,
+    4, // bytes of PM1 event, PM1 control, PM2 control, PM timer
+    0,
+    0,
+    0,
+    0, // bytes of GPE0, GPE1; GPE1 base, CST_CNT
+    ...u16(NO_C2),
+    ...u16(NO_C3),
+    ...u16(0),
+    ...u16(0), // no cache flush by reading: WBINVD works
+    0,
+    0, // duty cycle
+    0,
+    0,
+    RTC_CENTURY, // alarm day and month do not exist
+    ...u16(bootArchitecture),
+    0,
+    ...u32(flags),
+    ...port(RESET_PORT, 8, 1),
+    RESET_VALUE,
+    ...u16(0),
+    5, // ARM boot flags; minor version: 6.5
+    ...u64(0),
+    ...u64(dsdt), // X_FIRMWARE_CTRL stays 0 because FIRMWARE_CTRL is used
+    ...port(PM_BASE, 32, 2),
+    ...NO_ADDRESS,
+    ...port(PM_BASE + 4, 16, 2),
+    ...NO_ADDRESS,
+    ...NO_ADDRESS,
+    ...port(PM_BASE + 8, 32, 3),
+    ...NO_ADDRESS,
+    ...NO_ADDRESS, // GPE0, GPE1
+    ...NO_ADDRESS,
+    ...NO_ADDRESS, // sleep control and status: reduced hardware only
     ...u64(0), // hypervisor vendor
   ];
   return withHeader('FACP', 6, body);
@@ -135,9 +182,28 @@ function madtTable(shape: FirmwareShape): number[] {
     ...u32(LOCAL_APIC_BASE),
     ...u32(1), // PCAT_COMPAT: there are 8259s, to be masked when the APICs are used
     ...processors.flat(),
-    1, 12, shape.ioApicId, 0, ...u32(IO_APIC_BASE), ...u32(0),
-    2, 10, 0, 0, ...u32(2), ...u16(CONFORMS), // the timer is on pin 2
-    2, 10, 0, SCI_LINE, ...u32(SCI_LINE), ...u16(LEVEL_ACTIVE_HIGH),
-    4, 6, 0xff, ...u16(CONFORMS), 1, // NMI on LINT1 of every processor
+    1,
+    12,
+    shape.ioApicId,
+    0,
+    ...u32(IO_APIC_BASE),
+    ...u32(0),
+    2,
+    10,
+    0,
+    0,
+    ...u32(2),
+    ...u16(CONFORMS), // the timer is on pin 2
+    2,
+    10,
+    0,
+    SCI_LINE,
+    ...u32(SCI_LINE),
+    ...u16(LEVEL_ACTIVE_HIGH),
+    4,
+    6,
+    0xff,
+    ...u16(CONFORMS),
+    1, // NMI on LINT1 of every processor
   ]);
 }

@@ -8,9 +8,22 @@ import { ascii, u16, u32, u64 } from './bytes.ts';
 
 export type Aml = readonly number[];
 
-const ZERO_OP = 0x00, ONE_OP = 0x01, NAME_OP = 0x08, BYTE_PREFIX = 0x0a, WORD_PREFIX = 0x0b, DWORD_PREFIX = 0x0c, STRING_PREFIX = 0x0d;
-const QWORD_PREFIX = 0x0e, SCOPE_OP = 0x10, BUFFER_OP = 0x11, PACKAGE_OP = 0x12, EXT_PREFIX = 0x5b, DEVICE_OP = 0x82;
-const DUAL_NAME_PREFIX = 0x2e, MULTI_NAME_PREFIX = 0x2f, ROOT = 0x5c;
+const ZERO_OP = 0x00;
+const ONE_OP = 0x01;
+const NAME_OP = 0x08;
+const BYTE_PREFIX = 0x0a;
+const WORD_PREFIX = 0x0b;
+const DWORD_PREFIX = 0x0c;
+const STRING_PREFIX = 0x0d;
+const QWORD_PREFIX = 0x0e;
+const SCOPE_OP = 0x10;
+const BUFFER_OP = 0x11;
+const PACKAGE_OP = 0x12;
+const EXT_PREFIX = 0x5b;
+const DEVICE_OP = 0x82;
+const DUAL_NAME_PREFIX = 0x2e;
+const MULTI_NAME_PREFIX = 0x2f;
+const ROOT = 0x5c;
 
 /** §20.2.3: the shortest encoding. */
 export function integer(value: number): Aml {

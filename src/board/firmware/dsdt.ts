@@ -6,7 +6,21 @@
  */
 import { SLEEP_TYPE_S5 } from '../chips/acpi-pm.ts';
 import {
-  type Aml, busNumbers, device, eisaId, fixedMemory, integer, ioPorts, ioWindow, isaInterrupt, memoryWindow, name, packageOf, resources, scope, string,
+  type Aml,
+  busNumbers,
+  device,
+  eisaId,
+  fixedMemory,
+  integer,
+  ioPorts,
+  ioWindow,
+  isaInterrupt,
+  memoryWindow,
+  name,
+  packageOf,
+  resources,
+  scope,
+  string,
 } from './aml.ts';
 import { type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, PM_BASE, PM_BYTES, SMI_COMMAND_PORT } from './shape.ts';
 
@@ -98,5 +112,7 @@ function keyboardController(mouse: boolean): Aml[] {
     PRESENT,
     name('_CRS', resources(ioPorts(0x60, 1), ioPorts(0x64, 1), isaInterrupt(1))),
   );
-  return mouse ? [keyboard, device('MOU', name('_HID', eisaId('PNP0F13')), PRESENT, name('_CRS', resources(isaInterrupt(12))))] : [keyboard];
+  return mouse
+    ? [keyboard, device('MOU', name('_HID', eisaId('PNP0F13')), PRESENT, name('_CRS', resources(isaInterrupt(12))))]
+    : [keyboard];
 }

@@ -76,7 +76,7 @@ function memoryMap(memory: PhysicalMemory, reserved: readonly { readonly base: G
 function biosDataArea(shape: FirmwareShape): Uint8Array {
   const bda = new Uint8Array(256);
   const serialPorts = shape.devices.filter(({ model }) => model === 'uart16550').slice(0, 4);
-  serialPorts.forEach(({ ports }, index) => bda.set(u16(ports[0]?.base ?? 0), index * 2));
+  for (const [index, { ports }] of serialPorts.entries()) bda.set(u16(ports[0]?.base ?? 0), index * 2);
   bda.set(u16(EBDA >> 4), 0x0e);
   bda.set(u16(0x0026 | (serialPorts.length << 9)), 0x10); // equipment: coprocessor, pointing device, 80×25 colour, serial ports
   bda.set(u16(BASE_MEMORY_KIB), 0x13);

@@ -36,9 +36,19 @@ export function mpTable(shape: FirmwareShape, base: number): Uint8Array {
   ];
   const body = entries.flat();
   const header = [
-    ...ascii('PCMP'), ...u16(HEADER_BYTES + body.length), SPEC_REVISION, 0, ...ascii('BULKHEAD'), ...ascii('PARTITION', 12),
-    ...u32(0), ...u16(0), // no OEM table
-    ...u16(entries.length), ...u32(LOCAL_APIC_BASE), ...u16(0), 0, 0,
+    ...ascii('PCMP'),
+    ...u16(HEADER_BYTES + body.length),
+    SPEC_REVISION,
+    0,
+    ...ascii('BULKHEAD'),
+    ...ascii('PARTITION', 12),
+    ...u32(0),
+    ...u16(0), // no OEM table
+    ...u16(entries.length),
+    ...u32(LOCAL_APIC_BASE),
+    ...u16(0),
+    0,
+    0,
   ];
   const table = withChecksum([...header, ...body], 7);
   // Feature byte 1 = 0: a table is there; byte 2 bit 7 = 0: no IMCR, virtual-wire mode (§4.1).

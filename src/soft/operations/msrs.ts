@@ -19,10 +19,6 @@ interface Msr {
 }
 
 const EFER_WRITABLE = BigInt(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
-/** IA32_MISC_ENABLE: fast strings on; branch trace storage and PEBS unavailable. */
-export const MISC_ENABLE_RESET = 0x1801n;
-/** IA32_PAT as after reset (SDM 3A §11.12.4). */
-export const PAT_RESET = 0x0007_0406_0007_0406n;
 /** 8 variable ranges, fixed ranges, write-combining (SDM 3A §11.11.1). */
 const MTRR_CAP = 0x508n;
 /**

@@ -5,6 +5,8 @@ import type { SemanticsTable } from './dsl.ts';
 import { MOVES } from './moves.ts';
 import { SHIFTS } from './shifts.ts';
 import { STRINGS } from './strings.ts';
+import { VECTOR_INTEGER } from './vector-integer.ts';
+import { VECTOR_MOVES } from './vector-moves.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

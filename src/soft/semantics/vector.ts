@@ -6,7 +6,7 @@
  */
 import { CR0_EM, CR0_TS, CR4_OSFXSR } from '../../x86/control.ts';
 import { CR0, CR4, FSW, FTW } from '../../x86/state.ts';
-import { constant, i32, i64, type Value } from '../wasm/value.ts';
+import { constant, i32, Value } from '../wasm/value.ts';
 import { cold, type Scope, type Semantics } from './dsl.ts';
 
 /** FSW: a pending x87 exception, which MMX instructions report as x87 ones do. */
@@ -26,9 +26,10 @@ export const OP = {
   addPairs8Unsigned: 0x7d, addPairs16Unsigned: 0x7f,
   narrow32Signed: 0x85, shl16: 0x8b, shrSigned16: 0x8c, shr16: 0x8d, add16: 0x8e, addSaturated16: 0x8f, addSaturatedUnsigned16: 0x90,
   sub16: 0x91, subSaturated16: 0x92, subSaturatedUnsigned16: 0x93, mul16: 0x95, minSigned16: 0x96, maxSigned16: 0x98, average16: 0x9b,
-  multiplyLow16: 0x9c, multiplyHigh16: 0x9d, multiplyLow16Unsigned: 0x9e, multiplyHigh16Unsigned: 0x9f,
+  
   allTrue32: 0xa3, bitmask32: 0xa4, extendLow16: 0xa7, shl32: 0xab, shrSigned32: 0xac, shr32: 0xad, add32: 0xae, sub32: 0xb1, mul32: 0xb5,
-  dot16: 0xba, allTrue64: 0xc3, bitmask64: 0xc4, shl64: 0xcb, shr64: 0xcd, add64: 0xce, sub64: 0xd1, mul64: 0xd5,
+  dot16: 0xba, multiplyLow16: 0xbc, multiplyHigh16: 0xbd, multiplyLow16Unsigned: 0xbe, multiplyHigh16Unsigned: 0xbf,
+  allTrue64: 0xc3, bitmask64: 0xc4, shl64: 0xcb, shr64: 0xcd, add64: 0xce, sub64: 0xd1, mul64: 0xd5,
 } as const;
 
 export const isWide = (s: Scope): boolean => (s.size as number) === 16;
@@ -43,13 +44,13 @@ export function bytes(values: readonly number[]): Value {
 export const words = (values: readonly number[]): Value => bytes(values.flatMap((value) => [value, value >> 8]));
 export const ZEROS: Value = constant('v128', 0);
 /** Byte n of the result is byte `indexes[n]` of a‖b. */
-export const shuffle = (a: Value, b: Value, indexes: readonly number[]): Value => {
-  if (indexes.length !== 16) throw new Error('a shuffle needs 16 indexes');
-  return {
-    ...a,
-    emit: undefined,
-  } as never;
-};
+export function shuffle(a: Value, b: Value, indexes: readonly number[]): Value {
+  return new Value('v128', (code) => {
+    a.emit(code);
+    b.emit(code);
+    code.bytes.byte(0xfd).byte(OP.shuffle).raw(indexes);
+  });
+}
 
 export const fromWord = (value: Value): Value => ZEROS.simdLane('v128', OP.replace64, 0, value);
 export const lowHalf = (vector: Value): Value => vector.simdLane('i64', OP.extract64, 0);
@@ -70,6 +71,12 @@ export const requireBoth = (s: Scope): void => raiseIf(s, sseBits(s).or(mmxBits(
 export function enterMmx(s: Scope): void {
   s.setField(FTW, i32(0));
   s.setField(FSW, s.field(FSW, 'i32').and(~TOP));
+}
+
+/** EMMS: all registers empty; TOP becomes 0 here, too (silicon; the SDM says nothing). */
+export function leaveMmx(s: Scope): void {
+  enterMmx(s);
+  s.setField(FTW, i32(0xffff));
 }
 
 /** Linear address of a 16-byte operand, or of any where it must be aligned: #GP(0) (SDM 1 §10.4.1.1). */
@@ -119,4 +126,3 @@ export const binary = (compute: (a: Value, b: Value, s: Scope) => Value, mmxSour
 export const simple = (opcode: number): Semantics => binary((a, b) => a.simd('v128', opcode, b));
 /** The low byte of the immediate, i32. */
 export const immediate = (s: Scope): Value => s.imm.read().to('i32').and(0xff);
-export const zero64: Value = i64(0);

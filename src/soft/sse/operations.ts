@@ -15,7 +15,7 @@ import { EQUAL, LESS } from '../float/arithmetic.ts';
 import { type FloatEnvironment, ROUND_TO_ZERO } from '../float/environment.ts';
 import { fromInteger as integerValue, pack32, pack64, unpack32, unpack64 } from '../float/formats.ts';
 import { BINARY32, BINARY64, type FloatValue } from '../float/value.ts';
-import { linearAddress, readRmBig, writeRegisterBig } from '../operands.ts';
+import { linearAddress, namesMemory, readRmBig, writeRegisterBig } from '../operands.ts';
 import * as Scalar from './scalar.ts';
 import * as U from './unit.ts';
 
@@ -142,7 +142,9 @@ function conversion(spec: Conversion): Operation {
   const bytes = WIDTH[from] * count;
   return (core, record) => {
     U.requireSse(core);
-    if (fromMmx || toMmx) U.requireMmx(core);
+    // with a memory source CVTPI2PS and CVTPI2PD use no MMX register (SDM 2A, CVTPI2PD)
+    const usesMmx = toMmx || (fromMmx && !namesMemory(core, record));
+    if (usesMmx) U.requireMmx(core);
     const source = U.sourceOffset(core, record, bytes, bytes === 16);
     const environment = U.prepare(core);
     for (let i = 0; i < count; i++) {
@@ -154,7 +156,7 @@ function conversion(spec: Conversion): Operation {
     U.settle(core);
     const register = U.regOffset(core, record);
     const target = core.base + register;
-    if (fromMmx || toMmx) U.enterMmx(core);
+    if (usesMmx) U.enterMmx(core);
     if (to === 'double') write64(core, target, count);
     else write32(core, target, count);
     if (clears) core.i64[(target + 8) >>> 3] = 0n;

@@ -1,0 +1,94 @@
+/** MMX and SSE cases: every row of the table in register and memory form, on random and special states. */
+import { INSTRUCTIONS_SSE } from '../../src/x86/instructions-sse.ts';
+import { type InstructionRow, parseRow } from '../../src/x86/table.ts';
+import * as I from './image.ts';
+
+export interface SseForm {
+  readonly mnemonic: string;
+  readonly row: InstructionRow;
+  /** Everything but the immediate. */
+  readonly code: readonly number[];
+  readonly hasImmediate: boolean;
+  readonly isMemory: boolean;
+}
+
+/** Register 1 is the destination, register 2 the other one; memory is `[rbx]`. */
+const REG = 1;
+const RM = 2;
+const RBX_INDIRECT = 3;
+
+function formsOf(row: InstructionRow): SseForm[] {
+  const prefix = row.prefix > 1 ? [row.prefix] : [];
+  const forms: SseForm[] = [];
+  const widths = row.operands.some((operand) => operand.size === 'y') ? [false, true] : [false];
+  for (const wide of widths) {
+    const code = [...prefix, ...(wide ? [0x48] : []), 0x0f, row.opcode];
+    const hasImmediate = row.operands.some((operand) => operand.role === 'imm');
+    const add = (modrm: readonly number[], isMemory: boolean): void => {
+      forms.push({ mnemonic: row.mnemonic, row, code: [...code, ...modrm], hasImmediate, isMemory });
+    };
+    const reg = (row.extension >= 0 ? row.extension : REG) << 3;
+    if (!row.hasModRm) add([], false);
+    else {
+      if (row.modRm !== 'memory' && !row.operands.some((operand) => operand.kind === 'M')) add([0xc0 | reg | RM], false);
+      if (row.modRm !== 'register') add([reg | RBX_INDIRECT], true);
+    }
+  }
+  return forms;
+}
+
+export const SSE_FORMS: readonly SseForm[] = INSTRUCTIONS_SSE.flatMap(parseRow).flatMap(formsOf);
+
+const SINGLES: readonly number[] = [
+  0, 0x8000_0000, 1, 0x007f_ffff, 0x8000_0001, 0x0080_0000, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffc0_0123, 0x7f80_0001, 0xffa0_0000, 0x3f80_0000,
+  0xbf80_0000, 0x4f00_0000, 0xcf00_0000, 0x4eff_ffff, 0x3f00_0000, 0x3fc0_0000, 0x4b00_0000, 0x5f00_0000, 0xdf00_0000, 0x4020_0000,
+];
+const DOUBLES: readonly bigint[] = [
+  0n, 0x8000_0000_0000_0000n, 1n, 0x000f_ffff_ffff_ffffn, 0x0010_0000_0000_0000n, 0x7fef_ffff_ffff_ffffn, 0x7ff0_0000_0000_0000n, 0xfff0_0000_0000_0000n,
+  0x7ff8_0000_0000_0000n, 0xfff8_0000_0000_0123n, 0x7ff0_0000_0000_0001n, 0xfff4_0000_0000_0000n, 0x3ff0_0000_0000_0000n, 0x41df_ffff_ffc0_0000n, 0x41e0_0000_0000_0000n,
+  0xc1e0_0000_0000_0000n, 0xc1e0_0000_0020_0000n, 0x43e0_0000_0000_0000n, 0xc3e0_0000_0000_0000n, 0x3fe0_0000_0000_0000n, 0x4004_0000_0000_0000n, 0x3810_0000_0000_0000n,
+  0x380f_ffff_e000_0000n, 0x47ef_ffff_e000_0000n, 0x47ef_ffff_f000_0000n, 0x3690_0000_0000_0000n,
+];
+
+/** 16 bytes: random bits, floating-point specials, or plain numbers near one another. */
+function putVector(image: I.Image, offset: number, random: () => number): void {
+  const kind = random() % 8;
+  for (let i = 0; i < 16; i += 4) image.view.setUint32(offset + i, random(), true);
+  if (kind < 2) for (let i = 0; i < 4; i++) image.view.setUint32(offset + 4 * i, SINGLES[random() % SINGLES.length] as number, true);
+  else if (kind < 4) for (let i = 0; i < 2; i++) image.view.setBigUint64(offset + 8 * i, DOUBLES[random() % DOUBLES.length] as bigint, true);
+  else if (kind === 4) for (let i = 0; i < 4; i++) image.view.setFloat32(offset + 4 * i, (random() % 2001) / 8 - 125, true);
+  else if (kind === 5) for (let i = 0; i < 2; i++) image.view.setFloat64(offset + 8 * i, (random() % 2001) / 8 - 125, true);
+  else if (kind === 6 && random() & 1) for (let i = 0; i < 2; i++) image.view.setBigUint64(offset + 8 * i, BigInt(random() % 80), true);
+  else if (kind === 6) {
+    for (let i = 0; i < 2; i++) image.view.setUint32(offset + 8 * i + 4, (random() & 0x801f_ffff) | 0x3fe0_0000, true);
+  } else if (random() & 1) for (let i = 0; i < 16; i++) image.bytes[offset + i] = [0, 1, 0x7f, 0x80, 0xff][random() % 5] as number;
+}
+
+const MXCSR_DEFAULT = 0x1f80;
+
+/** `control`: default (masked, to nearest), any rounding and FZ and DAZ, or exceptions unmasked as well. */
+export function sseCase(form: SseForm, random: () => number, control: 'default' | 'masked' | 'any'): I.Image {
+  const image = I.Image.initial();
+  image.setCode(form.hasImmediate ? [...form.code, random() & (random() & 1 ? 0xff : 0x07)] : form.code);
+  for (const register of [0, 1, 2, 3]) putVector(image, I.XMM + 16 * register, random);
+  for (let i = 0; i < 64; i += 16) putVector(image, I.MEMORY + i, random);
+  if (random() % 8 === 0) image.bytes.copyWithin(I.XMM + 16 * RM, I.XMM + 16 * REG, I.XMM + 16 * REG + 16);
+  let mxcsr = MXCSR_DEFAULT | (random() & 0x3f);
+  if (control !== 'default') mxcsr = (mxcsr & 0x1fbf) | (random() & 0xe040);
+  if (control === 'any') mxcsr &= ~(random() & random() & 0x1f80);
+  image.view.setUint32(I.MXCSR, mxcsr, true);
+  if (form.row.attributes.has('mmx')) {
+    for (let i = 0; i < 8; i++) {
+      putVector(image, I.ST + 16 * i, random);
+      image.view.setUint16(I.ST + 16 * i + 8, random(), true);
+    }
+    image.view.setUint16(I.FSW, random() & 0x3800, true);
+    image.bytes[I.FTW] = random();
+  }
+  for (const register of [I.RAX, I.RCX, I.RDX, I.RSI]) {
+    image.view.setUint32(register, random(), true);
+    image.view.setUint32(register + 4, random() % 3 === 0 ? (random() & 1) - 1 : random(), true);
+  }
+  image.view.setUint32(I.RFLAGS, 0x202 | (random() & 0x8d5), true);
+  return image.normalize();
+}
