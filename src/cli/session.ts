@@ -2,7 +2,7 @@
  * One run of a machine at a terminal (or into a pipe): consoles to the screen and to their logs, keys to the guests, events in words,
  * and in the end an exit status.
  */
-import { ms } from '../base/index.ts';
+import { ms, s } from '../base/index.ts';
 import type { Machine, Nanos, PartitionName } from '../contracts/index.ts';
 import { Terminal } from '../host/node/terminal.ts';
 import { type MachineEvent, type MachineHost, RunningMachine } from '../hypervisor/index.ts';
@@ -58,7 +58,8 @@ class Session implements Disposable {
   readonly #names: readonly PartitionName[];
   readonly #gauge = new SpeedGauge();
   readonly #undo: (() => void)[] = [];
-  #statuses: readonly LiveStatus[] = [];
+  /** Host time of each partition's start, and of its end. */
+  readonly #lives = new Map<PartitionName, { readonly start: Nanos; end?: Nanos }>();
   #finish: (cause: Cause | 'quiet') => void = () => {};
 
   constructor(running: RunningMachine, options: SessionOptions, io: CliIo) {
@@ -107,6 +108,10 @@ class Session implements Disposable {
     const listening = this.#running.on((event) => this.#hear(event, exitWith));
     this.#undo.push(() => listening[Symbol.dispose]());
     this.#onSignals();
+    // However the process ends, what guests did to the terminal is undone.
+    const close = (): void => this.#mux.close();
+    process.on('exit', close);
+    this.#undo.push(() => void process.off('exit', close));
     if (timeout !== undefined) this.#timer(setTimeout(() => this.#finish('timeout'), timeout / ms));
 
     this.#say(ownershipTable(this.#running.machine));
@@ -115,11 +120,10 @@ class Session implements Disposable {
     if (this.#terminal.interactive && !this.#options.quiet) this.#timer(setInterval(() => this.#showStatus(), STATUS_MS));
     const cause = await finished;
 
-    const statuses = this.#measure();
     await this.#running.stopAll();
     this.#poll();
     if (this.#options.json) this.#writeJson();
-    else if (!this.#options.quiet) this.#say(`\n${statusTable(this.#final(statuses))}logs: ${this.#options.logFolder}\n`);
+    else if (!this.#options.quiet) this.#say(`\n${statusTable(this.#averages())}logs: ${this.#options.logFolder}\n`);
     return this.#exitStatus(cause);
   }
 
@@ -172,6 +176,7 @@ class Session implements Disposable {
         if (event.restart) this.#note(event.partition, 'starts again');
         break;
       case 'started':
+        this.#lives.set(event.partition, { start: hostNow() });
         this.#note(event.partition, event.image);
         break;
       case 'halted':
@@ -200,6 +205,8 @@ class Session implements Disposable {
 
   /** What the guest wrote last belongs before the words about its end. */
   #endOfLife(name: PartitionName): void {
+    const life = this.#lives.get(name);
+    if (life !== undefined) life.end ??= hostNow();
     this.#poll();
     this.#mux.ended(this.#names.indexOf(name));
     this.#mux.flush(performance.now());
@@ -218,7 +225,7 @@ class Session implements Disposable {
   }
 
   #measure(): LiveStatus[] {
-    const now = performance.now() * ms;
+    const now = hostNow();
     return this.#running.status().map((status) => {
       const worstLatency = this.#running.worstLatency(status.name);
       return { ...status, mips: this.#gauge.mips(status, now), ...(worstLatency === undefined ? {} : { worstLatency }) };
@@ -226,21 +233,24 @@ class Session implements Disposable {
   }
 
   #showStatus(): void {
-    this.#statuses = this.#measure();
-    this.#mux.setStatus(statusLine(this.#statuses, paintFor(this.#io.out, this.#io.environment)));
+    this.#mux.setStatus(statusLine(this.#measure(), paintFor(this.#io.out, this.#io.environment)));
     this.#mux.flush(performance.now());
   }
 
-  /** States as they are now that all has ended, speeds as they were. */
-  #final(measured: readonly LiveStatus[]): LiveStatus[] {
-    return this.#running.status().map((status, index) => ({ ...measured[index], ...status, mips: measured[index]?.mips ?? 0 }));
+  /** Speeds over the whole of each last life. */
+  #averages(): LiveStatus[] {
+    return this.#measure().map((status) => {
+      const life = this.#lives.get(status.name);
+      const lasted = life === undefined ? 0 : ((life.end ?? hostNow()) - life.start) / s;
+      return { ...status, mips: lasted > 0 ? (status.retired * 1e-6) / lasted : 0 };
+    });
   }
 
   #writeJson(): void {
     for (const status of this.#running.status()) {
       const crash = this.#running.lastCrash(status.name);
       const end = this.#running.endOf(status.name);
-      const halt = end?.state === 'halted' ? { reason: end.reason, ...(end.reason === 'debug-exit' ? { debugExit: end.code } : {}) } : {};
+      const halt = end?.state === 'halted' ? { reason: end.reason, ...(end.reason === 'debug-exit' ? { debugExit: debugExitValue(end.code) } : {}) } : {};
       const document = { ...status, ...halt, ...(crash === undefined ? {} : { crash: JSON.parse(crashReportToJson(crash)) }) };
       this.#io.err.write(`${JSON.stringify(document)}\n`);
     }
@@ -256,6 +266,10 @@ class Session implements Disposable {
     const crashed = this.#names.some((name) => this.#running.endOf(name)?.state === 'crashed');
     return exitStatus(crashed ? 'partitionCrashed' : 'ok');
   }
+}
+
+function hostNow(): Nanos {
+  return performance.now() * ms;
 }
 
 /** The device reports `(v << 1) | 1` for the value the guest wrote; an exit status has 8 bits. */

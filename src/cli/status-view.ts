@@ -1,7 +1,7 @@
 /** What `bulkhead run` shows of a machine: who owns what, and how each partition fares, as tables and as one line. */
 import { basename } from 'node:path';
-import { s } from '../base/index.ts';
-import type { Machine, Nanos, PartitionLifeState, PartitionStatus } from '../contracts/index.ts';
+import { MiB, s } from '../base/index.ts';
+import type { DeviceSpec, Machine, Nanos, PartitionLifeState, PartitionStatus } from '../contracts/index.ts';
 import { formatSize } from '../manifest/index.ts';
 import type { Paint } from './style.ts';
 import { type Column, table } from './table.ts';
@@ -41,8 +41,8 @@ export function ownershipTable({ partitions }: Machine): string {
     partition.name,
     partition.role,
     partition.cores.join(','),
-    `${formatSize(partition.memory.size)} at 0x${partition.memory.base.toString(16)}`,
-    partition.devices.map((device) => `${device.name}${device.board === undefined ? '' : '*'}${portsOf(device.ranges)}`).join(' '),
+    `${formatSize(partition.memory.size)} @${(partition.memory.base / MiB).toFixed(0)}M`,
+    partition.devices.map(nameAndPlace).join(' '),
     partition.devices.flatMap(({ irqs }) => irqs).join(',') || '-',
     basename(partition.boot.kernel),
   ]);
@@ -50,10 +50,10 @@ export function ownershipTable({ partitions }: Machine): string {
   return table(columns, rows) + (exclusive ? '* a device of the board, owned exclusively\n' : '');
 }
 
-function portsOf(ranges: Machine['partitions'][number]['devices'][number]['ranges']): string {
-  const first = ranges[0];
-  if (first === undefined) return '';
-  return `@${first.base.toString(16)}`;
+/** Where a device of the board lies is the board's affair; a private one lies where its guest expects it. */
+function nameAndPlace({ name, board, ranges }: DeviceSpec): string {
+  if (board === undefined) return name;
+  return `${name}*${ranges[0] === undefined ? '' : `@${ranges[0].base.toString(16)}`}`;
 }
 
 /** How each partition fares: a row for each. */

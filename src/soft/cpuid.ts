@@ -6,7 +6,7 @@
  * at 1 GHz, and leaf 15h says so, so that no kernel needs to measure either against a PIT.
  */
 import type { CpuidModel, VcpuId } from '../contracts/index.ts';
-import { PHYSICAL_ADDRESS_BITS } from './mmu.ts';
+import { PHYSICAL_ADDRESS_BITS } from './access.ts';
 
 export interface CpuidOptions {
   readonly vcpuId: VcpuId;
@@ -32,8 +32,24 @@ const MEGAHERTZ = 1000;
 /** Leaf 1. */
 const FEATURES_ECX = bits({ cmpxchg16b: 13, x2apic: 21, tscDeadline: 24, hypervisor: 31 });
 const FEATURES_EDX = bits({
-  fpu: 0, pse: 3, tsc: 4, msr: 5, pae: 6, cmpxchg8b: 8, apic: 9, sep: 11, mtrr: 12, pge: 13, cmov: 15, pat: 16, pse36: 17, clflush: 19,
-  mmx: 23, fxsr: 24, sse: 25, sse2: 26,
+  fpu: 0,
+  pse: 3,
+  tsc: 4,
+  msr: 5,
+  pae: 6,
+  cmpxchg8b: 8,
+  apic: 9,
+  sep: 11,
+  mtrr: 12,
+  pge: 13,
+  cmov: 15,
+  pat: 16,
+  pse36: 17,
+  clflush: 19,
+  mmx: 23,
+  fxsr: 24,
+  sse: 25,
+  sse2: 26,
 });
 const FEATURE_HTT = 1 << 28;
 /** Leaf 7, subleaf 0. */

@@ -3,15 +3,37 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { CR0_PE } from '../x86/control.ts';
 import { CF, IF, IOPL, NT, RF, TF, VM } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
-import { DOUBLE_FAULT, GENERAL_PROTECTION, INVALID_OPCODE, INVALID_TSS, NMI, PAGE_FAULT, SEGMENT_NOT_PRESENT, STACK_FAULT } from '../x86/vectors.ts';
+import {
+  DOUBLE_FAULT,
+  GENERAL_PROTECTION,
+  INVALID_OPCODE,
+  INVALID_TSS,
+  NMI,
+  PAGE_FAULT,
+  SEGMENT_NOT_PRESENT,
+  STACK_FAULT,
+} from '../x86/vectors.ts';
 import { deliverException, deliverInterrupt, deliverSingleStep } from './interrupts.ts';
 import { loadTaskRegister } from './segments.ts';
 import { TestMachine } from './testing.ts';
 
-const GDT = 0x1000, IDT = 0x2000, TSS = 0x3000;
-const KERNEL_STACK = 0x8000, USER_STACK = 0x9000, IST1 = 0xa000;
-const KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_CODE = 0x18, USER_DATA = 0x20, TASK = 0x28, CONFORMING = 0x38, ABSENT = 0x40;
-const INTERRUPT_GATE = 0x8e, TRAP_GATE = 0x8f, USER_TRAP_GATE = 0xef, INTERRUPT_GATE16 = 0x86;
+const GDT = 0x1000,
+  IDT = 0x2000,
+  TSS = 0x3000;
+const KERNEL_STACK = 0x8000,
+  USER_STACK = 0x9000,
+  IST1 = 0xa000;
+const KERNEL_CODE = 0x08,
+  KERNEL_DATA = 0x10,
+  USER_CODE = 0x18,
+  USER_DATA = 0x20,
+  TASK = 0x28,
+  CONFORMING = 0x38,
+  ABSENT = 0x40;
+const INTERRUPT_GATE = 0x8e,
+  TRAP_GATE = 0x8f,
+  USER_TRAP_GATE = 0xef,
+  INTERRUPT_GATE16 = 0x86;
 const RSP = S.RSP;
 
 let m: TestMachine;
@@ -121,7 +143,12 @@ describe('in protected mode', () => {
     it('the stack comes from the TSS and SS:ESP is pushed first; IRET restores all of it', () => {
       m.gate(IDT + 0x80 * 8, KERNEL_CODE, 0x5000, USER_TRAP_GATE);
       expect(m.run('int', { immediate: 0x80 })).toBe(-1);
-      expect([m.core.cpl, m.selector(S.SS), m.selector(S.CS), m.register(RSP)]).toEqual([0, KERNEL_DATA, KERNEL_CODE, BigInt(KERNEL_STACK - 20)]);
+      expect([m.core.cpl, m.selector(S.SS), m.selector(S.CS), m.register(RSP)]).toEqual([
+        0,
+        KERNEL_DATA,
+        KERNEL_CODE,
+        BigInt(KERNEL_STACK - 20),
+      ]);
       expect(stack32(5)).toEqual([0x1236, USER_CODE | 3, IF | CF | 2, USER_STACK, USER_DATA | 3]);
       expect(m.run('iret', { size: 4 })).toBe(-1);
       expect([m.core.cpl, m.rip, m.register(RSP), m.selector(S.SS)]).toEqual([3, 0x1236n, BigInt(USER_STACK), USER_DATA | 3]);
@@ -245,9 +272,9 @@ describe('in virtual-8086 mode', () => {
   it('IRETD from level 0 enters it with all segments', () => {
     expect(m.run('iret', { size: 4 })).toBe(-1);
     expect([m.core.cpl, m.core.isVirtual8086, m.rip, m.register(RSP)]).toEqual([3, true, 0x100n, 0xfff0n]);
-    expect([S.CS, S.SS, S.ES, S.DS, S.FS, S.GS].map((s) => m.core.get32(S.segmentBase(s)))).toEqual(
-      [0x1_0000, 0x2_0000, 0x3_0000, 0x4_0000, 0x5_0000, 0x6_0000],
-    );
+    expect([S.CS, S.SS, S.ES, S.DS, S.FS, S.GS].map((s) => m.core.get32(S.segmentBase(s)))).toEqual([
+      0x1_0000, 0x2_0000, 0x3_0000, 0x4_0000, 0x5_0000, 0x6_0000,
+    ]);
   });
 
   it('an interrupt leaves it through a gate to level 0, with nine doublewords on the stack', () => {
@@ -289,7 +316,13 @@ describe('in long mode', () => {
     expect([m.core.cpl, m.selector(S.SS), m.register(RSP)]).toEqual([0, 0, BigInt(KERNEL_STACK - 40)]);
     expect(stack64(5)).toEqual([0x1236n, BigInt(USER_CODE | 3), BigInt(IF | CF | 2), BigInt(USER_STACK), BigInt(USER_DATA | 3)]);
     expect(m.run('iret', { size: 8 })).toBe(-1);
-    expect([m.core.cpl, m.rip, m.register(RSP), m.selector(S.SS), m.core.is64Bit]).toEqual([3, 0x1236n, BigInt(USER_STACK), USER_DATA | 3, true]);
+    expect([m.core.cpl, m.rip, m.register(RSP), m.selector(S.SS), m.core.is64Bit]).toEqual([
+      3,
+      0x1236n,
+      BigInt(USER_STACK),
+      USER_DATA | 3,
+      true,
+    ]);
   });
 
   it('an IST stack is taken whatever the level was', () => {

@@ -182,7 +182,14 @@ function readHandler(core: Core, external: number): number {
 }
 
 /** SDM 3A §6.12. */
-function deliverProtected(core: Core, vector: number, source: Source, errorCode: number | undefined, returnRip: number, flags: number): void {
+function deliverProtected(
+  core: Core,
+  vector: number,
+  source: Source,
+  errorCode: number | undefined,
+  returnRip: number,
+  flags: number,
+): void {
   const external = readGate(core, vector, source, 8);
   if (gate.type === TYPE_TASK_GATE) {
     switchTask(core, gate.low >>> 16, 'call', returnRip, external, errorCode);

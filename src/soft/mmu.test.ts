@@ -7,7 +7,13 @@ import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { loadPageDirectoryPointers } from './paging-registers.ts';
 import { RAM_BYTES, TestMachine } from './testing.ts';
 
-const PRESENT = 1, WRITE = 2, USER = 4, ACCESSED = 0x20, DIRTY = 0x40, LARGE = 0x80, GLOBAL = 0x100;
+const PRESENT = 1,
+  WRITE = 2,
+  USER = 4,
+  ACCESSED = 0x20,
+  DIRTY = 0x40,
+  LARGE = 0x80,
+  GLOBAL = 0x100;
 const NO_EXECUTE = 1n << 63n;
 
 let m: TestMachine;
@@ -295,7 +301,10 @@ describe('the TLB', () => {
     expect(tlbLookup(S.TLB_WRITE, 0x5000)).toBeUndefined();
     m.core.mmu.store32(0x5008, 2);
     m.core.mmu.store32(0x5ffe, 3);
-    expect(m.codePages.stores).toEqual([[host + 8, 4], [host + 0xffe, 2]]);
+    expect(m.codePages.stores).toEqual([
+      [host + 8, 4],
+      [host + 0xffe, 2],
+    ]);
     expect(tlbLookup(S.TLB_WRITE, 0x5000)).toBeUndefined();
     expect(m.read32(0x1_5008)).toBe(2);
   });
@@ -333,7 +342,10 @@ describe('devices and ROM', () => {
   });
 
   it('leaves ROM as it is and lets the bus see the write', () => {
-    m = new TestMachine([{ base: 0, size: 0x10_0000, access: 'rw' }, { base: 0x10_0000, size: 0x1_0000, access: 'ro' }]);
+    m = new TestMachine([
+      { base: 0, size: 0x10_0000, access: 'rw' },
+      { base: 0x10_0000, size: 0x1_0000, access: 'ro' },
+    ]);
     m.write32(0x10_0010, 7);
     m.core.mmu.store32(0x10_0010, 8);
     expect(m.core.mmu.load32(0x10_0010)).toBe(7);

@@ -56,7 +56,9 @@ function setHalves(core: Core, offset: number, low: number, high: number): void 
 function isUnlimitedData(core: Core, segment: number): boolean {
   const wanted = ATTRIBUTE_PRESENT | ATTRIBUTE_NOT_SYSTEM | ATTRIBUTE_READ_WRITE;
   const others = ATTRIBUTE_CODE | ATTRIBUTE_DOWN_CONFORMING | ATTRIBUTE_UNUSABLE;
-  return (core.getSigned32(S.segmentAttributes(segment)) & (wanted | others)) === wanted && core.get32(S.segmentLimit(segment)) === 0xffff_ffff;
+  return (
+    (core.getSigned32(S.segmentAttributes(segment)) & (wanted | others)) === wanted && core.get32(S.segmentLimit(segment)) === 0xffff_ffff
+  );
 }
 
 function isFlatData(core: Core, segment: number): boolean {

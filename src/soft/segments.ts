@@ -8,7 +8,6 @@ import {
   ATTRIBUTE_DOWN_CONFORMING,
   ATTRIBUTE_DPL_SHIFT,
   ATTRIBUTE_NOT_SYSTEM,
-  ATTRIBUTE_PRESENT,
   ATTRIBUTE_READ_WRITE,
   ATTRIBUTE_TYPE,
   ATTRIBUTE_UNUSABLE,
@@ -229,7 +228,9 @@ const DATA_SEGMENTS = [S.ES, S.DS, S.FS, S.GS] as const;
 export function segmentHolds(attributes: number, limit: number, offset: number, size: number): boolean {
   if (attributes & ATTRIBUTE_UNUSABLE) return false;
   const last = offset + size - 1;
-  const isDown = (attributes & (ATTRIBUTE_CODE | ATTRIBUTE_DOWN_CONFORMING | ATTRIBUTE_NOT_SYSTEM)) === (ATTRIBUTE_DOWN_CONFORMING | ATTRIBUTE_NOT_SYSTEM);
+  const isDown =
+    (attributes & (ATTRIBUTE_CODE | ATTRIBUTE_DOWN_CONFORMING | ATTRIBUTE_NOT_SYSTEM)) ===
+    (ATTRIBUTE_DOWN_CONFORMING | ATTRIBUTE_NOT_SYSTEM);
   if (!isDown) return last <= limit;
   return offset > limit && last <= (attributes & ATTRIBUTE_DEFAULT_BIG ? 0xffff_ffff : 0xffff);
 }

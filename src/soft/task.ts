@@ -41,7 +41,9 @@ export function readInnerStack(core: Core, level: number, external: number, into
   const offset = is32Bit ? 4 + level * 8 : 2 + level * 4;
   checkTssHolds(core, offset, is32Bit ? 6 : 4, external);
   const base = core.getCanonical(S.segmentBase(S.TR));
-  into.pointer = is32Bit ? core.mmu.loadSystem32(systemLinear(core, base + offset)) : core.mmu.loadSystem16(systemLinear(core, base + offset));
+  into.pointer = is32Bit
+    ? core.mmu.loadSystem32(systemLinear(core, base + offset))
+    : core.mmu.loadSystem16(systemLinear(core, base + offset));
   into.selector = core.mmu.loadSystem16(systemLinear(core, base + offset + (is32Bit ? 4 : 2)));
 }
 
@@ -76,8 +78,26 @@ interface TssLayout {
   readonly ldt: number;
   readonly minimumLimit: number;
 }
-const TSS32: TssLayout = { word: 4, eip: 0x20, flags: 0x24, registers: 0x28, segments: 0x48, segmentCount: 6, ldt: 0x60, minimumLimit: 0x67 };
-const TSS16: TssLayout = { word: 2, eip: 0x0e, flags: 0x10, registers: 0x12, segments: 0x22, segmentCount: 4, ldt: 0x2a, minimumLimit: 0x2b };
+const TSS32: TssLayout = {
+  word: 4,
+  eip: 0x20,
+  flags: 0x24,
+  registers: 0x28,
+  segments: 0x48,
+  segmentCount: 6,
+  ldt: 0x60,
+  minimumLimit: 0x67,
+};
+const TSS16: TssLayout = {
+  word: 2,
+  eip: 0x0e,
+  flags: 0x10,
+  registers: 0x12,
+  segments: 0x22,
+  segmentCount: 4,
+  ldt: 0x2a,
+  minimumLimit: 0x2b,
+};
 const TSS32_CR3 = 0x1c;
 
 const target = new Descriptor();
@@ -111,7 +131,7 @@ export function switchTask(
 
   const oldSelector = core.get32(S.segmentSelector(S.TR));
   if (reason !== 'call' && findDescriptor(core, oldSelector, loaded)) {
-    core.mmu.storeSystem8(systemLinear(core, loaded.address + 5), ((loaded.high >>> 8) & 0xff & ~TSS_BUSY));
+    core.mmu.storeSystem8(systemLinear(core, loaded.address + 5), (loaded.high >>> 8) & 0xff & ~TSS_BUSY);
   }
   let flags = incoming.flags;
   if (reason === 'call') {
@@ -190,7 +210,8 @@ function loadTask(core: Core, task: IncomingTask, flags: number, layout: TssLayo
 
   setNullSegment(core, S.LDTR, task.ldt);
   if ((task.ldt & 0xfffc) !== 0) {
-    const isLdt = (task.ldt & 4) === 0 && findDescriptor(core, task.ldt, loaded) && loaded.isSystem && loaded.type === TYPE_LDT && loaded.isPresent;
+    const isLdt =
+      (task.ldt & 4) === 0 && findDescriptor(core, task.ldt, loaded) && loaded.isSystem && loaded.type === TYPE_LDT && loaded.isPresent;
     if (!isLdt) core.raise(INVALID_TSS, task.ldt & 0xfffc);
     installSegment(core, S.LDTR, task.ldt, loaded);
   }

@@ -144,6 +144,7 @@ export class TestMachine {
     this.core.setNumber(S.segmentBase(segment), base);
     this.core.set32(S.segmentLimit(segment), limit);
     this.core.set32(S.segmentAttributes(segment), attributes);
+    updateMode(this.core);
   }
 
   /** 32-bit protected mode at level `cpl`, flat segments, selectors 8 and 0x10 (or 0x1b and 0x23 at level 3). */

@@ -199,6 +199,28 @@ describe('one console', () => {
     expect([mux.view, mux.focus]).toEqual(['all', 1]);
   });
 
+  it('does not move the cursor of a guest that painted nothing', async () => {
+    type('\x1d1');
+    guest('hmi', 'saved here \x1b7');
+    guest('hmi', 'one\r\ntwo\r\n');
+    type('\x1da');
+    flush();
+    expect((await shown()).filter((line) => line !== '')).toEqual([
+      '── hmi, ^] menu, ^] a all consoles ──',
+      'saved here one',
+      'two',
+      '── all consoles; typing goes to hmi ──',
+      'hmi     │',
+    ]);
+  });
+
+  it('shows notices as a block, and the prompt again after it', async () => {
+    type('\x1d1');
+    guest('hmi', '/ # ');
+    mux.notice('control crashed\n  RIP 0');
+    expect((await shown()).slice(1)).toEqual(['/ #', 'control crashed', '  RIP 0', '/ #']);
+  });
+
   it('leaves a full-screen program’s terminal behind it', async () => {
     type('\x1d1');
     guest('hmi', '\x1b[?1049h\x1b[?25l\x1b[2;5r');

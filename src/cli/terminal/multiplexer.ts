@@ -12,6 +12,7 @@ import { ConsoleLine, type ConsoleText } from './console-line.ts';
 import { LiveArea, type LiveRow } from './live-area.ts';
 import { MENU_KEY, type MenuAction, menuChoice, menuHelp, menuLine } from './menu.ts';
 import { PlainOutput } from './plain-output.ts';
+import { ScreenTracker } from './screen-tracker.ts';
 import { fitStyled, type StyledText } from './styled-text.ts';
 
 export interface MultiplexerOptions {
@@ -44,8 +45,6 @@ export interface MultiplexerRequests {
 const BACKLOG_LINES = 12;
 /** Unfinished lines shown at once: a terminal has other things to show. */
 const UNFINISHED_SHOWN = 4;
-/** Back to a usable terminal after a full-screen program: main screen, cursor, colours, no mouse, no scroll region. */
-const TAME = '\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b7\x1b[r\x1b8';
 
 export class ConsoleMultiplexer {
   readonly #options: MultiplexerOptions;
@@ -56,6 +55,7 @@ export class ConsoleMultiplexer {
   readonly #prefixWidth: number;
   readonly #plain: PlainOutput;
   readonly #live = new LiveArea();
+  readonly #screen = new ScreenTracker();
   #view: 'all' | 'one' = 'all';
   #focus: number;
   #menu = false;
@@ -92,7 +92,10 @@ export class ConsoleMultiplexer {
   output(partition: number, bytes: Uint8Array): void {
     const line = this.#lines[partition];
     if (line === undefined || bytes.length === 0) return;
-    if (this.#view === 'one' && partition === this.#focus && !this.#menu) this.#requests.write(bytes);
+    if (this.#view === 'one' && partition === this.#focus && !this.#menu) {
+      this.#screen.watch(bytes);
+      this.#requests.write(bytes);
+    }
     line.feed(bytes, (text) => this.#completed(partition, text));
   }
 
@@ -103,11 +106,11 @@ export class ConsoleMultiplexer {
 
   /** Our own words, on lines of their own. */
   notice(text: string): void {
-    for (const line of text.replace(/\n$/, '').split('\n')) {
-      if (!this.#options.interactive) this.#plain.notice(line);
-      else if (this.#view === 'one') this.#requests.write(`\r\n${line}\r\n`);
-      else this.#finished += `${line}\r\n`;
-    }
+    const lines = text.replace(/\n$/, '').split('\n');
+    const block = lines.map((line) => `${line}\r\n`).join('');
+    if (!this.#options.interactive) for (const line of lines) this.#plain.notice(line);
+    else if (this.#view === 'all') this.#finished += block;
+    else this.#requests.write(`${this.#lines[this.#focus]?.empty === false ? '\r\n' : ''}${block}${this.#lines[this.#focus]?.text.styled ?? ''}`);
   }
 
   /** The status line; shown by the next `flush`. */
@@ -155,7 +158,7 @@ export class ConsoleMultiplexer {
   /** Gives a partition the terminal to itself. */
   showOne(partition: number): void {
     if (!this.#options.interactive) return;
-    if (this.#view === 'one') this.#requests.write(`${TAME}\r\n`);
+    if (this.#view === 'one') this.#requests.write(`${this.#screen.tame()}\r\n`);
     else this.#requests.write(this.#live.draw(this.#finished, [], undefined));
     this.#finished = '';
     this.#view = 'one';
@@ -169,7 +172,7 @@ export class ConsoleMultiplexer {
   showAll(): void {
     if (!this.#options.interactive || this.#view === 'all') return;
     this.#view = 'all';
-    this.#requests.write(`${TAME}\r\n${this.#rule(`all consoles; typing goes to ${this.#options.names[this.#focus]}`)}`);
+    this.#requests.write(`${this.#screen.tame()}\r\n${this.#rule(`all consoles; typing goes to ${this.#options.names[this.#focus]}`)}`);
     this.#drawLive();
   }
 
@@ -178,7 +181,7 @@ export class ConsoleMultiplexer {
     if (this.#closed) return;
     for (const index of this.#lines.keys()) this.ended(index);
     if (!this.#options.interactive) this.#plain.close();
-    else if (this.#view === 'one') this.#requests.write(`${TAME}\r\n`);
+    else if (this.#view === 'one') this.#requests.write(`${this.#screen.tame()}\r\n`);
     else this.#requests.write(this.#live.draw(this.#finished, [], undefined));
     this.#finished = '';
     this.#closed = true;

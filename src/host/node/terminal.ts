@@ -11,8 +11,8 @@ export interface TerminalEvents {
   resized(columns: number, rows: number): void;
 }
 
-/** What guests may have left behind: other screen, hidden cursor, colours, mouse reports, bracketed paste, a scroll region. */
-const RESTORE = '\x1b[?1049l\x1b[?25h\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b7\x1b[r\x1b8';
+/** A cursor that shows, no colours: the least a shell needs. What a guest painted is undone by whoever showed it. */
+const RESTORE = '\x1b[?25h\x1b[0m';
 
 export class Terminal implements Disposable {
   /** Somebody sits before it: raw mode, status line, menu. */

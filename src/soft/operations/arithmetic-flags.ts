@@ -25,3 +25,9 @@ export function subtractionFlags(core: Core, left: bigint, right: bigint, size: 
       ((left ^ right) & (left ^ result) & sign ? OF : 0),
   );
 }
+
+/** ZF alone, the others kept. */
+export function setZeroFlag(core: Core, isSet: boolean): void {
+  const flags = core.getFlags();
+  core.setArithmeticFlags(isSet ? flags | ZF : flags & ~ZF);
+}

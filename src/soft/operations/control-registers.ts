@@ -35,7 +35,7 @@ import {
 import * as S from '../../x86/state.ts';
 import { DEBUG, GENERAL_PROTECTION } from '../../x86/vectors.ts';
 import type { Core } from '../core.ts';
-import { PHYSICAL_ADDRESS_BITS } from '../mmu.ts';
+import { PHYSICAL_ADDRESS_BITS } from '../access.ts';
 import { updateMode } from '../mode.ts';
 import { namesMemory, operandSize, readRm, rmOffset, specialRegister, writeRegisterBig, writeRm } from '../operands.ts';
 import { isPaePaging, loadPageDirectoryPointers } from '../paging-registers.ts';
@@ -183,7 +183,10 @@ export const CONTROL_REGISTER_OPERATIONS: SystemOperations = {
     if (number >= 6) {
       const value = sourceRegister(core, record);
       if (value > 0xffff_ffff) core.raise(GENERAL_PROTECTION, 0);
-      core.setNumber(S.DR + number * 8, ((value & (number === 6 ? DR6_WRITABLE : DR7_WRITABLE)) | (number === 6 ? DR6_FIXED : DR7_FIXED)) >>> 0);
+      core.setNumber(
+        S.DR + number * 8,
+        ((value & (number === 6 ? DR6_WRITABLE : DR7_WRITABLE)) | (number === 6 ? DR6_FIXED : DR7_FIXED)) >>> 0,
+      );
     } else {
       const offset = rmOffset(core, record);
       core.set64(S.DR + number * 8, core.is64Bit ? core.get64(offset) : BigInt(core.get32(offset)));

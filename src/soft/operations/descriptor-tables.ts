@@ -2,7 +2,6 @@
  * Descriptor-table registers and the instructions that look into descriptors: LGDT, SGDT, LLDT, LTR, LAR, LSL, VERR, VERW, ARPL
  * (SDM 2), and INVLPG, INVD, WBINVD.
  */
-import { ZF } from '../../x86/flags.ts';
 import * as S from '../../x86/state.ts';
 import { GENERAL_PROTECTION } from '../../x86/vectors.ts';
 import type { Core } from '../core.ts';
@@ -33,6 +32,7 @@ import {
   TYPE_TSS16,
   TYPE_TSS32,
 } from '../segments.ts';
+import { setZeroFlag } from './arithmetic-flags.ts';
 import { requireSupervisor, type SystemOperations } from './operation.ts';
 
 const CANONICAL_END = 2 ** 47;
@@ -52,11 +52,6 @@ const LAR_TYPES: ReadonlySet<number> = new Set([
 const LAR_TYPES_LONG: ReadonlySet<number> = new Set([TYPE_LDT, TYPE_TSS32, TYPE_TSS32 | TSS_BUSY, TYPE_CALL_GATE32]);
 const LSL_TYPES: ReadonlySet<number> = new Set([TYPE_TSS16, TYPE_TSS16 | TSS_BUSY, TYPE_LDT, TYPE_TSS32, TYPE_TSS32 | TSS_BUSY]);
 const LSL_TYPES_LONG: ReadonlySet<number> = new Set([TYPE_LDT, TYPE_TSS32, TYPE_TSS32 | TSS_BUSY]);
-
-function setZeroFlag(core: Core, isSet: boolean): void {
-  const flags = core.getFlags();
-  core.setArithmeticFlags(isSet ? flags | ZF : flags & ~ZF);
-}
 
 function storeTable(core: Core, record: number, limitField: number, baseField: number): void {
   const linear = effectiveAddress(core, record);

@@ -59,16 +59,20 @@ export function timestamp(core: Core): bigint {
 }
 
 /** SDM 3B §17.17.3: writes of the counter show in the adjustment, and the other way round. */
-function moveTimestamp(core: Core, delta: bigint): void {
+function moveTimestamp(core: Core, delta: bigint): true {
   core.set64(S.TSC_OFFSET, core.get64(S.TSC_OFFSET) + delta);
   core.set64(S.MSR_TSC_ADJUST, core.get64(S.MSR_TSC_ADJUST) + delta);
+  return true;
 }
 
 const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
-  [0x10, { read: timestamp, write: (core, value) => (moveTimestamp(core, value - timestamp(core)), true) }],
+  [0x10, { read: timestamp, write: (core, value) => moveTimestamp(core, value - timestamp(core)) }],
   [0x17, constant(0n)],
-  [0x3a, { read: () => 1n }],
-  [0x3b, { read: (core) => core.get64(S.MSR_TSC_ADJUST), write: (core, value) => (moveTimestamp(core, value - core.get64(S.MSR_TSC_ADJUST)), true) }],
+  [0x3a, constant(1n)],
+  [
+    0x3b,
+    { read: (core) => core.get64(S.MSR_TSC_ADJUST), write: (core, value) => moveTimestamp(core, value - core.get64(S.MSR_TSC_ADJUST)) },
+  ],
   [0x8b, stored(S.MSR_BIOS_SIGN_ID)],
   [0xce, constant(PLATFORM_INFO)],
   [0xfe, constant(MTRR_CAP)],
@@ -119,7 +123,7 @@ export function readMsr(core: Core, index: number): bigint | undefined {
 export function writeMsr(core: Core, index: number, value: bigint): boolean {
   const msr = MSRS.get(index);
   if (!msr) return core.wiring.writeMsr(index, value);
-  return msr.write !== undefined && msr.write(core, value);
+  return msr.write?.(core, value) ?? false;
 }
 
 const EAX = S.gpr(S.RAX);

@@ -3,13 +3,13 @@
  *
  * Not modelled: MONITOR/MWAIT, XSAVE (XGETBV, XSETBV), INVPCID: CPUID does not announce them, they raise #UD.
  */
-import { ZF } from '../../x86/flags.ts';
 import * as S from '../../x86/state.ts';
 import { GENERAL_PROTECTION, STACK_FAULT } from '../../x86/vectors.ts';
 import { type Core, GUEST_FAULT } from '../core.ts';
 import { effectiveAddress, effectiveOffset, immediate, immediateHigh, segmentOf, writeRegister } from '../operands.ts';
 import { checkSegment, segmentHolds } from '../segments.ts';
 import { stackPointer } from '../stack.ts';
+import { setZeroFlag } from './arithmetic-flags.ts';
 import { raiseUndefined, type SystemOperations } from './operation.ts';
 
 const RAX = S.gpr(S.RAX);
@@ -22,11 +22,6 @@ const leaf = new Uint32Array(4);
 /** How many different opcodes one core reports before it keeps silent. */
 const REPORTED_OPCODES = 64;
 const LONGEST_INSTRUCTION = 15;
-
-function setZeroFlag(core: Core, isSet: boolean): void {
-  const flags = core.getFlags();
-  core.setArithmeticFlags(isSet ? flags | ZF : flags & ~ZF);
-}
 
 /** Bytes at RIP, as many as can be read. */
 function instructionBytes(core: Core): number[] {
@@ -66,7 +61,12 @@ function reportUndefined(core: Core): never {
   const opcode = opcodeOf(bytes, core.is64Bit);
   if (!core.reportedOpcodes.has(opcode) && core.reportedOpcodes.size < REPORTED_OPCODES) {
     core.reportedOpcodes.add(opcode);
-    core.log.log('warn', `undefined instruction ${hex(bytes)}: #UD`, { opcode, rip: core.get64(S.RIP).toString(16), cpl: core.cpl, vcpu: core.id });
+    core.log.log('warn', `undefined instruction ${hex(bytes)}: #UD`, {
+      opcode,
+      rip: core.get64(S.RIP).toString(16),
+      cpl: core.cpl,
+      vcpu: core.id,
+    });
   }
   return raiseUndefined(core);
 }

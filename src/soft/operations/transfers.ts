@@ -91,7 +91,7 @@ export const TRANSFER_OPERATIONS: SystemOperations = {
     const old = core.getFlags();
     let mask = FLAGS_ALWAYS;
     if (core.cpl === 0) mask |= IOPL;
-    if (core.cpl <= ((old & IOPL) >>> 12)) mask |= IF;
+    if (core.cpl <= (old & IOPL) >>> 12) mask |= IF;
     if (size === 2) mask &= 0xffff;
     stack.commit();
     core.setFlags((old & ~mask & ~(VM | 0x1_0000)) | (old & VM) | (image & mask));

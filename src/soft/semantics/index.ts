@@ -5,8 +5,9 @@ import type { SemanticsTable } from './dsl.ts';
 import { MOVES } from './moves.ts';
 import { SHIFTS } from './shifts.ts';
 import { STRINGS } from './strings.ts';
+import { VECTOR_FLOAT } from './vector-float.ts';
 import { VECTOR_INTEGER } from './vector-integer.ts';
 import { VECTOR_MOVES } from './vector-moves.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

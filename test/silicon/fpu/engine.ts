@@ -1,16 +1,16 @@
 /** Runs one silicon case on the software engine, through decoder and interpreter: the image becomes a core's state and back. */
-import { createPhysicalMemory } from '../../src/board/memory.ts';
-import type { VcpuWiring } from '../../src/contracts/index.ts';
-import { Blocks } from '../../src/soft/blocks.ts';
-import { CodeTracker } from '../../src/soft/code-pages.ts';
-import { Core, GUEST_FAULT } from '../../src/soft/core.ts';
-import { buildInterpreter, type Interpreter, Leave, type RunExports } from '../../src/soft/interpreter.ts';
-import { reservedBytes, slab } from '../../src/soft/layout.ts';
-import { OPERATIONS } from '../../src/soft/system-operations.ts';
-import { CR4_OSFXSR, CR4_OSXMMEXCPT } from '../../src/x86/control.ts';
-import { INSTRUCTIONS } from '../../src/x86/instructions.ts';
-import * as S from '../../src/x86/state.ts';
-import { FLOATING_POINT, GENERAL_PROTECTION, INVALID_OPCODE, SIMD_FLOATING_POINT } from '../../src/x86/vectors.ts';
+import { createPhysicalMemory } from '../../../src/board/memory.ts';
+import type { VcpuWiring } from '../../../src/contracts/index.ts';
+import { Blocks } from '../../../src/soft/blocks.ts';
+import { CodeTracker } from '../../../src/soft/code-pages.ts';
+import { Core, GUEST_FAULT } from '../../../src/soft/core.ts';
+import { buildInterpreter, type Interpreter, Leave, type RunExports } from '../../../src/soft/interpreter.ts';
+import { reservedBytes, slab } from '../../../src/soft/layout.ts';
+import { OPERATIONS } from '../../../src/soft/system-operations.ts';
+import { CR4_OSFXSR, CR4_OSXMMEXCPT } from '../../../src/x86/control.ts';
+import { INSTRUCTIONS } from '../../../src/x86/instructions.ts';
+import * as S from '../../../src/x86/state.ts';
+import { FLOATING_POINT, GENERAL_PROTECTION, INVALID_OPCODE, SIMD_FLOATING_POINT } from '../../../src/x86/vectors.ts';
 import * as I from './image.ts';
 
 const RAM_SIZE = 0x1_0000;
@@ -114,6 +114,7 @@ export class EngineUnderTest {
     const { view } = image;
     for (const [offset, register] of INTEGER_REGISTERS) core.set64(S.gpr(register), view.getBigUint64(offset, true));
     core.set64(S.gpr(S.RBX), BigInt(OPERAND_ADDRESS));
+    core.set64(S.gpr(S.RDI), BigInt(OPERAND_ADDRESS));
     core.set64(S.gpr(S.RSP), 0x8000n);
     core.setFlags(view.getUint32(I.RFLAGS, true));
     core.u8.set(image.bytes.subarray(I.MEMORY, I.MEMORY + I.MEMORY_SIZE), this.#ram + OPERAND_ADDRESS);
@@ -162,6 +163,5 @@ const INTEGER_REGISTERS: readonly (readonly [number, number])[] = [
   [I.RAX, S.RAX],
   [I.RCX, S.RCX],
   [I.RDX, S.RDX],
-  [I.RDI, S.RDI],
   [I.RSI, S.RSI],
 ];

@@ -10,7 +10,6 @@ export const RAX = 16;
 export const RCX = 24;
 export const RDX = 32;
 export const RFLAGS = 40;
-export const RDI = 48;
 export const RSI = 56;
 export const MEMORY = 64;
 export const MEMORY_SIZE = 64;

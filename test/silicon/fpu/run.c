@@ -1,7 +1,7 @@
 /*
  * Runs single instructions on the host CPU with chosen FPU, SIMD, register and memory state, and reports what they left.
  * 64-bit Linux; reads cases from standard input, writes results to standard output, both arrays of `struct state`.
- * Built and driven by test/silicon/silicon.ts.
+ * Built and driven by test/silicon/fpu/silicon.ts.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Natural alignment makes this 672 bytes; silicon.ts knows the offsets. RBX points at `memory` while the case runs. */
+/* Natural alignment makes this 672 bytes; silicon.ts knows the offsets. RBX and RDI point at `memory` while the case runs. */
 struct state {
     uint8_t code[16];       /* code[15] = length */
     uint64_t rax, rcx, rdx, rflags;
-    uint64_t rdi, rsi;
+    uint64_t reserved_rdi, rsi;
     uint8_t memory[64];
     int32_t signal;         /* out: 0, or the signal that the instruction caused */
     uint32_t reserved[7];
@@ -36,7 +36,7 @@ static void execute(void)
         "mov 16(%%r8), %%rax\n\t"
         "mov 24(%%r8), %%rcx\n\t"
         "mov 32(%%r8), %%rdx\n\t"
-        "mov 48(%%r8), %%rdi\n\t"
+        "lea 64(%%r8), %%rdi\n\t"
         "mov 56(%%r8), %%rsi\n\t"
         "lea 64(%%r8), %%rbx\n\t"
         "pushq 40(%%r8)\n\t"
@@ -47,7 +47,6 @@ static void execute(void)
         "mov %%rax, 16(%%r8)\n\t"
         "mov %%rcx, 24(%%r8)\n\t"
         "mov %%rdx, 32(%%r8)\n\t"
-        "mov %%rdi, 48(%%r8)\n\t"
         "mov %%rsi, 56(%%r8)\n\t"
         "fxsave64 %[fx]\n\t"
         "fninit\n\t"

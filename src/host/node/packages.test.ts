@@ -1,0 +1,123 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type PackageProgress, packageFile } from './packages.ts';
+
+/** A folder with programs that play apt and dpkg: `records` is what the lists say, `calls` what was asked of them. */
+let root: string;
+const saved = { PATH: process.env['PATH'], BULKHEAD_CACHE: process.env['BULKHEAD_CACHE'] };
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'bulkhead-packages-'));
+  mkdirSync(join(root, 'bin'));
+  process.env['PATH'] = `${join(root, 'bin')}:/usr/bin:/bin`;
+  process.env['BULKHEAD_CACHE'] = join(root, 'cache');
+  program('dpkg', 'echo amd64');
+  program('dpkg-deb', 'test "$1" = --version && exit; mkdir -p "$3/boot" && cp "$2" "$3/boot/vmlinuz-1"');
+  program('apt-get', `
+    echo "apt-get $*" >> ${root}/calls
+    for last; do :; done
+    case "$*" in
+      --version) ;;
+      indextargets*) echo 'Debian|http://mirror.invalid/debian|stable'; echo 'Debian|http://mirror.invalid/debian|stable-updates' ;;
+      *update) test -e ${root}/offline && { echo 'E: no network' >&2; exit 100; }
+        for option; do case $option in Dir::State::lists=*) touch "\${option#*=}/x_Packages" ;; esac; done ;;
+      *download*) test -e ${root}/offline && { echo 'E: no network' >&2; exit 100; }; echo kernel > "\${last%%=*}.deb" ;;
+    esac`);
+  program('apt-cache', `
+    test "$1" = --version && exit
+    for last; do :; done
+    cat "${root}/records/$last" 2>/dev/null || exit 100`);
+  mkdirSync(join(root, 'records'));
+});
+
+afterEach(() => {
+  for (const [name, value] of Object.entries(saved)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+  rmSync(root, { recursive: true, force: true });
+});
+
+function program(name: string, script: string): void {
+  const path = join(root, 'bin', name);
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+}
+
+function record(name: string, fields = ''): void {
+  writeFileSync(join(root, 'records', name), `Package: ${name}\nVersion: 1:2.0-1\nSize: 7\n${fields}`);
+}
+
+const calls = (): string => readFileSync(join(root, 'calls'), 'utf8');
+
+describe('packageFile', () => {
+  it('follows a kernel meta package, downloads and unpacks the kernel, and tells how it goes', async () => {
+    record('linux-image-amd64', 'Depends: linux-image-6.1.0-1-amd64 (= 2.0)\n');
+    record('linux-image-6.1.0-1-amd64');
+    const steps: PackageProgress[] = [];
+    const path = await packageFile('linux-image-amd64', 'amd64', 'boot/vmlinuz-*', (progress) => steps.push(progress));
+    expect(path).toBe(join(root, 'cache/packages/amd64/linux-image-6.1.0-1-amd64_1_2.0-1/boot/vmlinuz-1'));
+    expect(readFileSync(path, 'utf8')).toBe('kernel\n');
+    expect(calls()).toContain('download linux-image-6.1.0-1-amd64=1:2.0-1');
+    expect([...new Set(steps.map(({ step }) => step))]).toEqual(['download', 'unpack', 'ready']);
+    expect(steps[0]).toMatchObject({ package: 'linux-image-amd64', detail: 'linux-image-6.1.0-1-amd64 1:2.0-1', totalBytes: 7 });
+  });
+
+  it('needs neither apt nor a network the second time', async () => {
+    record('busybox-static');
+    const first = await packageFile('busybox-static', 'amd64', 'boot/*');
+    process.env['PATH'] = '/nonexistent';
+    expect(await packageFile('busybox-static', 'amd64', 'boot/*')).toBe(first);
+  });
+
+  it('takes the unsigned kernel where there is no signed one', async () => {
+    record('linux-image-amd64', 'Depends: linux-image-6.1.0-1-amd64\n');
+    record('linux-image-6.1.0-1-amd64-unsigned');
+    expect(await packageFile('linux-image-amd64', 'amd64', 'boot/vmlinuz-*')).toContain('/linux-image-6.1.0-1-amd64-unsigned_');
+  });
+
+  it('keeps lists of its own for another architecture, of the base suite only', async () => {
+    record('busybox-static');
+    await packageFile('busybox-static', 'i386', 'boot/*');
+    const sources = readFileSync(join(root, 'cache/apt/i386/sources/base.list'), 'utf8');
+    expect(sources).toMatch(/^deb .*http:\/\/mirror\.invalid\/debian stable main\n$/);
+    expect(calls()).toMatch(/-o APT::Architecture=i386 .*update\n/);
+  });
+
+  it('says what to give by hand where there is no apt', async () => {
+    process.env['PATH'] = '/nonexistent';
+    await expect(packageFile('linux-image-amd64', 'amd64', 'boot/*')).rejects.toMatchObject({ code: 'BH610', hint: expect.stringContaining('`kernel:`') });
+    await expect(packageFile('busybox-static', 'amd64', 'bin/*')).rejects.toMatchObject({ code: 'BH610', hint: expect.stringContaining('`initrd:`') });
+  });
+
+  it('reports a package that no list knows', async () => {
+    await expect(packageFile('nonsense', 'amd64', '*')).rejects.toMatchObject({ code: 'BH611', message: expect.stringContaining('nonsense for amd64') });
+  });
+
+  it('reports a missing network with what apt said', async () => {
+    writeFileSync(join(root, 'offline'), '');
+    record('busybox-static');
+    await expect(packageFile('busybox-static', 'i386', '*')).rejects.toMatchObject({ code: 'BH612', message: expect.stringContaining('E: no network') });
+  });
+
+  it('reports a file that the package does not have', async () => {
+    record('busybox-static');
+    await expect(packageFile('busybox-static', 'amd64', 'bin/busybox')).rejects.toMatchObject({ code: 'BH614' });
+  });
+
+  it('leaves nothing half-done behind when unpacking fails', async () => {
+    record('busybox-static');
+    program('dpkg-deb', 'test "$1" = --version && exit; mkdir -p "$3"; echo "no space" >&2; exit 2');
+    await expect(packageFile('busybox-static', 'amd64', '*')).rejects.toMatchObject({ code: 'BH613', message: expect.stringContaining('no space') });
+    program('dpkg-deb', 'test "$1" = --version && exit; mkdir -p "$3/bin" && cp "$2" "$3/bin/busybox"');
+    expect(await packageFile('busybox-static', 'amd64', 'bin/busybox')).toContain('/bin/busybox');
+  });
+
+  it('reports a cache that cannot be written', async () => {
+    record('busybox-static');
+    process.env['BULKHEAD_CACHE'] = '/proc/nowhere';
+    await expect(packageFile('busybox-static', 'amd64', '*')).rejects.toMatchObject({ code: 'BH615', hint: expect.stringContaining('BULKHEAD_CACHE') });
+  });
+});

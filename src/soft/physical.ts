@@ -1,0 +1,107 @@
+/**
+ * The physical address space as one core reaches it: RAM and ROM as host offsets, everything else through the bus. Page
+ * granular: a page is RAM when all of it is.
+ */
+import type { AccessSize, IoSpace, PhysicalMemory } from '../contracts/index.ts';
+import { PAGE } from './access.ts';
+import type { CodePages } from './code-pages.ts';
+
+export class PhysicalSpace {
+  readonly #io: IoSpace;
+  readonly #codePages: CodePages;
+  readonly #u8: Uint8Array;
+  readonly #u32: Uint32Array;
+  readonly #view: DataView;
+  readonly #regionBase: number[] = [];
+  readonly #regionEnd: number[] = [];
+  /** Host offset of the region's first byte minus its physical address. */
+  readonly #regionDelta: number[] = [];
+  readonly #regionWritable: boolean[] = [];
+  /** Of the page that `hostOf` found last. */
+  isWritable = false;
+
+  constructor(memory: PhysicalMemory, io: IoSpace, codePages: CodePages, u8: Uint8Array, u32: Uint32Array, view: DataView) {
+    this.#io = io;
+    this.#codePages = codePages;
+    this.#u8 = u8;
+    this.#u32 = u32;
+    this.#view = view;
+    for (const region of memory.regions) {
+      const base = Math.ceil(region.base / PAGE) * PAGE;
+      const end = Math.floor((region.base + region.size) / PAGE) * PAGE;
+      const host = memory.offsetOf(base, end - base);
+      if (host < 0 || end <= base) continue;
+      this.#regionBase.push(base);
+      this.#regionEnd.push(end);
+      this.#regionDelta.push(host - base);
+      this.#regionWritable.push(region.access === 'rw');
+    }
+  }
+
+  /** Host offset of a physical page, or −1 when it is not RAM; sets `isWritable`. */
+  hostOf(physicalPage: number): number {
+    const bases = this.#regionBase;
+    for (let i = 0; i < bases.length; i++) {
+      if (physicalPage >= (bases[i] as number) && physicalPage < (this.#regionEnd[i] as number)) {
+        this.isWritable = this.#regionWritable[i] as boolean;
+        return physicalPage + (this.#regionDelta[i] as number);
+      }
+    }
+    this.isWritable = false;
+    return -1;
+  }
+
+  /** Copies `size` bytes, within one page, from RAM or a device to `target`. */
+  load(physical: number, target: number, size: number): void {
+    const page = physical - (physical % PAGE);
+    const host = this.hostOf(page);
+    if (host >= 0) {
+      const from = host + (physical - page);
+      for (let i = 0; i < size; i++) this.#u8[target + i] = this.#u8[from + i] as number;
+      return;
+    }
+    const io = this.#io;
+    for (let done = 0; done < size; ) {
+      const part = largestAccess(size - done);
+      const value = io.read('mmio', physical + done, part);
+      if (part === 4) this.#view.setUint32(target + done, value, true);
+      else if (part === 2) this.#view.setUint16(target + done, value, true);
+      else this.#u8[target + done] = value;
+      done += part;
+    }
+  }
+
+  /** Copies `size` bytes, within one page, from `source` to RAM or a device. ROM takes its writes to the bus, which counts and drops them. */
+  store(physical: number, source: number, size: number): void {
+    const page = physical - (physical % PAGE);
+    const host = this.hostOf(page);
+    if (host >= 0 && this.isWritable) {
+      const to = host + (physical - page);
+      if (this.#codePages.hasCode(host >>> 12)) this.#codePages.storing(to, size);
+      for (let i = 0; i < size; i++) this.#u8[to + i] = this.#u8[source + i] as number;
+      return;
+    }
+    const io = this.#io;
+    for (let done = 0; done < size; ) {
+      const part = largestAccess(size - done);
+      const value =
+        part === 4
+          ? this.#view.getUint32(source + done, true)
+          : part === 2
+            ? this.#view.getUint16(source + done, true)
+            : (this.#u8[source + done] as number);
+      io.write('mmio', physical + done, part, value);
+      done += part;
+    }
+  }
+
+  /** Reads 4 bytes of RAM at a multiple of 4: all ones where there is none. */
+  load32(physical: number): number {
+    const host = this.hostOf(physical - (physical % PAGE));
+    return host < 0 ? 0xffff_ffff : (this.#u32[(host + (physical % PAGE)) >>> 2] as number);
+  }
+}
+
+function largestAccess(remaining: number): AccessSize {
+  return remaining >= 4 ? 4 : remaining >= 2 ? 2 : 1;
+}

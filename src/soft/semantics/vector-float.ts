@@ -1,0 +1,316 @@
+/**
+ * SSE floating point where WebAssembly's arithmetic gives exactly what SSE would: MXCSR at its default (to nearest, all masked, no
+ * FZ, no DAZ), operands and results normal or zero, and no exception flag to raise that is not up already. The one flag that
+ * almost every operation raises, inexact, is sticky, so after the first inexact result these paths are open; before, and for
+ * NaNs, denormals, overflow, underflow and other settings, the instruction goes to its exact form (sse/operations.ts).
+ */
+import { CF, ZF } from '../../x86/flags.ts';
+import { MXCSR } from '../../x86/state.ts';
+import { constant, i32, select, Value } from '../wasm/value.ts';
+import { cold, type Scope, type Semantics, type SemanticsTable } from './dsl.ts';
+import * as V from './vector.ts';
+
+/** Everything in MXCSR but the flags. */
+const CONTROL = 0xffc0;
+const DEFAULT_CONTROL = 0x1f80;
+const INEXACT = 1 << 5;
+/** Default, with the inexact flag up already. */
+const openMxcsr = (s: Scope): Value => s.field(MXCSR, 'i32').and(CONTROL | INEXACT).eq(DEFAULT_CONTROL | INEXACT);
+
+const ABOVE_TINY32 = 2 ** -126 + 2 ** -149;
+const ABOVE_TINY64 = 2 ** -1022 + 2 ** -1074;
+
+type Kind = 'ss' | 'sd' | 'ps' | 'pd';
+
+interface Opcodes {
+  readonly abs: number; readonly sqrt: number; readonly add: number; readonly sub: number; readonly mul: number; readonly div: number;
+  readonly eq: number; readonly lt: number; readonly le: number; readonly ge: number; readonly nearest: number; readonly trunc: number;
+}
+
+/** Arithmetic on one element or on all elements of a vector, and tests that end in one i32. */
+class Floats {
+  readonly #op: Opcodes;
+  readonly #isVector: boolean;
+  readonly #type: 'f32' | 'f64' | 'v128';
+  readonly #splat: number;
+  readonly #element: 'f32' | 'f64';
+  readonly #allTrue: number;
+  /** Bytes of the operand. */
+  readonly bytes: number;
+
+  constructor(kind: Kind) {
+    const isDouble = kind.endsWith('d');
+    this.#isVector = kind.startsWith('p');
+    this.#element = isDouble ? 'f64' : 'f32';
+    this.#type = this.#isVector ? 'v128' : this.#element;
+    this.bytes = this.#isVector ? 16 : isDouble ? 8 : 4;
+    this.#splat = isDouble ? 0x14 : 0x13;
+    this.#allTrue = isDouble ? V.OP.allTrue64 : V.OP.allTrue32;
+    this.#op = OPCODES[kind];
+  }
+
+  #binary(opcode: number, a: Value, b: Value): Value {
+    return this.#isVector ? a.simd('v128', opcode, b) : a.binary(this.#type, opcode, b);
+  }
+  #unary(opcode: number, a: Value): Value {
+    return this.#isVector ? a.simd('v128', opcode) : a.unary(this.#type, opcode);
+  }
+  #test(opcode: number, a: Value, b: Value): Value {
+    return this.#isVector ? a.simd('v128', opcode, b) : a.binary('i32', opcode, b);
+  }
+  add(a: Value, b: Value): Value { return this.#binary(this.#op.add, a, b); }
+  sub(a: Value, b: Value): Value { return this.#binary(this.#op.sub, a, b); }
+  mul(a: Value, b: Value): Value { return this.#binary(this.#op.mul, a, b); }
+  div(a: Value, b: Value): Value { return this.#binary(this.#op.div, a, b); }
+  sqrt(a: Value): Value { return this.#unary(this.#op.sqrt, a); }
+  nearest(a: Value): Value { return this.#unary(this.#op.nearest, a); }
+  trunc(a: Value): Value { return this.#unary(this.#op.trunc, a); }
+  eq(a: Value, b: Value): Value { return this.#test(this.#op.eq, a, b); }
+  lt(a: Value, b: Value): Value { return this.#test(this.#op.lt, a, b); }
+  le(a: Value, b: Value): Value { return this.#test(this.#op.le, a, b); }
+  ge(a: Value, b: Value): Value { return this.#test(this.#op.ge, a, b); }
+  and(a: Value, b: Value): Value { return this.#isVector ? a.simd('v128', V.OP.and, b) : a.and(b); }
+  or(a: Value, b: Value): Value { return this.#isVector ? a.simd('v128', V.OP.or, b) : a.or(b); }
+  not(a: Value): Value { return this.#isVector ? a.simd('v128', V.OP.not) : a.isZero(); }
+  /** Every element passed the test: i32. */
+  all(test: Value): Value { return this.#isVector ? test.simd('i32', this.#allTrue) : test; }
+  number(n: number): Value {
+    const element = constant(this.#element, n);
+    return this.#isVector ? element.simd('v128', this.#splat) : element;
+  }
+  isZero(a: Value): Value { return this.eq(a, this.number(0)); }
+  /**
+   * |a| is above the smallest normal number, and finite. That number itself may have been rounded up from a tiny one, which
+   * is an underflow (tininess is detected after rounding to full precision, SDM 1 §4.9.1.5).
+   */
+  isNormal(s: Scope, a: Value): Value {
+    const magnitude = s.local(this.#unary(this.#op.abs, a));
+    return this.and(this.ge(magnitude, this.number(this.#element === 'f64' ? ABOVE_TINY64 : ABOVE_TINY32)), this.lt(magnitude, this.number(Infinity)));
+  }
+  isPlain(s: Scope, a: Value): Value {
+    return this.or(this.isNormal(s, a), this.isZero(a));
+  }
+  /** |a| < bound. */
+  isWithin(a: Value, bound: number): Value {
+    return this.lt(this.#unary(this.#op.abs, a), this.number(bound));
+  }
+
+  readReg(s: Scope): Value {
+    return s.local(s.vectorRegister('reg').read(this.#type, this.bytes));
+  }
+  readRm(s: Scope): Value {
+    if (!s.rm.isMemory) return s.local(s.vectorRegister('rm').read(this.#type, this.bytes));
+    if (this.#isVector) return s.load128(V.alignedAddress(s));
+    const address = s.local(s.linearAddress());
+    return s.local(this.bytes === 8 ? s.load(address, 8).unary('f64', REINTERPRET_AS_F64) : s.load(address, 4).unary('f32', REINTERPRET_AS_F32));
+  }
+  writeReg(s: Scope, value: Value): void {
+    s.vectorRegister('reg').write(value, this.bytes);
+  }
+}
+
+const REINTERPRET_AS_F32 = 0xbe;
+const REINTERPRET_AS_F64 = 0xbf;
+const OPCODES: Readonly<Record<Kind, Opcodes>> = {
+  ss: { abs: 0x8b, nearest: 0x90, trunc: 0x8f, sqrt: 0x91, add: 0x92, sub: 0x93, mul: 0x94, div: 0x95, eq: 0x5b, lt: 0x5d, le: 0x5f, ge: 0x60 },
+  sd: { abs: 0x99, nearest: 0x9e, trunc: 0x9d, sqrt: 0x9f, add: 0xa0, sub: 0xa1, mul: 0xa2, div: 0xa3, eq: 0x61, lt: 0x63, le: 0x65, ge: 0x66 },
+  ps: { abs: 0xe0, nearest: 0x6a, trunc: 0x69, sqrt: 0xe3, add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7, eq: 0x41, lt: 0x43, le: 0x45, ge: 0x46 },
+  pd: { abs: 0xec, nearest: 0x94, trunc: 0x7a, sqrt: 0xef, add: 0xf0, sub: 0xf1, mul: 0xf2, div: 0xf3, eq: 0x47, lt: 0x49, le: 0x4b, ge: 0x4c },
+};
+
+/** Goes to the exact form of the instruction unless `natural` (i32) holds. */
+const unless = (s: Scope, natural: Value, name: string): void => s.code.if(natural.isZero(), () => s.system(name), undefined, false);
+
+type Compute = (f: Floats, a: Value, b: Value) => Value;
+/** Whether the result is that of SSE, as an element test, given that both operands are plain. */
+type Judge = (f: Floats, s: Scope, a: Value, b: Value, result: Value) => Value;
+
+/** The result of an addition is zero only exactly. */
+const sumIsPlain: Judge = (f, s, _a, _b, result) => f.isPlain(s, result);
+/** A zero product of numbers that are not zero is an underflow. */
+const productIsPlain: Judge = (f, s, a, b, result) => f.or(f.isNormal(s, result), f.or(f.isZero(a), f.isZero(b)));
+const quotientIsPlain: Judge = (f, s, a, b, result) => f.and(f.not(f.isZero(b)), f.or(f.isNormal(s, result), f.isZero(a)));
+const rootIsPlain: Judge = (f, _s, _a, b) => f.ge(b, f.number(0));
+
+const arithmetic = (name: string, kind: Kind, compute: Compute, judge: Judge, isUnary = false): Semantics =>
+  cold((s) => {
+    const f = new Floats(kind);
+    V.requireSse(s);
+    const b = f.readRm(s);
+    const a = isUnary ? b : f.readReg(s);
+    const result = s.local(compute(f, a, b));
+    const operands = isUnary ? f.isPlain(s, b) : f.and(f.isPlain(s, a), f.isPlain(s, b));
+    unless(s, openMxcsr(s).and(f.all(f.and(operands, judge(f, s, a, b, result)))), name);
+    f.writeReg(s, result);
+  });
+
+/** MIN and MAX round nothing: plain operands do under any MXCSR. Equal zeros give the second operand (SDM 2B, MINPS). */
+const extreme = (name: string, kind: Kind, takesFirst: (f: Floats, a: Value, b: Value) => Value): Semantics =>
+  cold((s) => {
+    const f = new Floats(kind);
+    V.requireSse(s);
+    const b = f.readRm(s);
+    const a = f.readReg(s);
+    unless(s, f.all(f.and(f.isPlain(s, a), f.isPlain(s, b))), name);
+    const first = takesFirst(f, a, b);
+    f.writeReg(s, kind.startsWith('p') ? a.simd('v128', V.OP.bitselect, b, first) : select(first, a, b));
+  });
+
+/** CMPccPS (SDM 2A table 3-1): bits 1:0 of the predicate choose EQ, LT, LE, UNORD, bit 2 negates. Plain numbers are never unordered. */
+const comparison = (name: string, kind: Kind): Semantics =>
+  cold((s) => {
+    const f = new Floats(kind);
+    V.requireSse(s);
+    const b = f.readRm(s);
+    const a = f.readReg(s);
+    unless(s, f.all(f.and(f.isPlain(s, a), f.isPlain(s, b))), name);
+    const predicate = s.local(V.immediate(s));
+    const basic = predicate.and(3);
+    const isVector = kind.startsWith('p');
+    const never = isVector ? V.ZEROS : i32(0);
+    const holds = s.local(select(basic.eq(0), f.eq(a, b), select(basic.eq(1), f.lt(a, b), select(basic.eq(2), f.le(a, b), never))));
+    const outcome = s.local(select(predicate.and(4), f.not(holds), holds));
+    if (isVector) f.writeReg(s, outcome);
+    else {
+      const mask = outcome.negate();
+      s.vectorRegister('reg').write(f.bytes === 8 ? mask.widenSigned() : mask, f.bytes);
+    }
+  });
+
+/** COMISS and kin: ZF when equal, CF when less; OF, SF, AF clear. Plain numbers are never unordered. */
+const compareToFlags = (name: string, kind: Kind): Semantics =>
+  cold((s) => {
+    const f = new Floats(kind);
+    V.requireSse(s);
+    const b = f.readRm(s);
+    const a = f.readReg(s);
+    unless(s, f.and(f.isPlain(s, a), f.isPlain(s, b)), name);
+    s.setArithmeticFlags(select(f.eq(a, b), i32(ZF), select(f.lt(a, b), i32(CF), i32(0))));
+  });
+
+/** Saturating conversions behind prefix FC. */
+const truncate = (type: 'i32' | 'i64', opcode: number, value: Value): Value =>
+  new Value(type, (code) => {
+    value.emit(code);
+    code.bytes.byte(0xfc).byte(opcode);
+  });
+
+/**
+ * CVTSD2SI and kin to a 32- or 64-bit register. A number that is an integer already converts under any MXCSR; others need the
+ * default one. Out of range, and NaNs, go the exact way.
+ */
+const toGeneral = (name: string, kind: 'ss' | 'sd', truncates: boolean): Semantics =>
+  cold((s) => {
+    const f = new Floats(kind);
+    V.requireSse(s);
+    const value = f.readRm(s);
+    const whole = s.local(truncates ? f.trunc(value) : f.nearest(value));
+    const natural = f.isWithin(whole, s.size === 8 ? 2 ** 63 : 2 ** 31).and(f.eq(whole, value).or(openMxcsr(s)));
+    unless(s, natural, name);
+    const opcode = (s.size === 8 ? 4 : 0) + (kind === 'sd' ? 2 : 0);
+    s.reg.write(truncate(s.word, opcode, whole));
+  });
+
+/** CVTSI2SD and kin; what fits the significand is exact under any MXCSR. */
+const fromGeneral = (name: string, kind: 'ss' | 'sd'): Semantics =>
+  cold((s) => {
+    V.requireSse(s);
+    const value = s.local(s.rm.read());
+    const bits = kind === 'sd' ? 53 : 24;
+    if (!(kind === 'sd' && s.size === 4)) {
+      const limit = s.word === 'i64' ? constant('i64', 1n << BigInt(bits)) : i32(2 ** bits);
+      const double = s.word === 'i64' ? constant('i64', 1n << BigInt(bits + 1)) : i32(2 ** (bits + 1));
+      unless(s, value.add(limit).le(double).or(openMxcsr(s)), name);
+    }
+    const opcode = kind === 'sd' ? (s.size === 8 ? 0xb9 : 0xb7) : s.size === 8 ? 0xb4 : 0xb2;
+    s.vectorRegister('reg').write(value.unary(kind === 'sd' ? 'f64' : 'f32', opcode), kind === 'sd' ? 8 : 4);
+  });
+
+const widenScalar: Semantics = cold((s) => {
+  const f = new Floats('ss');
+  V.requireSse(s);
+  const value = f.readRm(s);
+  unless(s, f.isPlain(s, value), 'cvtss2sd');
+  s.vectorRegister('reg').write(value.unary('f64', 0xbb), 8);
+});
+
+const narrowScalar: Semantics = cold((s) => {
+  V.requireSse(s);
+  const value = new Floats('sd').readRm(s);
+  const result = s.local(value.unary('f32', 0xb6));
+  const single = new Floats('ss');
+  unless(s, openMxcsr(s).and(single.isNormal(s, result).or(new Floats('sd').isZero(value))), 'cvtsd2ss');
+  s.vectorRegister('reg').write(result, 4);
+});
+
+/** Two singles in the low half to two doubles. */
+const widenPair: Semantics = cold((s) => {
+  const f = new Floats('ps');
+  V.requireSse(s);
+  const value = V.readRm(s, 8);
+  // the upper half repeats the lower one, so that only the two that count are judged
+  unless(s, f.all(f.isPlain(s, s.local(s.local(V.lowHalf(value)).simd('v128', V.OP.splat64)))), 'cvtps2pd');
+  s.vectorRegister('reg').write(value.simd('v128', 0x5f), 16);
+});
+
+const DEMOTE = 0x5e;
+const narrowPair: Semantics = cold((s) => {
+  const f = new Floats('pd');
+  V.requireSse(s);
+  const value = f.readRm(s);
+  const result = s.local(value.simd('v128', DEMOTE));
+  // normal results, seen again as doubles
+  const narrowed = s.local(result.simd('v128', 0x5f));
+  const limit = f.ge(s.local(narrowed.simd('v128', 0xec)), f.number(ABOVE_TINY32));
+  const natural = f.or(f.and(limit, f.isWithin(narrowed, Infinity)), f.isZero(value));
+  unless(s, openMxcsr(s).and(f.all(natural)), 'cvtpd2ps');
+  s.vectorRegister('reg').write(result, 16);
+});
+
+/** CVTPS2DQ, CVTTPS2DQ and the packed double forms. */
+const toIntegers = (name: string, kind: 'ps' | 'pd', truncates: boolean): Semantics =>
+  cold((s) => {
+    const f = new Floats(kind);
+    V.requireSse(s);
+    const value = f.readRm(s);
+    const whole = s.local(truncates ? f.trunc(value) : f.nearest(value));
+    unless(s, f.all(f.isWithin(whole, 2 ** 31)).and(f.all(f.eq(whole, value)).or(openMxcsr(s))), name);
+    s.vectorRegister('reg').write(whole.simd('v128', kind === 'ps' ? 0xf8 : 0xfc), 16);
+  });
+
+const integersToSingles: Semantics = cold((s) => {
+  V.requireSse(s);
+  const value = V.readRm(s, 16);
+  const small = value.simd('v128', 0xa0).simd('v128', 0x3e, i32(2 ** 24).simd('v128', V.OP.splat32)).simd('i32', V.OP.allTrue32);
+  unless(s, small.or(openMxcsr(s)), 'cvtdq2ps');
+  s.vectorRegister('reg').write(value.simd('v128', 0xfa), 16);
+});
+const integersToDoubles: Semantics = cold((s) => {
+  V.requireSse(s);
+  s.vectorRegister('reg').write(V.readRm(s, 8).simd('v128', 0xfe), 16);
+});
+
+const KINDS: readonly Kind[] = ['ss', 'sd', 'ps', 'pd'];
+const table: Record<string, Semantics> = {
+  comiss: compareToFlags('comiss', 'ss'), comisd: compareToFlags('comisd', 'sd'),
+  ucomiss: compareToFlags('ucomiss', 'ss'), ucomisd: compareToFlags('ucomisd', 'sd'),
+  cvtss2si: toGeneral('cvtss2si', 'ss', false), cvtsd2si: toGeneral('cvtsd2si', 'sd', false),
+  cvttss2si: toGeneral('cvttss2si', 'ss', true), cvttsd2si: toGeneral('cvttsd2si', 'sd', true),
+  cvtsi2ss: fromGeneral('cvtsi2ss', 'ss'), cvtsi2sd: fromGeneral('cvtsi2sd', 'sd'),
+  cvtss2sd: widenScalar, cvtsd2ss: narrowScalar, cvtps2pd: widenPair, cvtpd2ps: narrowPair,
+  cvtps2dq: toIntegers('cvtps2dq', 'ps', false), cvttps2dq: toIntegers('cvttps2dq', 'ps', true),
+  cvtpd2dq: toIntegers('cvtpd2dq', 'pd', false), cvttpd2dq: toIntegers('cvttpd2dq', 'pd', true),
+  cvtdq2ps: integersToSingles, cvtdq2pd: integersToDoubles,
+};
+for (const kind of KINDS) {
+  table[`add${kind}`] = arithmetic(`add${kind}`, kind, (f, a, b) => f.add(a, b), sumIsPlain);
+  table[`sub${kind}`] = arithmetic(`sub${kind}`, kind, (f, a, b) => f.sub(a, b), sumIsPlain);
+  table[`mul${kind}`] = arithmetic(`mul${kind}`, kind, (f, a, b) => f.mul(a, b), productIsPlain);
+  table[`div${kind}`] = arithmetic(`div${kind}`, kind, (f, a, b) => f.div(a, b), quotientIsPlain);
+  table[`sqrt${kind}`] = arithmetic(`sqrt${kind}`, kind, (f, _, b) => f.sqrt(b), rootIsPlain, true);
+  table[`min${kind}`] = extreme(`min${kind}`, kind, (f, a, b) => f.lt(a, b));
+  table[`max${kind}`] = extreme(`max${kind}`, kind, (f, a, b) => f.lt(b, a));
+  table[`cmp${kind}`] = comparison(`cmp${kind}`, kind);
+}
+
+export const VECTOR_FLOAT: SemanticsTable = table;

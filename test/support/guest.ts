@@ -1,0 +1,117 @@
+/** A guest on the real engine, board and boot loader, in the test's own thread: as fast as it goes, and the same in every run. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ByteRing, MiB } from '../../src/base/index.ts';
+import { DEVICE_CATALOGUE } from '../../src/board/index.ts';
+import type { DeviceSpec, Nanos, Partition } from '../../src/contracts/index.ts';
+import { assemble, PartitionLink, RunningPartition } from '../../src/partition/index.ts';
+import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
+
+export interface GuestOptions {
+  readonly cpus?: number;
+  readonly memory?: number;
+  readonly cmdline?: string;
+  readonly initrd?: string;
+  readonly instructionsPerMicrosecond?: number;
+  /** Models from the catalogue, each at its usual place, beside a serial port. */
+  readonly models?: readonly string[];
+}
+
+const ROOT = new URL('../../', import.meta.url);
+
+export class Guest {
+  readonly partition: RunningPartition;
+  readonly #link: PartitionLink;
+  readonly #output: ByteRing;
+  readonly #log: string[];
+  #console = '';
+
+  /** Boots `image`, a path from the root of the checkout or an absolute one. */
+  constructor(image: string, options: GuestOptions = {}) {
+    const vcpus = options.cpus ?? 1;
+    const spec = describe(image, vcpus, options);
+    const log: string[] = [];
+    this.#log = log;
+    this.#link = PartitionLink.create(['com1'], vcpus);
+    const { consoles } = this.#link.buffers;
+    this.#output = ByteRing.over(consoles['com1']!.output);
+    this.partition = new RunningPartition({
+      spec,
+      pace: 'free',
+      hostNow: () => 0,
+      build: (clock, power) =>
+        assemble({
+          spec,
+          engine: createSoftEngine(),
+          cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus }),
+          images: { kernel: read(image), ...(options.initrd === undefined ? {} : { initrd: read(options.initrd) }) },
+          consoles,
+          clock,
+          power,
+          log: { log: (severity, message) => void log.push(`${severity}: ${message}`) },
+          wallTime: 1_800_000_000,
+        }),
+    });
+  }
+
+  /** Everything it has written to its serial port, carriage returns left out. */
+  get console(): string {
+    const piece = new Uint8Array(4096);
+    for (let count = this.#output.read(piece); count > 0; count = this.#output.read(piece)) {
+      this.#console += Buffer.from(piece.subarray(0, count)).toString('latin1').replaceAll('\r', '');
+    }
+    return this.#console;
+  }
+
+  get lines(): string[] {
+    return this.console.split('\n').filter((line) => line !== '');
+  }
+
+  /** What engine and devices had to say. */
+  get log(): readonly string[] {
+    return this.#log;
+  }
+
+  type(text: string): void {
+    this.#link.sendInput('com1', Buffer.from(text));
+    this.partition.admitInput();
+  }
+
+  /** Runs until `until` holds (looked at now and then), the guest ends, or it has retired so many instructions. True: `until` held. */
+  run(limits: { readonly instructions: number; readonly until?: (guest: Guest) => boolean; readonly time?: Nanos }): boolean {
+    const { partition } = this;
+    const last = partition.retired + limits.instructions;
+    const deadline = limits.time === undefined ? Number.POSITIVE_INFINITY : partition.clock.now() + limits.time;
+    for (let round = 0; partition.end === undefined && partition.retired < last && partition.clock.now() < deadline; round++) {
+      if (partition.advance() === Number.POSITIVE_INFINITY) break;
+      if (round % 64 === 0 && limits.until?.(this)) return true;
+    }
+    return limits.until?.(this) ?? false;
+  }
+}
+
+function describe(image: string, vcpus: number, options: GuestOptions): Partition {
+  const cores = Array.from({ length: vcpus }, (_, core) => core);
+  return {
+    name: 'guest',
+    role: 'gpos',
+    engine: 'soft',
+    cores,
+    memory: { base: 0, size: options.memory ?? 64 * MiB },
+    boot: { kernel: image, cmdline: options.cmdline ?? '', protocol: 'auto', decompress: true },
+    devices: [deviceOf('uart16550', 'com1'), deviceOf('debug-exit', 'exit'), ...(options.models ?? []).map((model) => deviceOf(model, model))],
+    console: 'com1',
+    onCrash: { action: 'halt', limit: 0 },
+    instructionsPerMicrosecond: options.instructionsPerMicrosecond ?? 1000,
+    allowance: { cores, memory: [], ports: [], mmio: [], irqs: [] },
+  };
+}
+
+function deviceOf(model: string, name: string): DeviceSpec {
+  const [place] = DEVICE_CATALOGUE[model]!.places;
+  return { name, model, ranges: place.ranges, irqs: place.irqs, options: {} };
+}
+
+function read(path: string): Uint8Array {
+  return readFileSync(fileURLToPath(new URL(path, ROOT)));
+}
