@@ -8,13 +8,15 @@ export interface Room {
   readonly name: string;
   /**
    * Rooms it may import. `board/memory`: only what lies at src/board/memory.ts or in src/board/memory/;
-   * any other room is entered through its index.ts.
+   * any other room is entered through its index.ts, unless it says `byFile`.
    */
   readonly imports: readonly string[];
   /** Packages it may import. */
   readonly packages?: readonly string[];
   /** `pure`: neither Node nor the DOM. */
   readonly environment: 'pure' | 'node';
+  /** A library of independent files rather than one thing with a front door: entered by file. */
+  readonly byFile?: true;
 }
 
 const FOUNDATION = ['base', 'contracts'];
@@ -24,13 +26,13 @@ const ENGINE = [...FOUNDATION, 'x86', 'board/memory'];
 export const ROOMS: readonly Room[] = [
   { name: 'base', imports: [], environment: 'pure' },
   { name: 'contracts', imports: ['base'], environment: 'pure' },
-  { name: 'x86', imports: ['base'], environment: 'pure' },
+  { name: 'x86', imports: ['base'], environment: 'pure', byFile: true },
   { name: 'manifest', imports: FOUNDATION, packages: ['yaml', 'zod'], environment: 'pure' },
   { name: 'board', imports: [...FOUNDATION, 'x86'], environment: 'pure' },
   { name: 'shared', imports: [...FOUNDATION, 'board'], environment: 'pure' },
   { name: 'boot', imports: [...FOUNDATION, 'x86'], packages: ['fzstd'], environment: 'pure' },
   { name: 'soft', imports: ENGINE, environment: 'pure' },
-  { name: 'host/node', imports: [...FOUNDATION, 'boot'], environment: 'node' },
+  { name: 'host/node', imports: [...FOUNDATION, 'boot'], environment: 'node', byFile: true },
   { name: 'host/linux', imports: FOUNDATION, packages: ['koffi'], environment: 'node' },
   { name: 'kvm', imports: [...ENGINE, 'host/linux'], environment: 'node' },
   { name: 'observe', imports: [...FOUNDATION, 'x86'], environment: 'pure' },

@@ -42,7 +42,7 @@ function objection({ from, specifier }: Import): string | undefined {
   if (!specifier.endsWith('.ts')) return `${from}: ${specifier} has no .ts extension`;
   if (there === undefined) return test ? undefined : `${from}: ${specifier} leaves src/`;
   const allowed = room.imports.filter((name) => roomNamed(name) === there);
-  if (allowed.includes(there.name)) return test || target === `src/${there.name}/index.ts` ? undefined : `${from}: enter ${there.name} through its index.ts`;
+  if (allowed.includes(there.name)) return test || there.byFile || target === `src/${there.name}/index.ts` ? undefined : `${from}: enter ${there.name} through its index.ts`;
   if (allowed.some((name) => target === `src/${name}.ts` || target.startsWith(`src/${name}/`))) return undefined;
   return `${from}: room ${room.name} may not import ${target}`;
 }

@@ -446,7 +446,7 @@ function wire(apic: LocalApic, cpuid: CpuidModel, io: IoSpace, clock: Clock, tsc
       apic.writeDeadline(value);
       return true;
     },
-    timestamp: () => BigInt(clock.now()),
+    timestamp: () => clock.now(),
   };
 }
 

@@ -11,12 +11,25 @@ import { E820_LAYOUT, encodeMemoryMap } from './memory-map.ts';
 import { PAGE_SIZE, type Placement } from './placement.ts';
 
 // Offsets in the zero page; those from 0x1f1 on are the image's setup header.
-const ORIG_VIDEO_MODE = 0x06, ORIG_VIDEO_COLUMNS = 0x07, ORIG_VIDEO_EGA_BX = 0x0a, ORIG_VIDEO_LINES = 0x0e, ORIG_VIDEO_IS_VGA = 0x0f, ORIG_VIDEO_POINTS = 0x10;
+const ORIG_VIDEO_MODE = 0x06,
+  ORIG_VIDEO_COLUMNS = 0x07,
+  ORIG_VIDEO_EGA_BX = 0x0a,
+  ORIG_VIDEO_LINES = 0x0e,
+  ORIG_VIDEO_IS_VGA = 0x0f,
+  ORIG_VIDEO_POINTS = 0x10;
 const ACPI_RSDP_ADDRESS = 0x70;
-const E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0, E820_ENTRIES_MAX = 128;
+const E820_ENTRIES = 0x1e8,
+  E820_TABLE = 0x2d0,
+  E820_ENTRIES_MAX = 128;
 export const SETUP_HEADER = 0x1f1;
-const BOOT_FLAG = 0x1fe, HEADER_MAGIC = 0x202, PROTOCOL_VERSION = 0x206;
-const TYPE_OF_LOADER = 0x210, LOADFLAGS = 0x211, RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c, COMMAND_LINE_POINTER = 0x228;
+const BOOT_FLAG = 0x1fe,
+  HEADER_MAGIC = 0x202,
+  PROTOCOL_VERSION = 0x206;
+const TYPE_OF_LOADER = 0x210,
+  LOADFLAGS = 0x211,
+  RAMDISK_IMAGE = 0x218,
+  RAMDISK_SIZE = 0x21c,
+  COMMAND_LINE_POINTER = 0x228;
 const LOADED_HIGH = 1 << 0;
 /** "Undefined boot loader": we have no registered number. */
 const LOADER_UNDEFINED = 0xff;
@@ -34,7 +47,11 @@ export interface BootParamsLimits {
  * `setupHeader` is the image's own header (from offset 0x1f1 on); without one a minimal header is made.
  */
 export function placeBootParams(
-  setupHeader: Uint8Array | undefined, input: BootInput, env: BootEnvironment, placement: Placement, limits: BootParamsLimits,
+  setupHeader: Uint8Array | undefined,
+  input: BootInput,
+  env: BootEnvironment,
+  placement: Placement,
+  limits: BootParamsLimits,
 ): Gpa {
   const page = new Uint8Array(PAGE_SIZE);
   if (setupHeader !== undefined) {
@@ -55,7 +72,11 @@ export function placeBootParams(
 
   putU64(page, ACPI_RSDP_ADDRESS, env.rsdp ?? 0);
   if (env.memoryMap.length > E820_ENTRIES_MAX) {
-    throw new BulkheadError('BH320', `the memory map has ${env.memoryMap.length} entries; the Linux boot protocol takes ${E820_ENTRIES_MAX}`, { hint: 'Merge neighbouring ranges of memory.' });
+    throw new BulkheadError(
+      'BH320',
+      `the memory map has ${env.memoryMap.length} entries; the Linux boot protocol takes ${E820_ENTRIES_MAX}`,
+      { hint: 'Merge neighbouring ranges of memory.' },
+    );
   }
   putU8(page, E820_ENTRIES, env.memoryMap.length);
   page.set(encodeMemoryMap(env.memoryMap, E820_LAYOUT), E820_TABLE);

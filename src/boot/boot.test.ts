@@ -49,7 +49,12 @@ describe('detection', () => {
     ['an ELF executable', elfImage({ bits: 32 }), 'elf', 'ELF32 executable (i386)'],
     ['an ELF executable with a PVH note', elfImage({ bits: 64, pvhEntry: 0x100000 }), 'elf', 'ELF64 executable (x86-64), PVH entry'],
     ['a multiboot image', multibootImage(), 'multiboot', 'multiboot image (load addresses in the header)'],
-    ['a packed multiboot image', gzipSync(multibootImage()), 'multiboot', 'multiboot image (load addresses in the header), gzip-compressed'],
+    [
+      'a packed multiboot image',
+      gzipSync(multibootImage()),
+      'multiboot',
+      'multiboot image (load addresses in the header), gzip-compressed',
+    ],
   ] as const)('knows %s', (_, file, kind, description) => {
     expect(detectImage(file, 'kernel', 'auto')).toMatchObject({ kind, description });
   });
@@ -62,7 +67,10 @@ describe('detection', () => {
   it('takes anything as flat when told so, and nothing unknown otherwise', () => {
     const text = Buffer.from('#!/bin/sh');
     expect(detectImage(text, 'kernel', 'flat').kind).toBe('flat');
-    expect(refusal(() => detectImage(text, 'script.sh', 'auto'))).toMatchObject({ code: 'BH301', message: expect.stringContaining('script.sh') });
+    expect(refusal(() => detectImage(text, 'script.sh', 'auto'))).toMatchObject({
+      code: 'BH301',
+      message: expect.stringContaining('script.sh'),
+    });
     expect(refusal(() => detectImage(new Uint8Array(), 'kernel', 'auto')).message).toContain('empty');
   });
 
@@ -74,8 +82,19 @@ describe('detection', () => {
 });
 
 describe('a Linux kernel with a PVH note inside', () => {
-  const vmlinux = elfImage({ bits: 64, physical: 0x1000000, virtual: 0xffffffff81000000n, code: Uint8Array.of(1, 2, 3), memorySize: 0x1000, pvhEntry: 0x1000040 });
-  const plan = load(bzImage({ long: true, payload: zstdCompressSync(vmlinux) }), { cmdline: 'console=ttyS0', initrd, initrdName: 'root.cpio' });
+  const vmlinux = elfImage({
+    bits: 64,
+    physical: 0x1000000,
+    virtual: 0xffffffff81000000n,
+    code: Uint8Array.of(1, 2, 3),
+    memorySize: 0x1000,
+    pvhEntry: 0x1000040,
+  });
+  const plan = load(bzImage({ long: true, payload: zstdCompressSync(vmlinux) }), {
+    cmdline: 'console=ttyS0',
+    initrd,
+    initrdName: 'root.cpio',
+  });
   const info = memoryAt(plan, Number(plan.entry.gpr[3]));
 
   it('is decompressed and entered through the note, in 32-bit mode', () => {
@@ -123,7 +142,9 @@ describe('a Linux kernel without a PVH note', () => {
   });
 
   it('is entered at its 64-bit entry on identity-mapped pages', () => {
-    const plan = load(bzImage({ long: true, payload: gzipSync(elfImage({ bits: 64, physical: 0x1000000, virtual: 0xffffffff81000000n })) }));
+    const plan = load(
+      bzImage({ long: true, payload: gzipSync(elfImage({ bits: 64, physical: 0x1000000, virtual: 0xffffffff81000000n })) }),
+    );
     expect(plan.entry).toMatchObject({ rip: 0x1000000n, cr0: 0x80000011n, cr4: 0x20n, efer: 0x500n });
     expect(plan.entry.segments.cs.attributes).toBe(0xa09b);
     const root = Number(plan.entry.cr3);
@@ -156,7 +177,10 @@ describe('an image in the Linux boot protocol that is entered itself', () => {
 
   it('keeps the initrd out of the memory that the kernel unpacks itself to', () => {
     const image = bzImage({ preferredAddress: 0x1000000, initSize: 0x2fff000 });
-    expect(refusal(() => load(image, { initrd: new Uint8Array(16 * MiB) }))).toMatchObject({ code: 'BH322', hint: expect.stringContaining('memory the kernel runs in') });
+    expect(refusal(() => load(image, { initrd: new Uint8Array(16 * MiB) }))).toMatchObject({
+      code: 'BH322',
+      hint: expect.stringContaining('memory the kernel runs in'),
+    });
   });
 });
 
@@ -265,16 +289,25 @@ describe('a flat image', () => {
 
 describe('a Linux image is refused', () => {
   it('when its command line is longer than it accepts', () => {
-    expect(refusal(() => load(bzImage(), { cmdline: 'x'.repeat(2048) }))).toMatchObject({ code: 'BH323', message: expect.stringContaining('2047') });
+    expect(refusal(() => load(bzImage(), { cmdline: 'x'.repeat(2048) }))).toMatchObject({
+      code: 'BH323',
+      message: expect.stringContaining('2047'),
+    });
   });
 
   it('when it is cut off inside its payload', () => {
     const image = bzImage({ payload: gzipSync(elfImage({ bits: 32 })) });
-    expect(refusal(() => load(image.subarray(0, -100)))).toMatchObject({ code: 'BH302', message: expect.stringContaining('images/kernel') });
+    expect(refusal(() => load(image.subarray(0, -100)))).toMatchObject({
+      code: 'BH302',
+      message: expect.stringContaining('images/kernel'),
+    });
   });
 
   it('when its payload is no ELF file', () => {
-    expect(refusal(() => load(bzImage({ payload: gzipSync('text') })))).toMatchObject({ code: 'BH302', hint: expect.stringContaining('decompress: false') });
+    expect(refusal(() => load(bzImage({ payload: gzipSync('text') })))).toMatchObject({
+      code: 'BH302',
+      hint: expect.stringContaining('decompress: false'),
+    });
   });
 
   it('when the partition is too small, with the size it needs', () => {
@@ -294,11 +327,11 @@ describe('whatever the bytes', () => {
   const images: Readonly<Record<string, Uint8Array>> = {
     'bzImage with PVH': bzImage({ long: true, payload: gzipSync(elfImage({ bits: 64, pvhEntry: 0x100000 })) }),
     'bzImage without payload': bzImage(),
-    'ELF32': elfImage({ bits: 32, pvhEntry: 0x100000 }),
-    'ELF64': elfImage({ bits: 64 }),
-    'multiboot': multibootImage(),
+    ELF32: elfImage({ bits: 32, pvhEntry: 0x100000 }),
+    ELF64: elfImage({ bits: 64 }),
+    multiboot: multibootImage(),
     'multiboot ELF': elfImage({ bits: 32, code: multibootImage({ flags: 3 }) }),
-    'gzip': gzipSync(multibootImage()),
+    gzip: gzipSync(multibootImage()),
   };
 
   it.each(Object.entries(images))('a changed %s gives a plan inside RAM or an error of ours', (_, original) => {
@@ -312,7 +345,9 @@ describe('whatever the bytes', () => {
       try {
         const plan = load(image, { initrd, cmdline: 'x', decompress: round % 2 === 0 });
         for (const { gpa, data } of plan.segments) {
-          expect(ENVIRONMENT.memoryMap.some(({ kind, base, size }) => kind === 'ram' && gpa >= base && gpa + data.length <= base + size)).toBe(true);
+          expect(
+            ENVIRONMENT.memoryMap.some(({ kind, base, size }) => kind === 'ram' && gpa >= base && gpa + data.length <= base + size),
+          ).toBe(true);
         }
         outcomes.add('plan');
       } catch (error) {

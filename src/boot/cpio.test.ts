@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BulkheadError } from '../base/index.ts';
 import { type CpioEntry, readCpio, writeCpio } from './cpio.ts';
 
+const Z = '00000000';
 const ENTRIES: readonly CpioEntry[] = [
   { kind: 'directory', path: 'dev', permissions: 0o755 },
   { kind: 'character', path: 'dev/console', permissions: 0o600, major: 5, minor: 1 },
@@ -18,7 +19,10 @@ describe('cpio', () => {
   it('writes the newc format: hexadecimal fields, everything at multiples of four', () => {
     const archive = writeCpio([{ kind: 'file', path: 'abc', permissions: 0o644, data: Uint8Array.of(0x41) }]);
     const text = Buffer.from(archive).toString('latin1');
-    expect(text.slice(0, 110)).toBe(`070701${'00000001'}${'000081A4'}${'00000000'.repeat(2)}${'00000001'}${'00000000'}${'00000001'}${'00000000'.repeat(4)}${'00000004'}${'00000000'}`);
+    expect(text.slice(0, 110)).toBe(
+      // inode, mode, uid, gid, links, mtime, size, four device numbers, name size, check
+      ['070701', '00000001', '000081A4', Z, Z, '00000001', Z, '00000001', Z, Z, Z, Z, '00000004', Z].join(''),
+    );
     expect(text.slice(110, 120)).toBe('abc\0\0\0A\0\0\0');
     expect(text.slice(120)).toMatch(/^070701.{88}0000000B00000000TRAILER!!!\0/s);
     expect(archive.length % 4).toBe(0);

@@ -7,15 +7,35 @@ import { BulkheadError } from '../base/index.ts';
 import { alignUp, fromCString, matchesAt, toBytes, toCString } from './bytes.ts';
 
 const MAGIC = toBytes('070701');
-const HEADER_SIZE = 110, FIELD_SIZE = 8;
+const HEADER_SIZE = 110,
+  FIELD_SIZE = 8;
 /** Fields of eight hexadecimal digits, in order, after the magic number. */
-const FIELDS = ['inode', 'mode', 'uid', 'gid', 'links', 'mtime', 'size', 'devMajor', 'devMinor', 'rdevMajor', 'rdevMinor', 'nameSize', 'check'] as const;
+const FIELDS = [
+  'inode',
+  'mode',
+  'uid',
+  'gid',
+  'links',
+  'mtime',
+  'size',
+  'devMajor',
+  'devMinor',
+  'rdevMajor',
+  'rdevMinor',
+  'nameSize',
+  'check',
+] as const;
 type Header = Readonly<Record<(typeof FIELDS)[number], number>>;
 const TRAILER = 'TRAILER!!!';
 const ALIGNMENT = 4;
 
 // st_mode
-const TYPE_MASK = 0o170000, DIRECTORY = 0o040000, REGULAR = 0o100000, SYMLINK = 0o120000, CHARACTER = 0o020000, BLOCK = 0o060000;
+const TYPE_MASK = 0o170000,
+  DIRECTORY = 0o040000,
+  REGULAR = 0o100000,
+  SYMLINK = 0o120000,
+  CHARACTER = 0o020000,
+  BLOCK = 0o060000;
 
 export type CpioEntry = { readonly path: string; readonly permissions: number } & (
   | { readonly kind: 'directory' }
@@ -24,7 +44,13 @@ export type CpioEntry = { readonly path: string; readonly permissions: number } 
   | { readonly kind: 'character' | 'block'; readonly major: number; readonly minor: number }
 );
 
-const TYPES: Readonly<Record<CpioEntry['kind'], number>> = { directory: DIRECTORY, file: REGULAR, symlink: SYMLINK, character: CHARACTER, block: BLOCK };
+const TYPES: Readonly<Record<CpioEntry['kind'], number>> = {
+  directory: DIRECTORY,
+  file: REGULAR,
+  symlink: SYMLINK,
+  character: CHARACTER,
+  block: BLOCK,
+};
 
 /** The same entries give the same bytes: owner root, time 0. Paths have no leading slash; parents come before children. */
 export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
@@ -39,8 +65,19 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
   const record = (inode: number, path: string, mode: number, data: Uint8Array, major: number, minor: number): void => {
     const name = toCString(path);
     const header: Header = {
-      inode, mode, uid: 0, gid: 0, links: 1, mtime: 0, size: data.length, devMajor: 0, devMinor: 0, rdevMajor: major, rdevMinor: minor,
-      nameSize: name.length, check: 0,
+      inode,
+      mode,
+      uid: 0,
+      gid: 0,
+      links: 1,
+      mtime: 0,
+      size: data.length,
+      devMajor: 0,
+      devMinor: 0,
+      rdevMajor: major,
+      rdevMinor: minor,
+      nameSize: name.length,
+      check: 0,
     };
     const text = FIELDS.map((field) => header[field].toString(16).toUpperCase().padStart(FIELD_SIZE, '0')).join('');
     append(Uint8Array.of(...MAGIC, ...toBytes(text), ...name));
@@ -96,15 +133,23 @@ function readHeader(archive: Uint8Array, at: number, name: string): Header {
 function toEntry(path: string, header: Header, data: Uint8Array, name: string, at: number): CpioEntry {
   const common = { path, permissions: header.mode & ~TYPE_MASK };
   switch (header.mode & TYPE_MASK) {
-    case DIRECTORY: return { ...common, kind: 'directory' };
-    case REGULAR: return { ...common, kind: 'file', data };
-    case SYMLINK: return { ...common, kind: 'symlink', target: fromCString(data, 0, data.length) };
-    case CHARACTER: return { ...common, kind: 'character', major: header.rdevMajor, minor: header.rdevMinor };
-    case BLOCK: return { ...common, kind: 'block', major: header.rdevMajor, minor: header.rdevMinor };
-    default: return fail(name, at, `${path} is of a kind that is not supported`);
+    case DIRECTORY:
+      return { ...common, kind: 'directory' };
+    case REGULAR:
+      return { ...common, kind: 'file', data };
+    case SYMLINK:
+      return { ...common, kind: 'symlink', target: fromCString(data, 0, data.length) };
+    case CHARACTER:
+      return { ...common, kind: 'character', major: header.rdevMajor, minor: header.rdevMinor };
+    case BLOCK:
+      return { ...common, kind: 'block', major: header.rdevMajor, minor: header.rdevMinor };
+    default:
+      return fail(name, at, `${path} is of a kind that is not supported`);
   }
 }
 
 function fail(name: string, at: number, what: string): never {
-  throw new BulkheadError('BH330', `${name}: damaged cpio archive: ${what} (at byte ${at})`, { hint: 'Build the archive again: cpio -o -H newc.' });
+  throw new BulkheadError('BH330', `${name}: damaged cpio archive: ${what} (at byte ${at})`, {
+    hint: 'Build the archive again: cpio -o -H newc.',
+  });
 }

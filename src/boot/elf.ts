@@ -38,6 +38,14 @@ export function loadElf(input: BootInput, env: BootEnvironment): BootPlan {
   const start = physicalEntry(elf, input.kernelName);
   const bootParams = placeBootParams(undefined, input, env, placement, limits);
   return elf.bits === 64
-    ? { description: `${description}, entered in 64-bit mode`, entry: enterBootParams64(start, bootParams, placement), segments: placement.segments }
-    : { description: `${description}, entered in 32-bit protected mode`, entry: enterBootParams32(start, bootParams, placement), segments: placement.segments };
+    ? {
+        description: `${description}, entered in 64-bit mode`,
+        entry: enterBootParams64(start, bootParams, placement),
+        segments: placement.segments,
+      }
+    : {
+        description: `${description}, entered in 32-bit protected mode`,
+        entry: enterBootParams32(start, bootParams, placement),
+        segments: placement.segments,
+      };
 }

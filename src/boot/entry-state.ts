@@ -5,29 +5,41 @@
 import type { Gpa, SegmentName, SegmentState, VcpuState } from '../contracts/index.ts';
 import { putU32 } from './bytes.ts';
 
-/** Selectors of Linux' boot protocol (__BOOT_CS, __BOOT_DS: Documentation/arch/x86/boot.rst "32-bit Boot Protocol"); all images get them. */
-const TASK_SELECTOR = 0x08, CODE_SELECTOR = 0x10, DATA_SELECTOR = 0x18;
+/** Selectors of Linux' boot protocol (__BOOT_CS, __BOOT_DS: boot.rst "32-bit Boot Protocol"); all images get them. */
+const TASK_SELECTOR = 0x08,
+  CODE_SELECTOR = 0x10,
+  DATA_SELECTOR = 0x18;
 const GDT_SIZE = 0x20;
 
 // SDM 3A §2.5, 2.2.1: control register and EFER bits
-const CR0_PE = 1n << 0n, CR0_ET = 1n << 4n, CR0_PG = 1n << 31n;
+const CR0_PE = 1n << 0n,
+  CR0_ET = 1n << 4n,
+  CR0_PG = 1n << 31n;
 const CR4_PAE = 1n << 5n;
-const EFER_LME = 1n << 8n, EFER_LMA = 1n << 10n;
+const EFER_LME = 1n << 8n,
+  EFER_LMA = 1n << 10n;
 /** Bit 1 of RFLAGS is always set (SDM 1 §3.4.3); interrupts are off. */
 const RFLAGS_RESET = 2n;
 
 // Segment attributes: type, S, P, L, D/B, G
-const CODE16 = 0x9b, DATA16 = 0x93;
-const CODE32 = 0xc09b, DATA32 = 0xc093;
+const CODE16 = 0x9b,
+  DATA16 = 0x93;
+const CODE32 = 0xc09b,
+  DATA32 = 0xc093;
 const CODE64 = 0xa09b;
-const TSS32_BUSY = 0x8b, TSS64_BUSY = 0x8b, LDT = 0x82;
+const TSS32_BUSY = 0x8b,
+  TSS64_BUSY = 0x8b,
+  LDT = 0x82;
 const UNUSABLE = 1 << 16;
 const TSS_LIMIT = 0x67;
-const FLAT_LIMIT = 0xffffffff, REAL_LIMIT = 0xffff;
+const FLAT_LIMIT = 0xffffffff,
+  REAL_LIMIT = 0xffff;
 
 /** Paging entries (SDM 3A §4.5): present, writable; and "this entry maps a page" in a page directory. */
-const PRESENT_WRITABLE = 3, LARGE_PAGE = 1 << 7;
-const PAGE = 4096, LARGE_PAGE_SIZE = 2 * 1024 * 1024;
+const PRESENT_WRITABLE = 3,
+  LARGE_PAGE = 1 << 7;
+const PAGE = 4096,
+  LARGE_PAGE_SIZE = 2 * 1024 * 1024;
 const DIRECTORIES = 4;
 /** PML4, page directory pointers, four directories: the first 4 GiB. */
 export const IDENTITY_TABLES_SIZE = (2 + DIRECTORIES) * PAGE;
@@ -73,7 +85,10 @@ export function realMode(entry: Gpa): VcpuState {
     },
     gdtr: { base: 0n, limit: REAL_LIMIT },
     idtr: { base: 0n, limit: 0x3ff }, // the interrupt vectors of real mode (SDM 3A §20.1.4)
-    cr0: CR0_ET, cr3: 0n, cr4: 0n, efer: 0n,
+    cr0: CR0_ET,
+    cr3: 0n,
+    cr4: 0n,
+    efer: 0n,
   };
 }
 
@@ -87,8 +102,12 @@ export function protectedFlat32(entry: Gpa, gdt: Gpa, registers: EntryRegisters)
 export function longMode64(entry: Gpa, gdt: Gpa, tables: Gpa, registers: EntryRegisters): VcpuState {
   const code: SegmentState = { selector: CODE_SELECTOR, base: 0n, limit: FLAT_LIMIT, attributes: CODE64 };
   return {
-    ...common(registers, entry), ...flatTables(code, gdt, TSS64_BUSY),
-    cr0: CR0_PE | CR0_ET | CR0_PG, cr3: BigInt(tables), cr4: CR4_PAE, efer: EFER_LME | EFER_LMA,
+    ...common(registers, entry),
+    ...flatTables(code, gdt, TSS64_BUSY),
+    cr0: CR0_PE | CR0_ET | CR0_PG,
+    cr3: BigInt(tables),
+    cr4: CR4_PAE,
+    efer: EFER_LME | EFER_LMA,
   };
 }
 

@@ -16,7 +16,8 @@ export interface DetectedImage {
   readonly data: Uint8Array;
 }
 
-const CPIO_NEWC = toBytes('070701'), CPIO_CRC = toBytes('070702');
+const CPIO_NEWC = toBytes('070701'),
+  CPIO_CRC = toBytes('070702');
 
 /**
  * Looks at the headers of a kernel file; only a file that is compressed as a whole is read in full. Throws BH301 (nothing that is

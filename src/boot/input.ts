@@ -18,7 +18,9 @@ export interface BootInput extends Pick<BootSource, 'cmdline' | 'protocol' | 'de
 export function placeCommandLine(placement: Placement, text: string, limit: number, reader: string): Gpa {
   const bytes = toCString(text);
   if (bytes.length - 1 > limit) {
-    throw new BulkheadError('BH323', `the command line has ${bytes.length - 1} bytes; ${reader} accepts ${limit}`, { hint: 'Shorten `cmdline:`.' });
+    throw new BulkheadError('BH323', `the command line has ${bytes.length - 1} bytes; ${reader} accepts ${limit}`, {
+      hint: 'Shorten `cmdline:`.',
+    });
   }
   return placement.low('command line', bytes, 16);
 }

@@ -20,14 +20,30 @@ import { enterPvh } from './pvh.ts';
 
 const SECTOR = 512;
 // The setup header (boot.rst "The Real-Mode Kernel Header")
-const SETUP_SECTORS = 0x1f1, BOOT_FLAG = 0x1fe, HEADER_LENGTH = 0x201, MAGIC = 0x202, VERSION = 0x206, KERNEL_VERSION = 0x20e, LOADFLAGS = 0x211;
-const CODE32_START = 0x214, INITRD_ADDRESS_MAX = 0x22c, XLOADFLAGS = 0x236, COMMAND_LINE_SIZE = 0x238;
-const PAYLOAD_OFFSET = 0x248, PAYLOAD_LENGTH = 0x24c, PREFERRED_ADDRESS = 0x258, INIT_SIZE = 0x260, HEADER_END_MAX = 0x290;
+const SETUP_SECTORS = 0x1f1,
+  BOOT_FLAG = 0x1fe,
+  HEADER_LENGTH = 0x201,
+  MAGIC = 0x202,
+  VERSION = 0x206,
+  KERNEL_VERSION = 0x20e,
+  LOADFLAGS = 0x211;
+const CODE32_START = 0x214,
+  INITRD_ADDRESS_MAX = 0x22c,
+  XLOADFLAGS = 0x236,
+  COMMAND_LINE_SIZE = 0x238;
+const PAYLOAD_OFFSET = 0x248,
+  PAYLOAD_LENGTH = 0x24c,
+  PREFERRED_ADDRESS = 0x258,
+  INIT_SIZE = 0x260,
+  HEADER_END_MAX = 0x290;
 const HDRS = toBytes('HdrS');
 const BOOT_FLAG_VALUE = 0xaa55;
 const LOADED_HIGH = 1 << 0;
 const KERNEL_64 = 1 << 0;
-const PROTOCOL_2_06 = 0x206, PROTOCOL_2_08 = 0x208, PROTOCOL_2_10 = 0x20a, PROTOCOL_2_12 = 0x20c;
+const PROTOCOL_2_06 = 0x206,
+  PROTOCOL_2_08 = 0x208,
+  PROTOCOL_2_10 = 0x20a,
+  PROTOCOL_2_12 = 0x20c;
 const ENTRY_64_OFFSET = 0x200;
 const DEFAULT_SETUP_SECTORS = 4;
 
@@ -70,9 +86,13 @@ export function parseLinuxHeader(data: Uint8Array, name: string): LinuxHeader {
   const since = (version: number, value: number, before: number): number => (protocol >= version ? value : before);
 
   const protectedMode = data.subarray(protectedStart);
-  const payloadOffset = u32(data, PAYLOAD_OFFSET), payloadLength = since(PROTOCOL_2_08, u32(data, PAYLOAD_LENGTH), 0);
+  const payloadOffset = u32(data, PAYLOAD_OFFSET),
+    payloadLength = since(PROTOCOL_2_08, u32(data, PAYLOAD_LENGTH), 0);
   if (payloadOffset + payloadLength > protectedMode.length) {
-    fail(name, `its payload ends at ${hex(protectedStart + payloadOffset + payloadLength)}, beyond the end of the file (${hex(data.length)})`);
+    fail(
+      name,
+      `its payload ends at ${hex(protectedStart + payloadOffset + payloadLength)}, beyond the end of the file (${hex(data.length)})`,
+    );
   }
   const versionAt = u16(data, KERNEL_VERSION);
   const versionText = versionAt === 0 ? '' : fromCString(data, SECTOR + versionAt, 128);
@@ -96,19 +116,22 @@ export function parseLinuxHeader(data: Uint8Array, name: string): LinuxHeader {
 export function describeLinux(header: LinuxHeader): string {
   const bits = header.long ? 'x86-64' : 'i386';
   if (header.memtest) return `Memtest86+ ${header.version} (${bits}, Linux boot protocol)`;
-  const packing = header.payload === undefined ? 'not compressed' : compressionOf(header.payload) ?? 'unknown compression';
+  const packing = header.payload === undefined ? 'not compressed' : (compressionOf(header.payload) ?? 'unknown compression');
   return `Linux bzImage ${header.version || 'of unknown version'} (${bits}, ${packing})`;
 }
 
 export function loadLinux(input: BootInput, env: BootEnvironment): BootPlan {
   const header = parseLinuxHeader(input.kernel, input.kernelName);
-  return header.payload !== undefined && input.decompress ? loadPayload(header, header.payload, input, env) : loadAsBootLoader(header, input, env);
+  return header.payload !== undefined && input.decompress
+    ? loadPayload(header, header.payload, input, env)
+    : loadAsBootLoader(header, input, env);
 }
 
 function loadPayload(header: LinuxHeader, payload: Uint8Array, input: BootInput, env: BootEnvironment): BootPlan {
   const name = input.kernelName;
   const vmlinux = decompress(payload, name, KERNEL_SIZE_MAX).data;
-  if (!isElf(vmlinux)) fail(name, 'its compressed payload is not an ELF file', 'Set `decompress: false` to let the kernel decompress itself.');
+  if (!isElf(vmlinux))
+    fail(name, 'its compressed payload is not an ELF file', 'Set `decompress: false` to let the kernel decompress itself.');
   const elf = parseElf(vmlinux, name);
   const placement = new Placement(env.memoryMap);
   placeElf(elf, placement, 'kernel');
@@ -134,11 +157,22 @@ function loadAsBootLoader(header: LinuxHeader, input: BootInput, env: BootEnviro
   const loadEnd = code32Start + protectedMode.length;
   const scratchStart = Math.max(loadEnd, header.preferredAddress);
   if (runEnd > scratchStart) placement.reserve('memory the kernel runs in', scratchStart, runEnd - scratchStart);
-  const bootParams = placeBootParams(header.setupHeader, input, env, placement, { commandLine: header.commandLineMax, initrdEnd: header.initrdEnd });
+  const bootParams = placeBootParams(header.setupHeader, input, env, placement, {
+    commandLine: header.commandLineMax,
+    initrdEnd: header.initrdEnd,
+  });
   const description = describeLinux(header);
   return header.long
-    ? { description: `${description}, entered at its 64-bit entry`, entry: enterBootParams64(code32Start + ENTRY_64_OFFSET, bootParams, placement), segments: placement.segments }
-    : { description: `${description}, entered at its 32-bit entry`, entry: enterBootParams32(code32Start, bootParams, placement), segments: placement.segments };
+    ? {
+        description: `${description}, entered at its 64-bit entry`,
+        entry: enterBootParams64(code32Start + ENTRY_64_OFFSET, bootParams, placement),
+        segments: placement.segments,
+      }
+    : {
+        description: `${description}, entered at its 32-bit entry`,
+        entry: enterBootParams32(code32Start, bootParams, placement),
+        segments: placement.segments,
+      };
 }
 
 /** Version strings end up in terminals. */

@@ -13,9 +13,17 @@ import { encodeMemoryMap, MULTIBOOT_LAYOUT } from './memory-map.ts';
 import { Placement } from './placement.ts';
 
 // §3.1: the header
-const HEADER_MAGIC = 0x1badb002, SEARCH_LENGTH = 8192;
-const FLAGS = 4, CHECKSUM = 8, HEADER_ADDRESS = 12, LOAD_ADDRESS = 16, LOAD_END = 20, BSS_END = 24, ENTRY = 28;
-const HEADER_SIZE = 12, HEADER_SIZE_WITH_ADDRESSES = 32;
+const HEADER_MAGIC = 0x1badb002,
+  SEARCH_LENGTH = 8192;
+const FLAGS = 4,
+  CHECKSUM = 8,
+  HEADER_ADDRESS = 12,
+  LOAD_ADDRESS = 16,
+  LOAD_END = 20,
+  BSS_END = 24,
+  ENTRY = 28;
+const HEADER_SIZE = 12,
+  HEADER_SIZE_WITH_ADDRESSES = 32;
 // Bits 0–15 must be understood. 0: align modules, which we do anyway; 1: memory map, which we give anyway; 2: video mode.
 const FLAGS_UNDERSTOOD = 0x0007;
 const FLAG_ADDRESSES = 1 << 16;
@@ -23,8 +31,19 @@ const FLAG_ADDRESSES = 1 << 16;
 // §3.3: the information structure
 const LOADER_MAGIC = 0x2badb002;
 const INFO_SIZE = 120;
-const INFO_MEM_LOWER = 4, INFO_MEM_UPPER = 8, INFO_COMMAND_LINE = 16, INFO_MODULE_COUNT = 20, INFO_MODULES = 24, INFO_MAP_LENGTH = 44, INFO_MAP = 48, INFO_LOADER_NAME = 64;
-const HAS_MEMORY = 1 << 0, HAS_COMMAND_LINE = 1 << 2, HAS_MODULES = 1 << 3, HAS_MAP = 1 << 6, HAS_LOADER_NAME = 1 << 9;
+const INFO_MEM_LOWER = 4,
+  INFO_MEM_UPPER = 8,
+  INFO_COMMAND_LINE = 16,
+  INFO_MODULE_COUNT = 20,
+  INFO_MODULES = 24,
+  INFO_MAP_LENGTH = 44,
+  INFO_MAP = 48,
+  INFO_LOADER_NAME = 64;
+const HAS_MEMORY = 1 << 0,
+  HAS_COMMAND_LINE = 1 << 2,
+  HAS_MODULES = 1 << 3,
+  HAS_MAP = 1 << 6,
+  HAS_LOADER_NAME = 1 << 9;
 const MODULE_SIZE = 16;
 /** Not the protocol's: a bound on what a guest is handed. */
 const COMMAND_LINE_MAX = 4095;
@@ -58,7 +77,11 @@ export function loadMultiboot(input: BootInput, env: BootEnvironment): BootPlan 
   const { entry, end } = header.flags & FLAG_ADDRESSES ? placeByAddresses(header, input, placement) : placeExecutable(input, placement);
   const info = placeInformation(input, env, placement, end);
   const gdt = placement.low('boot GDT', bootGdt('protected'), 8);
-  return { description: describeMultiboot(header), segments: placement.segments, entry: protectedFlat32(entry, gdt, { rax: LOADER_MAGIC, rbx: info }) };
+  return {
+    description: describeMultiboot(header),
+    segments: placement.segments,
+    entry: protectedFlat32(entry, gdt, { rax: LOADER_MAGIC, rbx: info }),
+  };
 }
 
 interface Placed {
@@ -68,7 +91,12 @@ interface Placed {
 
 /** §3.1.2: ELF files speak for themselves. ELF64 is entered in 32-bit mode like the others, as GRUB does. */
 function placeExecutable(input: BootInput, placement: Placement): Placed {
-  if (!isElf(input.kernel)) fail(input.kernelName, 'its multiboot header gives no load addresses, and it is no ELF file', 'Set bit 16 of the header\'s flags and fill in the addresses.');
+  if (!isElf(input.kernel))
+    fail(
+      input.kernelName,
+      'its multiboot header gives no load addresses, and it is no ELF file',
+      "Set bit 16 of the header's flags and fill in the addresses.",
+    );
   const elf = parseElf(input.kernel, input.kernelName);
   placeElf(elf, placement, input.kernelName);
   return { entry: physicalEntry(elf, input.kernelName), end: elfEnd(elf) };
@@ -79,9 +107,11 @@ function placeByAddresses(header: MultibootHeader, input: BootInput, placement: 
   const { kernel, kernelName } = input;
   if (header.offset + HEADER_SIZE_WITH_ADDRESSES > kernel.length) fail(kernelName, 'it ends inside its multiboot header');
   const field = (offset: number): number => u32(kernel, header.offset + offset);
-  const load = field(LOAD_ADDRESS), entry = field(ENTRY);
+  const load = field(LOAD_ADDRESS),
+    entry = field(ENTRY);
   const fileStart = header.offset - (field(HEADER_ADDRESS) - load);
-  if (fileStart < 0 || fileStart > header.offset) fail(kernelName, `header_addr ${hex(field(HEADER_ADDRESS))} and load_addr ${hex(load)} do not fit the file`);
+  if (fileStart < 0 || fileStart > header.offset)
+    fail(kernelName, `header_addr ${hex(field(HEADER_ADDRESS))} and load_addr ${hex(load)} do not fit the file`);
   const loadEnd = field(LOAD_END) || load + (kernel.length - fileStart);
   const end = field(BSS_END) || loadEnd;
   if (loadEnd < load || loadEnd - load > kernel.length - fileStart) fail(kernelName, `load_end_addr ${hex(loadEnd)} does not fit the file`);

@@ -41,11 +41,16 @@ export class Placement {
     if (size === 0) return;
     const wanted: Extent = { name, start: gpa, end: gpa + size };
     if (!this.#ram.some((ram) => ram.start <= wanted.start && wanted.end <= ram.end)) {
-      throw new BulkheadError('BH320', `${name} needs ${extentText(wanted)}, which is not all RAM of the partition (RAM: ${this.#ram.map(extentText).join(', ') || 'none'})`, {
-        hint: wanted.end > this.ramEnd
-          ? `Give the partition at least ${Math.ceil(wanted.end / MiB)} MiB of memory, or load the image at another address.`
-          : 'Load the image at another address: between 640 KiB and 1 MiB there is no RAM.',
-      });
+      throw new BulkheadError(
+        'BH320',
+        `${name} needs ${extentText(wanted)}, which is not all RAM of the partition (it has ${listText(this.#ram)})`,
+        {
+          hint:
+            wanted.end > this.ramEnd
+              ? `Give the partition at least ${Math.ceil(wanted.end / MiB)} MiB of memory, or load the image at another address.`
+              : 'Load the image at another address: between 640 KiB and 1 MiB there is no RAM.',
+        },
+      );
     }
     const clash = this.#taken.find((taken) => overlap(taken, wanted));
     if (clash !== undefined) {
@@ -62,7 +67,8 @@ export class Placement {
     this.reserve(name, gpa, size);
     if (data.length > 0) this.#segments.push({ gpa, data, name });
     // Written out, because RAM is not zero any more when a partition starts a second time.
-    if (size > data.length) this.#segments.push({ gpa: gpa + data.length, data: new Uint8Array(size - data.length), name: `${name} (zeros)` });
+    if (size > data.length)
+      this.#segments.push({ gpa: gpa + data.length, data: new Uint8Array(size - data.length), name: `${name} (zeros)` });
   }
 
   /** Puts `data` into conventional memory, where early code of every kind can reach it; returns where. Throws BH322. */
@@ -105,7 +111,7 @@ export class Placement {
 
   #noRoom(name: string, data: Uint8Array, from: Gpa, limit: Gpa): never {
     throw new BulkheadError('BH322', `${name} (${sizeText(data.length)}) finds no free RAM between ${hex(from)} and ${hex(limit)}`, {
-      hint: `Give the partition more memory. Taken are: ${this.#taken.map((taken) => `${taken.name} ${extentText(taken)}`).join(', ') || 'nothing'}.`,
+      hint: `Give the partition more memory. Taken: ${listText(this.#taken)}.`,
     });
   }
 }
@@ -127,6 +133,10 @@ function overlap(a: { readonly start: Gpa; readonly end: Gpa }, b: { readonly st
 
 function extentText(extent: Extent): string {
   return `${hex(extent.start)}–${hex(extent.end)}`;
+}
+
+function listText(extents: readonly Extent[]): string {
+  return extents.map((extent) => `${extent.name} ${extentText(extent)}`).join(', ') || 'none';
 }
 
 function sizeText(size: Bytes): string {

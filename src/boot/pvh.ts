@@ -10,12 +10,20 @@ import { type BootInput, placeCommandLine } from './input.ts';
 import { encodeMemoryMap, PVH_LAYOUT } from './memory-map.ts';
 import type { Placement } from './placement.ts';
 
-const MAGIC = 0x336ec578, VERSION = 1;
+const MAGIC = 0x336ec578,
+  VERSION = 1;
 // struct hvm_start_info
 const START_INFO_SIZE = 56;
-const MODULE_COUNT = 12, MODULE_LIST = 16, COMMAND_LINE = 24, RSDP = 32, MEMORY_MAP = 40, MEMORY_MAP_ENTRIES = 48;
+const MODULE_COUNT = 12,
+  MODULE_LIST = 16,
+  COMMAND_LINE = 24,
+  RSDP = 32,
+  MEMORY_MAP = 40,
+  MEMORY_MAP_ENTRIES = 48;
 // struct hvm_modlist_entry
-const MODULE_ENTRY_SIZE = 32, MODULE_ADDRESS = 0, MODULE_SIZE = 8;
+const MODULE_ENTRY_SIZE = 32,
+  MODULE_ADDRESS = 0,
+  MODULE_SIZE = 8;
 
 export interface PvhLimits {
   readonly commandLine: number;
@@ -40,7 +48,9 @@ export function enterPvh(entry: Gpa, input: BootInput, env: BootEnvironment, pla
     putU64(info, MODULE_LIST, placement.low('PVH module list', module, 8));
   }
   if (entry === 0) {
-    throw new BulkheadError('BH303', `${input.kernelName}: its PVH note gives address 0 as the entry`, { hint: 'Link the image again with a PVH note that names its 32-bit entry.' });
+    throw new BulkheadError('BH303', `${input.kernelName}: its PVH note gives address 0 as the entry`, {
+      hint: 'Link the image again with a PVH note that names its 32-bit entry.',
+    });
   }
   const gdt = placement.low('boot GDT', bootGdt('protected'), 8);
   return protectedFlat32(entry, gdt, { rbx: placement.low('PVH start info', info, 8) });

@@ -31,7 +31,8 @@ export interface ElfOptions {
 /** One loaded segment and, where asked for, a PVH note behind another Xen note. */
 export function elfImage(options: ElfOptions): Uint8Array {
   const { bits, physical = 0x100000, code = Uint8Array.of(0xf4), pvhEntry } = options;
-  const headerSize = bits === 64 ? 64 : 52, programHeaderSize = bits === 64 ? 56 : 32;
+  const headerSize = bits === 64 ? 64 : 52,
+    programHeaderSize = bits === 64 ? 56 : 32;
   const codeAt = headerSize + 2 * programHeaderSize;
   const note = new Uint8Array(44);
   putU32(note, 0, 4);
@@ -62,7 +63,10 @@ export function elfImage(options: ElfOptions): Uint8Array {
   const program = (index: number, kind: number, offset: number, fileSize: number, memorySize: number): void => {
     const at = headerSize + index * programHeaderSize;
     putU32(image, at, kind);
-    const fields = bits === 64 ? { offset: 8, virtual: 16, physical: 24, fileSize: 32, memorySize: 40, align: 48 } : { offset: 4, virtual: 8, physical: 12, fileSize: 16, memorySize: 20, align: 28 };
+    const fields =
+      bits === 64
+        ? { offset: 8, virtual: 16, physical: 24, fileSize: 32, memorySize: 40, align: 48 }
+        : { offset: 4, virtual: 8, physical: 12, fileSize: 16, memorySize: 20, align: 28 };
     putWord(image, at + fields.offset, offset);
     putAddress(image, at + fields.virtual, options.virtual ?? BigInt(physical), bits);
     putWord(image, at + fields.physical, physical);
@@ -91,7 +95,8 @@ export interface BzImageOptions {
 /** Two sectors of set-up code, then the protected-mode part with the payload at offset 0x300. */
 export function bzImage(options: BzImageOptions = {}): Uint8Array {
   const payload = options.payload ?? new Uint8Array();
-  const payloadOffset = 0x300, protectedStart = 3 * 512;
+  const payloadOffset = 0x300,
+    protectedStart = 3 * 512;
   const image = new Uint8Array(protectedStart + payloadOffset + payload.length + 64);
   putU8(image, 0x1f1, 2);
   putU16(image, 0x1fe, 0xaa55);

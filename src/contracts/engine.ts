@@ -47,8 +47,8 @@ export interface VcpuWiring {
   readMsr(index: number): bigint | undefined;
   /** False: no such MSR, or a reserved bit is set (#GP). */
   writeMsr(index: number, value: bigint): boolean;
-  /** The time-stamp counter, before IA32_TSC_ADJUST and writes to the TSC, which the core keeps itself. */
-  timestamp(): bigint;
+  /** The time-stamp counter before IA32_TSC_ADJUST and writes to the TSC, which the core keeps itself; an exact integer below 2^53. */
+  timestamp(): number;
 }
 
 /**

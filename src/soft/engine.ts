@@ -1,5 +1,5 @@
 /** The software engine: x86 in generated WebAssembly, everywhere. */
-import { createPhysicalMemory } from '../board/index.ts';
+import { createPhysicalMemory } from '../board/memory.ts';
 import type { Engine, Logger, PhysicalMemory, RamRegion, Vcpu, VcpuWiring, Vm } from '../contracts/index.ts';
 import { INSTRUCTIONS } from '../x86/instructions.ts';
 import { CodeTracker } from './code-pages.ts';

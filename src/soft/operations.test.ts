@@ -120,9 +120,9 @@ describe('model-specific registers', () => {
   };
 
   it('the counter, writes of it, and its adjustment agree', () => {
-    m.wiring.now = 5000n;
+    m.wiring.now = 5000;
     expect([wrmsr(0x10, 100n), rdmsr(0x10), rdmsr(0x3b)]).toEqual([-1, 100n, BigInt.asUintN(64, -4900n)]);
-    m.wiring.now = 5007n;
+    m.wiring.now = 5007;
     wrmsr(0x3b, 0n);
     expect([rdmsr(0x10), m.run('rdtsc'), m.register(RAX)]).toEqual([5007n, -1, 5007n]);
     wrmsr(0xc000_0103, 7n);

@@ -19,7 +19,7 @@ export class FakeWiring implements VcpuWiring {
   readonly values = new Map<string, number>();
   readonly msrs = new Map<number, bigint>();
   readonly logged: string[] = [];
-  now = 1000n;
+  now = 1000;
   taskPriority = 0;
   readonly cpuid: CpuidModel = { lookup: (leaf, subleaf, out) => out.set([leaf, subleaf, 3, 4]) };
   readonly io = {
@@ -48,7 +48,7 @@ export class FakeWiring implements VcpuWiring {
     this.msrs.set(index, value);
     return true;
   }
-  timestamp(): bigint {
+  timestamp(): number {
     return this.now;
   }
 }

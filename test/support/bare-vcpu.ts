@@ -15,7 +15,7 @@ const WIRING: VcpuWiring = {
   writeTaskPriority: () => undefined,
   readMsr: () => undefined,
   writeMsr: () => false,
-  timestamp: () => 0n,
+  timestamp: () => 0,
 };
 
 const PML4 = 0x1000;

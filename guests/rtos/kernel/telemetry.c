@@ -1,6 +1,6 @@
 /*
- * What this partition tells the hypervisor about itself, through a port card of 16 bytes at 0x510: four 32-bit registers,
- * written by us, read by the host. Nothing answers on other machines, and a write that nobody takes harms nobody.
+ * What this partition tells the hypervisor about itself, through Bulkhead's telemetry device: 16 bytes of ports at 0x510,
+ * four 32-bit registers that we write and the host reads.
  */
 #include "cpu.h"
 #include "kernel.h"
@@ -11,9 +11,8 @@
 #define TELEMETRY_WORST_LATENCY_NS (TELEMETRY_BASE + 8)
 #define TELEMETRY_HEARTBEAT (TELEMETRY_BASE + 12)
 
-#define FW_CFG_SELECTOR 0x510
-#define FW_CFG_DATA 0x511
-#define FW_CFG_SIGNATURE 0
+#define TELEMETRY_SIGNATURE (TELEMETRY_BASE + 12) /* when read */
+#define SIGNATURE 0x31544842u                    /* "BHT1" */
 
 #define REPORT_PERIOD_NS (10 * NS_PER_MS)
 #define PRIORITY_TELEMETRY 10
@@ -40,24 +39,13 @@ static void report(void *observed)
 	}
 }
 
-/*
- * QEMU has its firmware configuration device at these ports (QEMU docs/specs/fw_cfg), and would take a write to +4 and +8
- * for the address of a DMA request. Item 0 of that device is its signature.
- */
-static bool firmware_configuration_present(void)
-{
-	static const char signature[] = { 'Q', 'E', 'M', 'U' };
-
-	outw(FW_CFG_SELECTOR, FW_CFG_SIGNATURE);
-	for (u32 i = 0; i < sizeof(signature); i++)
-		if (inb(FW_CFG_DATA) != (u8)signature[i])
-			return false;
-	return true;
-}
-
 void telemetry_init(const struct task *observed)
 {
-	if (firmware_configuration_present())
+	/*
+	 * Other machines have other things here: QEMU's firmware configuration device would take our numbers for the address of
+	 * a DMA request.
+	 */
+	if (inl(TELEMETRY_SIGNATURE) != SIGNATURE)
 		return;
 	task_create(&task, &(struct task_parameters){
 		.name = "telemetry", .priority = PRIORITY_TELEMETRY, .entry = report, .argument = (void *)observed,

@@ -41,9 +41,12 @@ function mixedData(): Uint8Array {
 }
 
 describe('decompress', () => {
-  it.each(['xzX86Crc32', 'xzBlocksCrc64', 'xzTwoStreams', 'lzma', 'lz4Legacy'] as const)('restores what the reference tool packed: %s', (name) => {
-    expect(decompress(encodedSample(name), 'file', LIMIT).data).toEqual(sample);
-  });
+  it.each(['xzX86Crc32', 'xzBlocksCrc64', 'xzTwoStreams', 'lzma', 'lz4Legacy'] as const)(
+    'restores what the reference tool packed: %s',
+    (name) => {
+      expect(decompress(encodedSample(name), 'file', LIMIT).data).toEqual(sample);
+    },
+  );
 
   it.each([0, 1, 6, 9])('restores gzip of level %i', (level) => {
     const data = mixedData();
@@ -56,7 +59,28 @@ describe('decompress', () => {
 
   it('skips the optional fields of a gzip header', () => {
     const trailer = gzipSync(sample).subarray(-8);
-    const header = Uint8Array.of(0x1f, 0x8b, 8, 0x1e, 0, 0, 0, 0, 0, 3, /* extra */ 2, 0, 9, 9, /* name */ 0x61, 0, /* comment */ 0x62, 0, /* CRC */ 0, 0);
+    const header = Uint8Array.of(
+      0x1f,
+      0x8b,
+      8,
+      0x1e,
+      0,
+      0,
+      0,
+      0,
+      0,
+      3,
+      /* extra */ 2,
+      0,
+      9,
+      9,
+      /* name */ 0x61,
+      0,
+      /* comment */ 0x62,
+      0,
+      /* CRC */ 0,
+      0,
+    );
     expect(decompress(append(header, deflateRawSync(sample), trailer), 'file', LIMIT).data).toEqual(sample);
   });
 
@@ -103,8 +127,13 @@ describe('decompress', () => {
   });
 
   const good = (): Record<string, Uint8Array> => ({
-    xz: encodedSample('xzX86Crc32'), xzBlocks: encodedSample('xzBlocksCrc64'), lzma: encodedSample('lzma'), lz4: encodedSample('lz4Legacy'),
-    gzip: gzipSync(sample), zstd: zstdCompressSync(sample), zstdMixed: zstdCompressSync(mixedData()),
+    xz: encodedSample('xzX86Crc32'),
+    xzBlocks: encodedSample('xzBlocksCrc64'),
+    lzma: encodedSample('lzma'),
+    lz4: encodedSample('lz4Legacy'),
+    gzip: gzipSync(sample),
+    zstd: zstdCompressSync(sample),
+    zstdMixed: zstdCompressSync(mixedData()),
   });
 
   it.each(Object.keys(good()))('answers damaged %s with an error of its own or with bytes, never with anything else', (name) => {

@@ -15,7 +15,10 @@ interface Format {
   readonly decode?: (input: Uint8Array, output: DecompressedOutput) => void;
 }
 
-const startsWith = (magic: readonly number[]) => (input: Uint8Array): boolean => matchesAt(input, 0, magic);
+const startsWith =
+  (magic: readonly number[]) =>
+  (input: Uint8Array): boolean =>
+    matchesAt(input, 0, magic);
 
 /** Everything Linux can be packed with (its `scripts/Makefile.lib`). */
 const FORMATS: readonly Format[] = [
@@ -46,13 +49,22 @@ export function compressionOf(input: Uint8Array): string | undefined {
 export function decompress(input: Uint8Array, source: string, limit: number): Decompressed {
   const format = FORMATS.find((candidate) => candidate.matches(input));
   if (format?.decode === undefined) {
-    throw new BulkheadError('BH311', `${source}: ${format === undefined ? 'not compressed in a known format' : `${format.name} compression is not supported`}`, {
-      hint: 'Decompress the file yourself and give the result, or set `decompress: false` to let the kernel do it.',
-    });
+    throw new BulkheadError(
+      'BH311',
+      `${source}: ${format === undefined ? 'not compressed in a known format' : `${format.name} compression is not supported`}`,
+      {
+        hint: 'Decompress the file yourself and give the result, or set `decompress: false` to let the kernel do it.',
+      },
+    );
   }
   // gzip ends in the size, and Linux appends it to all other formats. Elsewhere the last four bytes are as good a guess as any.
   const announced = u32(input, input.length - 4);
-  const output = new DecompressedOutput(source, format.name, limit, announced < input.length * EXPANSION_GUESS ? announced : input.length * 4);
+  const output = new DecompressedOutput(
+    source,
+    format.name,
+    limit,
+    announced < input.length * EXPANSION_GUESS ? announced : input.length * 4,
+  );
   format.decode(input, output);
   return { format: format.name, data: output.finish() };
 }

@@ -12,14 +12,21 @@ import type { DecompressedOutput } from './output.ts';
 export const GZIP_MAGIC: readonly number[] = [0x1f, 0x8b, 0x08];
 
 // gzip FLG bits (RFC 1952 §2.3.1)
-const FLAG_HEADER_CRC = 1 << 1, FLAG_EXTRA = 1 << 2, FLAG_NAME = 1 << 3, FLAG_COMMENT = 1 << 4;
-const GZIP_HEADER_SIZE = 10, GZIP_TRAILER_SIZE = 8;
+const FLAG_HEADER_CRC = 1 << 1,
+  FLAG_EXTRA = 1 << 2,
+  FLAG_NAME = 1 << 3,
+  FLAG_COMMENT = 1 << 4;
+const GZIP_HEADER_SIZE = 10,
+  GZIP_TRAILER_SIZE = 8;
 
 // RFC 1951 §3.2.5: base value and number of extra bits of length codes 257…285 and distance codes 0…29.
-const LENGTH_BASE = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258] as const;
+const LENGTH_BASE = [
+  3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258,
+] as const;
 const LENGTH_EXTRA = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0] as const;
 const DISTANCE_BASE = [
-  1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577,
+  1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385,
+  24577,
 ] as const;
 const DISTANCE_EXTRA = [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13] as const;
 /** RFC 1951 §3.2.7: the order in which the lengths of the code length code are stored. */
@@ -108,7 +115,9 @@ class Inflater {
 
   /** RFC 1951 §3.2.7: the codes of a block with dynamic Huffman codes. */
   #readCodes(): readonly [CodeTable, CodeTable] {
-    const literals = this.#take(5) + 257, distances = this.#take(5) + 1, codeLengths = this.#take(4) + 4;
+    const literals = this.#take(5) + 257,
+      distances = this.#take(5) + 1,
+      codeLengths = this.#take(4) + 4;
     const order = new Uint8Array(CODE_LENGTH_ORDER.length);
     for (let i = 0; i < codeLengths; i++) order[CODE_LENGTH_ORDER[i]!] = this.#take(3);
     const table = buildTable(order);

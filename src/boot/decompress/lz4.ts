@@ -32,7 +32,8 @@ export function decodeLz4(input: Uint8Array, output: DecompressedOutput): void {
 function decodeBlock(input: Uint8Array, start: number, end: number, output: DecompressedOutput): void {
   const base = output.length;
   let bytes = output.bytes;
-  let out = base, position = start;
+  let out = base,
+    position = start;
   while (position < end) {
     const token = input[position++]!;
     let literals = token >>> 4;

@@ -10,18 +10,24 @@
 import { u16, u32, u64 } from '../bytes.ts';
 import type { DecompressedOutput } from './output.ts';
 
-const BIT_MODEL_TOTAL = 11, PROBABILITY_INIT = 1 << (BIT_MODEL_TOTAL - 1), MOVE_BITS = 5;
+const BIT_MODEL_TOTAL = 11,
+  PROBABILITY_INIT = 1 << (BIT_MODEL_TOTAL - 1),
+  MOVE_BITS = 5;
 const TOP = 1 << 24;
-const RANGE = 0, CODE = 1;
+const RANGE = 0,
+  CODE = 1;
 
-const STATES = 12, POSITION_STATES = 16;
+const STATES = 12,
+  POSITION_STATES = 16;
 const MIN_MATCH = 2;
 const END_MARKER = 0xffffffff;
 
 // One probability array for everything; these are the starts of its parts (§ "The main loop of decoder").
 const IS_MATCH = 0;
 const IS_REP = IS_MATCH + STATES * POSITION_STATES;
-const IS_REP0 = IS_REP + STATES, IS_REP1 = IS_REP0 + STATES, IS_REP2 = IS_REP1 + STATES;
+const IS_REP0 = IS_REP + STATES,
+  IS_REP1 = IS_REP0 + STATES,
+  IS_REP2 = IS_REP1 + STATES;
 const IS_REP0_LONG = IS_REP2 + STATES;
 const DISTANCE_SLOT = IS_REP0_LONG + STATES * POSITION_STATES; // 4 trees of 6 bits
 const DISTANCE_SPECIAL = DISTANCE_SLOT + 4 * 64; // reverse trees of slots 4…13, each starting at its base - slot
@@ -33,7 +39,10 @@ const LITERAL = REP_LENGTH + LENGTH_CODER_SIZE;
 const LITERAL_CODER_SIZE = 0x300;
 
 // Inside a length coder.
-const LENGTH_CHOICE2 = 1, LENGTH_LOW = 2, LENGTH_MID = LENGTH_LOW + POSITION_STATES * 8, LENGTH_HIGH = LENGTH_MID + POSITION_STATES * 8;
+const LENGTH_CHOICE2 = 1,
+  LENGTH_LOW = 2,
+  LENGTH_MID = LENGTH_LOW + POSITION_STATES * 8,
+  LENGTH_HIGH = LENGTH_MID + POSITION_STATES * 8;
 
 export const LZMA_HEADER_SIZE = 13;
 /** One byte for lc, lp and pb: (pb * 5 + lp) * 9 + lc (§ "lc, lp, pb"). */
@@ -88,7 +97,8 @@ class LzmaDecoder {
     if (position + 5 > input.length) this.#output.fail('it ends in the middle');
     if (input[position] !== 0) this.#output.fail('the range coder does not start with a zero byte');
     this.#coder[RANGE] = 0xffffffff;
-    this.#coder[CODE] = ((input[position + 1]! << 24) | (input[position + 2]! << 16) | (input[position + 3]! << 8) | input[position + 4]!) >>> 0;
+    this.#coder[CODE] =
+      ((input[position + 1]! << 24) | (input[position + 2]! << 16) | (input[position + 3]! << 8) | input[position + 4]!) >>> 0;
     this.#position = position + 5;
   }
 
@@ -170,9 +180,11 @@ class LzmaDecoder {
   }
 
   #bit(index: number): number {
-    const coder = this.#coder, probabilities = this.#probabilities;
+    const coder = this.#coder,
+      probabilities = this.#probabilities;
     const probability = probabilities[index]!;
-    let range = coder[RANGE]!, code = coder[CODE]!;
+    let range = coder[RANGE]!,
+      code = coder[CODE]!;
     const bound = (range >>> BIT_MODEL_TOTAL) * probability;
     let bit: number;
     if (code < bound) {
@@ -197,7 +209,8 @@ class LzmaDecoder {
   /** `count` bits of fixed probability one half (§ "DecodeDirectBits"). */
   #directBits(count: number): number {
     const coder = this.#coder;
-    let range = coder[RANGE]!, code = coder[CODE]!;
+    let range = coder[RANGE]!,
+      code = coder[CODE]!;
     let value = 0;
     for (let i = 0; i < count; i++) {
       range >>>= 1;
@@ -223,7 +236,8 @@ class LzmaDecoder {
   }
 
   #reverseTree(base: number, bits: number): number {
-    let node = 1, value = 0;
+    let node = 1,
+      value = 0;
     for (let i = 0; i < bits; i++) {
       const bit = this.#bit(base + node);
       node = (node << 1) | bit;
@@ -284,7 +298,9 @@ class LzmaDecoder {
 export function decodeLzma2(input: Uint8Array, start: number, output: DecompressedOutput): number {
   const decoder = new LzmaDecoder(input, output);
   let position = start;
-  let needsDictionary = true, needsProperties = true, needsState = true;
+  let needsDictionary = true,
+    needsProperties = true,
+    needsState = true;
   for (;;) {
     if (position >= input.length) output.fail('it ends between two LZMA2 chunks');
     const control = input[position]!;

@@ -26,9 +26,13 @@ export class DecompressedOutput {
   grow(size: number): Uint8Array<ArrayBuffer> {
     if (size <= this.bytes.length) return this.bytes;
     if (size > this.#limit) {
-      throw new BulkheadError('BH312', `${this.#source}: the ${this.#format} data expands to more than ${Math.floor(this.#limit / MiB)} MiB`, {
-        hint: 'Give an uncompressed image, or check that the file is what it claims to be.',
-      });
+      throw new BulkheadError(
+        'BH312',
+        `${this.#source}: the ${this.#format} data expands to more than ${Math.floor(this.#limit / MiB)} MiB`,
+        {
+          hint: 'Give an uncompressed image, or check that the file is what it claims to be.',
+        },
+      );
     }
     const larger = new Uint8Array(Math.min(this.#limit, Math.max(size, this.bytes.length * 2)));
     larger.set(this.bytes);

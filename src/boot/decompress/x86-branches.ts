@@ -7,7 +7,7 @@
 
 /** Opcode and 32-bit operand. */
 const INSTRUCTION_SIZE = 5;
-/** By which of the three bytes before hold an opcode that was left alone (bit 0: the nearest): its distance; −1 when there are several. */
+/** Which of the three bytes before hold an opcode that was left alone (bit 0: the nearest) → its distance; −1: several do. */
 const DISTANCE_OF = [0, 1, 2, -1, 3, -1, -1, -1] as const;
 
 /** Undoes the filter in place on `bytes[start, end)`. `firstAddress` is the address the encoder gave the first byte. */
@@ -20,7 +20,8 @@ export function undoX86Branches(bytes: Uint8Array, start: number, end: number, f
       continue;
     }
     const distance = DISTANCE_OF[recent]!;
-    const convertible = isSignByte(bytes[position + 4]!) && distance >= 0 && (distance === 0 || !isSignByte(bytes[position + 4 - distance]!));
+    const convertible =
+      isSignByte(bytes[position + 4]!) && distance >= 0 && (distance === 0 || !isSignByte(bytes[position + 4 - distance]!));
     if (!convertible) {
       recent = ((recent << 1) & 7) | 1;
       position++;

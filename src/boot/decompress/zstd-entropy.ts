@@ -42,7 +42,8 @@ export class BackwardBits {
     this.left -= count;
     if (this.left < 0) return 0;
     const bytes = this.#bytes;
-    const at = this.#start + (this.left >>> 3), shift = this.left & 7;
+    const at = this.#start + (this.left >>> 3),
+      shift = this.left & 7;
     let value = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> shift;
     if (shift + count > 32) value |= bytes[at + 4]! << (32 - shift);
     return value & (2 ** count - 1);
@@ -51,7 +52,12 @@ export class BackwardBits {
 
 /** §4.1.1: reads a table description; `end` is the offset behind it. */
 export function readFseTable(
-  input: Uint8Array, start: number, limit: number, maxAccuracy: number, symbolCount: number, output: DecompressedOutput,
+  input: Uint8Array,
+  start: number,
+  limit: number,
+  maxAccuracy: number,
+  symbolCount: number,
+  output: DecompressedOutput,
 ): { readonly table: FseTable; readonly end: number } {
   let position = start * 8;
   const take = (count: number): number => {
@@ -94,7 +100,9 @@ export function readFseTable(
 /** §4.1.1 "From normalized distribution to decoding tables". Probability −1 stands for "less than one". */
 export function buildFseTable(probabilities: readonly number[], accuracy: number): FseTable {
   const size = 1 << accuracy;
-  const symbols = new Uint8Array(size), bits = new Uint8Array(size), bases = new Uint16Array(size);
+  const symbols = new Uint8Array(size),
+    bits = new Uint8Array(size),
+    bases = new Uint16Array(size);
   const next = new Uint16Array(probabilities.length);
   let high = size;
   probabilities.forEach((probability, symbol) => {
@@ -106,7 +114,8 @@ export function buildFseTable(probabilities: readonly number[], accuracy: number
   probabilities.forEach((probability, symbol) => {
     for (let i = 0; i < probability; i++) {
       symbols[state] = symbol;
-      do state = (state + step) & (size - 1); while (state >= high);
+      do state = (state + step) & (size - 1);
+      while (state >= high);
     }
   });
   for (let i = 0; i < size; i++) {
@@ -123,7 +132,12 @@ export function singleSymbolTable(symbol: number): FseTable {
 }
 
 /** §4.2.1: reads a Huffman tree description; `end` is the offset behind it. */
-export function readHuffmanTable(input: Uint8Array, start: number, limit: number, output: DecompressedOutput): { readonly table: HuffmanTable; readonly end: number } {
+export function readHuffmanTable(
+  input: Uint8Array,
+  start: number,
+  limit: number,
+  output: DecompressedOutput,
+): { readonly table: HuffmanTable; readonly end: number } {
   const header = input[start] ?? 0;
   const weights: number[] = [];
   let end: number;
@@ -143,7 +157,8 @@ export function readHuffmanTable(input: Uint8Array, start: number, limit: number
 function readWeights(input: Uint8Array, start: number, end: number, weights: number[], output: DecompressedOutput): void {
   const { table, end: streamStart } = readFseTable(input, start, end, WEIGHT_MAX_ACCURACY, WEIGHTS_MAX, output);
   const bits = new BackwardBits(input, streamStart, end, output);
-  let current = bits.take(table.accuracy), other = bits.take(table.accuracy);
+  let current = bits.take(table.accuracy),
+    other = bits.take(table.accuracy);
   while (weights.length < WEIGHTS_MAX) {
     weights.push(table.symbols[current]!);
     const next = table.bases[current]! + bits.take(table.bits[current]!);
@@ -185,7 +200,14 @@ function buildHuffmanTable(weights: number[], output: DecompressedOutput): Huffm
 
 /** Decodes one Huffman stream (§4.2.2) to `target[from, to)`. */
 export function decodeHuffman(
-  table: HuffmanTable, input: Uint8Array, start: number, end: number, target: Uint8Array, from: number, to: number, output: DecompressedOutput,
+  table: HuffmanTable,
+  input: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  from: number,
+  to: number,
+  output: DecompressedOutput,
 ): void {
   const { width, entries } = table;
   const mask = (1 << width) - 1;

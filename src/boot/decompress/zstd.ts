@@ -4,20 +4,38 @@
  */
 import { matchesAt, u16, u32, u64 } from '../bytes.ts';
 import type { DecompressedOutput } from './output.ts';
-import { BackwardBits, buildFseTable, decodeHuffman, type FseTable, type HuffmanTable, readFseTable, readHuffmanTable, singleSymbolTable } from './zstd-entropy.ts';
+import {
+  BackwardBits,
+  buildFseTable,
+  decodeHuffman,
+  type FseTable,
+  type HuffmanTable,
+  readFseTable,
+  readHuffmanTable,
+  singleSymbolTable,
+} from './zstd-entropy.ts';
 
 export const ZSTD_MAGIC: readonly number[] = [0x28, 0xb5, 0x2f, 0xfd];
 
 // Frame_Header_Descriptor (§3.1.1.1.1)
-const SINGLE_SEGMENT = 1 << 5, RESERVED = 1 << 3, CONTENT_CHECKSUM = 1 << 2, DICTIONARY_ID = 3;
+const SINGLE_SEGMENT = 1 << 5,
+  RESERVED = 1 << 3,
+  CONTENT_CHECKSUM = 1 << 2,
+  DICTIONARY_ID = 3;
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const;
 // Block_Type (§3.1.1.2.2)
-const RAW_BLOCK = 0, RLE_BLOCK = 1, COMPRESSED_BLOCK = 2;
+const RAW_BLOCK = 0,
+  RLE_BLOCK = 1,
+  COMPRESSED_BLOCK = 2;
 const BLOCK_MAX = 128 * 1024;
 // Literals_Block_Type (§3.1.1.3.1.1)
-const RAW_LITERALS = 0, RLE_LITERALS = 1, COMPRESSED_LITERALS = 2;
+const RAW_LITERALS = 0,
+  RLE_LITERALS = 1,
+  COMPRESSED_LITERALS = 2;
 // Compression modes of the three codes of sequences (§3.1.1.3.2.1)
-const PREDEFINED = 0, SINGLE_SYMBOL = 1, FSE_COMPRESSED = 2;
+const PREDEFINED = 0,
+  SINGLE_SYMBOL = 1,
+  FSE_COMPRESSED = 2;
 
 /** A code of the sequences section: what its symbols stand for, and its default distribution (§3.1.1.3.2.1.1, §3.1.1.3.2.2). */
 interface SequenceCode {
@@ -86,7 +104,8 @@ class ZstdFrame {
 
   /** Returns the offset behind the frame. */
   decode(start: number): number {
-    const input = this.#input, output = this.#output;
+    const input = this.#input,
+      output = this.#output;
     let position = start + ZSTD_MAGIC.length;
     const descriptor = input[position++] ?? output.fail('it ends inside a frame header');
     if (descriptor & RESERVED) output.unsupported('reserved frame header bits');
@@ -102,7 +121,8 @@ class ZstdFrame {
       last = (header & 1) === 1;
       position = this.#block((header >>> 1) & 3, position + 3, header >>> 3);
     }
-    if (contentSize !== undefined && output.length - this.#frameStart !== contentSize) output.fail('it expands to another size than it says');
+    if (contentSize !== undefined && output.length - this.#frameStart !== contentSize)
+      output.fail('it expands to another size than it says');
     if (descriptor & CONTENT_CHECKSUM) position += 4;
     if (position > input.length) output.fail('it ends before its checksum');
     return position;
@@ -110,7 +130,8 @@ class ZstdFrame {
 
   /** §3.1.1.2; returns the offset behind the block. */
   #block(kind: number, position: number, size: number): number {
-    const input = this.#input, output = this.#output;
+    const input = this.#input,
+      output = this.#output;
     if (size > BLOCK_MAX) output.fail('a block is larger than 128 KiB');
     const end = position + (kind === RLE_BLOCK ? 1 : size);
     if (end > input.length) output.fail('it ends inside a block');
@@ -129,7 +150,8 @@ class ZstdFrame {
 
   #compressedBlock(start: number, end: number): void {
     const { end: sequences, size: literalSize } = this.#readLiterals(start, end);
-    const input = this.#input, output = this.#output;
+    const input = this.#input,
+      output = this.#output;
     if (sequences >= end) output.fail('a block has no sequences section');
     let position = sequences;
     let count = input[position++]!;
@@ -155,9 +177,12 @@ class ZstdFrame {
 
   /** §3.1.1.3.1. */
   #readLiterals(start: number, blockEnd: number): { readonly end: number; readonly size: number } {
-    const input = this.#input, output = this.#output, literals = this.#literals;
+    const input = this.#input,
+      output = this.#output,
+      literals = this.#literals;
     const first = input[start] ?? 0;
-    const kind = first & 3, sizeFormat = (first >>> 2) & 3;
+    const kind = first & 3,
+      sizeFormat = (first >>> 2) & 3;
     const header = u32(input, start);
     if (kind === RAW_LITERALS || kind === RLE_LITERALS) {
       const headerSize = sizeFormat === 1 ? 2 : sizeFormat === 3 ? 3 : 1;
@@ -190,13 +215,23 @@ class ZstdFrame {
 
   /** §4.2.2: three sizes, then four streams that each hold a quarter. */
   #decodeFourStreams(table: HuffmanTable, start: number, end: number, size: number): void {
-    const input = this.#input, output = this.#output;
+    const input = this.#input,
+      output = this.#output;
     const quarter = (size + 3) >> 2;
     let position = start + 6;
     for (let i = 0; i < 4; i++) {
       const streamEnd = i === 3 ? end : position + u16(input, start + 2 * i);
       if (streamEnd > end) output.fail('a Huffman stream is longer than its section');
-      decodeHuffman(table, input, position, streamEnd, this.#literals, Math.min(size, quarter * i), i === 3 ? size : Math.min(size, quarter * (i + 1)), output);
+      decodeHuffman(
+        table,
+        input,
+        position,
+        streamEnd,
+        this.#literals,
+        Math.min(size, quarter * i),
+        i === 3 ? size : Math.min(size, quarter * (i + 1)),
+        output,
+      );
       position = streamEnd;
     }
   }
@@ -223,14 +258,21 @@ class ZstdFrame {
 
   /** §3.1.1.4; returns how many literals were used. */
   #executeSequences(count: number, bits: BackwardBits, literalSize: number): number {
-    const output = this.#output, literals = this.#literals, offsets = this.#offsets;
+    const output = this.#output,
+      literals = this.#literals,
+      offsets = this.#offsets;
     const [lengthTable, offsetTable, matchTable] = this.#tables as [FseTable, FseTable, FseTable];
     const blockStart = output.length;
     let target = output.bytes;
-    let out = blockStart, used = 0;
-    let lengthState = bits.take(lengthTable.accuracy), offsetState = bits.take(offsetTable.accuracy), matchState = bits.take(matchTable.accuracy);
+    let out = blockStart,
+      used = 0;
+    let lengthState = bits.take(lengthTable.accuracy),
+      offsetState = bits.take(offsetTable.accuracy),
+      matchState = bits.take(matchTable.accuracy);
     for (let i = 0; i < count; i++) {
-      const offsetSymbol = offsetTable.symbols[offsetState]!, matchSymbol = matchTable.symbols[matchState]!, lengthSymbol = lengthTable.symbols[lengthState]!;
+      const offsetSymbol = offsetTable.symbols[offsetState]!,
+        matchSymbol = matchTable.symbols[matchState]!,
+        lengthSymbol = lengthTable.symbols[lengthState]!;
       const offsetValue = OFFSET.bases[offsetSymbol]! + bits.take(OFFSET.extraBits[offsetSymbol]!);
       const matchLength = MATCH_LENGTH.bases[matchSymbol]! + bits.take(MATCH_LENGTH.extraBits[matchSymbol]!);
       const literalLength = LITERAL_LENGTH.bases[lengthSymbol]! + bits.take(LITERAL_LENGTH.extraBits[lengthSymbol]!);
@@ -247,7 +289,8 @@ class ZstdFrame {
       if (end > target.length) target = output.grow(end);
       for (const stop = out + literalLength; out < stop; out++) target[out] = literals[used++]!;
       const offset = resolveOffset(offsets, offsetValue, literalLength);
-      if (offset === 0 || offset > out - this.#frameStart) output.fail(`a match reaches ${offset} bytes back, before the start of the data`);
+      if (offset === 0 || offset > out - this.#frameStart)
+        output.fail(`a match reaches ${offset} bytes back, before the start of the data`);
       for (; out < end; out++) target[out] = target[out - offset]!;
     }
     if (bits.left !== 0) output.fail('a sequences section has bits left over');
@@ -275,10 +318,15 @@ function resolveOffset(offsets: Uint32Array, value: number, literalLength: numbe
 /** §3.1.1.1.4. */
 function readContentSize(input: Uint8Array, position: number, bytes: 0 | 1 | 2 | 4 | 8): number | undefined {
   switch (bytes) {
-    case 0: return undefined;
-    case 1: return input[position] ?? 0;
-    case 2: return u16(input, position) + 256;
-    case 4: return u32(input, position);
-    case 8: return u64(input, position);
+    case 0:
+      return undefined;
+    case 1:
+      return input[position] ?? 0;
+    case 2:
+      return u16(input, position) + 256;
+    case 4:
+      return u32(input, position);
+    case 8:
+      return u64(input, position);
   }
 }

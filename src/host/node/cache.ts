@@ -20,7 +20,8 @@ export async function withScratchFolder<T>(work: (folder: string) => Promise<T>)
     folder = await mkdtemp(join(cache, 'partial-'));
   } catch (cause) {
     throw new BulkheadError('BH615', `the cache folder ${cache} cannot be written: ${(cause as Error).message}`, {
-      cause, hint: 'Set BULKHEAD_CACHE to a folder of yours.',
+      cause,
+      hint: 'Set BULKHEAD_CACHE to a folder of yours.',
     });
   }
   try {

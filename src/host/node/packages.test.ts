@@ -15,7 +15,9 @@ beforeEach(() => {
   process.env['BULKHEAD_CACHE'] = join(root, 'cache');
   program('dpkg', 'echo amd64');
   program('dpkg-deb', 'test "$1" = --version && exit; mkdir -p "$3/boot" && cp "$2" "$3/boot/vmlinuz-1"');
-  program('apt-get', `
+  program(
+    'apt-get',
+    `
     echo "apt-get $*" >> ${root}/calls
     for last; do :; done
     case "$*" in
@@ -24,11 +26,15 @@ beforeEach(() => {
       *update) test -e ${root}/offline && { echo 'E: no network' >&2; exit 100; }
         for option; do case $option in Dir::State::lists=*) touch "\${option#*=}/x_Packages" ;; esac; done ;;
       *download*) test -e ${root}/offline && { echo 'E: no network' >&2; exit 100; }; echo kernel > "\${last%%=*}.deb" ;;
-    esac`);
-  program('apt-cache', `
+    esac`,
+  );
+  program(
+    'apt-cache',
+    `
     test "$1" = --version && exit
     for last; do :; done
-    cat "${root}/records/$last" 2>/dev/null || exit 100`);
+    cat "${root}/records/$last" 2>/dev/null || exit 100`,
+  );
   mkdirSync(join(root, 'records'));
 });
 
@@ -88,18 +94,30 @@ describe('packageFile', () => {
 
   it('says what to give by hand where there is no apt', async () => {
     process.env['PATH'] = '/nonexistent';
-    await expect(packageFile('linux-image-amd64', 'amd64', 'boot/*')).rejects.toMatchObject({ code: 'BH610', hint: expect.stringContaining('`kernel:`') });
-    await expect(packageFile('busybox-static', 'amd64', 'bin/*')).rejects.toMatchObject({ code: 'BH610', hint: expect.stringContaining('`initrd:`') });
+    await expect(packageFile('linux-image-amd64', 'amd64', 'boot/*')).rejects.toMatchObject({
+      code: 'BH610',
+      hint: expect.stringContaining('`kernel:`'),
+    });
+    await expect(packageFile('busybox-static', 'amd64', 'bin/*')).rejects.toMatchObject({
+      code: 'BH610',
+      hint: expect.stringContaining('`initrd:`'),
+    });
   });
 
   it('reports a package that no list knows', async () => {
-    await expect(packageFile('nonsense', 'amd64', '*')).rejects.toMatchObject({ code: 'BH611', message: expect.stringContaining('nonsense for amd64') });
+    await expect(packageFile('nonsense', 'amd64', '*')).rejects.toMatchObject({
+      code: 'BH611',
+      message: expect.stringContaining('nonsense for amd64'),
+    });
   });
 
   it('reports a missing network with what apt said', async () => {
     writeFileSync(join(root, 'offline'), '');
     record('busybox-static');
-    await expect(packageFile('busybox-static', 'i386', '*')).rejects.toMatchObject({ code: 'BH612', message: expect.stringContaining('E: no network') });
+    await expect(packageFile('busybox-static', 'i386', '*')).rejects.toMatchObject({
+      code: 'BH612',
+      message: expect.stringContaining('E: no network'),
+    });
   });
 
   it('reports a file that the package does not have', async () => {
@@ -110,14 +128,20 @@ describe('packageFile', () => {
   it('leaves nothing half-done behind when unpacking fails', async () => {
     record('busybox-static');
     program('dpkg-deb', 'test "$1" = --version && exit; mkdir -p "$3"; echo "no space" >&2; exit 2');
-    await expect(packageFile('busybox-static', 'amd64', '*')).rejects.toMatchObject({ code: 'BH613', message: expect.stringContaining('no space') });
+    await expect(packageFile('busybox-static', 'amd64', '*')).rejects.toMatchObject({
+      code: 'BH613',
+      message: expect.stringContaining('no space'),
+    });
     program('dpkg-deb', 'test "$1" = --version && exit; mkdir -p "$3/bin" && cp "$2" "$3/bin/busybox"');
     expect(await packageFile('busybox-static', 'amd64', 'bin/busybox')).toContain('/bin/busybox');
   });
 
   it('reports a cache that cannot be written', async () => {
     record('busybox-static');
-    process.env['BULKHEAD_CACHE'] = '/proc/nowhere';
-    await expect(packageFile('busybox-static', 'amd64', '*')).rejects.toMatchObject({ code: 'BH615', hint: expect.stringContaining('BULKHEAD_CACHE') });
+    process.env['BULKHEAD_CACHE'] = join(root, 'bin/dpkg/cache'); // below a file
+    await expect(packageFile('busybox-static', 'amd64', '*')).rejects.toMatchObject({
+      code: 'BH615',
+      hint: expect.stringContaining('BULKHEAD_CACHE'),
+    });
   });
 });

@@ -60,17 +60,28 @@ const OUTPUT_MAX = 16 * 1024 * 1024;
  * Throws BH610 (no apt here), BH611 (no such package), BH612 (cannot be downloaded), BH613 (cannot be unpacked), BH614 (no such
  * file in the package), BH615 (the cache cannot be written).
  */
-export async function packageFile(name: string, architecture: PackageArchitecture, pattern: string, progress: ProgressListener = () => {}): Promise<string> {
+export async function packageFile(
+  name: string,
+  architecture: PackageArchitecture,
+  pattern: string,
+  progress: ProgressListener = () => {},
+): Promise<string> {
   const folder = await packageFolder(name, architecture, progress);
   const [found] = globSync(pattern, { cwd: folder }).sort();
   if (found === undefined) {
-    throw new BulkheadError('BH614', `the package ${name} (${architecture}) has no file ${pattern}`, { hint: `Look what it has in ${folder}.` });
+    throw new BulkheadError('BH614', `the package ${name} (${architecture}) has no file ${pattern}`, {
+      hint: `Look what it has in ${folder}.`,
+    });
   }
   return join(folder, found);
 }
 
 /** The folder a package is unpacked in; see {@link packageFile}. */
-export async function packageFolder(name: string, architecture: PackageArchitecture, progress: ProgressListener = () => {}): Promise<string> {
+export async function packageFolder(
+  name: string,
+  architecture: PackageArchitecture,
+  progress: ProgressListener = () => {},
+): Promise<string> {
   const key = `${architecture}/${name}`;
   const cached = (await readIndex())[key];
   if (cached !== undefined) {
@@ -88,8 +99,10 @@ type Report = (step: PackageProgress['step'], detail: string, sizes?: Pick<Packa
 
 /** Lists grow old: what they name may be gone from the mirror. So the machine's lists are tried, then ours, then ours made anew. */
 async function fetchPackage(name: string, architecture: PackageArchitecture, report: Report): Promise<CachedPackage> {
-  let failure = new BulkheadError('BH611', `there is no package ${name} for ${architecture} in the package lists`, { hint: otherwise(name) });
-  for (const lists of await nativeArchitecture(name) === architecture ? ['machine', 'private', 'renewed'] : ['private', 'renewed']) {
+  let failure = new BulkheadError('BH611', `there is no package ${name} for ${architecture} in the package lists`, {
+    hint: otherwise(name),
+  });
+  for (const lists of (await nativeArchitecture(name)) === architecture ? ['machine', 'private', 'renewed'] : ['private', 'renewed']) {
     const options = lists === 'machine' ? [] : await privateLists(architecture, lists === 'renewed', report);
     const candidate = await resolve(name, options);
     if (candidate === undefined) continue;
@@ -104,19 +117,27 @@ async function fetchPackage(name: string, architecture: PackageArchitecture, rep
 }
 
 /** Downloads and unpacks, unless the very version is there already. */
-async function obtain(candidate: Candidate, architecture: PackageArchitecture, options: AptOptions, report: Report): Promise<CachedPackage> {
+async function obtain(
+  candidate: Candidate,
+  architecture: PackageArchitecture,
+  options: AptOptions,
+  report: Report,
+): Promise<CachedPackage> {
   const { name, version } = candidate;
   const relative = join('packages', architecture, `${name}_${version.replaceAll(/[^\w.+~-]/g, '_')}`);
   const folder = join(cacheFolder(), relative);
   if (!(await exists(folder))) {
     await withScratchFolder(async (scratch) => {
-      const archive = await download(candidate, options, scratch, (bytes) => report('download', `${name} ${version}`, { bytes, totalBytes: candidate.size }));
+      const archive = await download(candidate, options, scratch, (bytes) =>
+        report('download', `${name} ${version}`, { bytes, totalBytes: candidate.size }),
+      );
       report('unpack', `${name} ${version}`);
       await unpack(archive, join(scratch, 'root'), name);
       await mkdir(join(folder, '..'), { recursive: true });
       // Somebody else may have been faster: then theirs is as good.
       await rename(join(scratch, 'root'), folder).catch(async (cause) => {
-        if (!(await exists(folder))) throw new BulkheadError('BH615', `${folder} cannot be written: ${(cause as Error).message}`, { cause });
+        if (!(await exists(folder)))
+          throw new BulkheadError('BH615', `${folder} cannot be written: ${(cause as Error).message}`, { cause });
       });
     });
   }
@@ -134,10 +155,16 @@ async function readIndex(): Promise<Partial<Record<string, CachedPackage>>> {
 
 /** Throws BH610 where there is no apt. */
 async function nativeArchitecture(name: string): Promise<string> {
-  for (const tool of [['apt-get', '--version'], ['apt-cache', '--version'], ['dpkg-deb', '--version']] as const) {
+  for (const tool of [
+    ['apt-get', '--version'],
+    ['apt-cache', '--version'],
+    ['dpkg-deb', '--version'],
+  ] as const) {
     const result = await run(tool[0], [tool[1]]);
     if (!result.ok) {
-      throw new BulkheadError('BH610', `${tool[0]} is not available here, so the package ${name} cannot be fetched`, { hint: otherwise(name) });
+      throw new BulkheadError('BH610', `${tool[0]} is not available here, so the package ${name} cannot be fetched`, {
+        hint: otherwise(name),
+      });
     }
   }
   return (await run('dpkg', ['--print-architecture'])).output.trim();
@@ -151,7 +178,7 @@ async function resolve(name: string, options: AptOptions): Promise<Candidate | u
   const kernel = /(?:^|[\s,])(linux-image-\d[^\s,(|]*)/.exec(meta.get('Depends') ?? '')?.[1];
   if (kernel === undefined) return toCandidate(meta);
   // Signed and unsigned packages hold the same kernel; the signed one may lag behind.
-  const real = await show(kernel, options) ?? await show(`${kernel}-unsigned`, options);
+  const real = (await show(kernel, options)) ?? (await show(`${kernel}-unsigned`, options));
   return real === undefined ? undefined : toCandidate(real);
 }
 
@@ -175,10 +202,22 @@ function toCandidate(fields: ReadonlyMap<string, string>): Candidate {
 async function privateLists(architecture: PackageArchitecture, renew: boolean, report: Report): Promise<AptOptions> {
   const root = join(cacheFolder(), 'apt', architecture);
   const options = [
-    '-o', `APT::Architecture=${architecture}`, '-o', `APT::Architectures::=${architecture}`,
-    '-o', `Dir::State::lists=${join(root, 'lists')}`, '-o', `Dir::State::status=${join(root, 'status')}`,
-    '-o', `Dir::Cache=${join(root, 'cache')}`, '-o', 'Dir::Etc::sourcelist=/dev/null', '-o', `Dir::Etc::sourceparts=${join(root, 'sources')}`,
-    '-o', 'Acquire::Languages=none',
+    '-o',
+    `APT::Architecture=${architecture}`,
+    '-o',
+    `APT::Architectures::=${architecture}`,
+    '-o',
+    `Dir::State::lists=${join(root, 'lists')}`,
+    '-o',
+    `Dir::State::status=${join(root, 'status')}`,
+    '-o',
+    `Dir::Cache=${join(root, 'cache')}`,
+    '-o',
+    'Dir::Etc::sourcelist=/dev/null',
+    '-o',
+    `Dir::Etc::sourceparts=${join(root, 'sources')}`,
+    '-o',
+    'Acquire::Languages=none',
   ];
   const lists = join(root, 'lists');
   const updated = (await readdir(lists).catch(() => [])).some((file) => file.includes('_Packages'));
@@ -186,10 +225,13 @@ async function privateLists(architecture: PackageArchitecture, renew: boolean, r
 
   const sources = await baseSuites();
   if (sources.length === 0) {
-    throw new BulkheadError('BH612', 'apt on this machine has no package sources configured', { hint: 'Configure a Debian mirror in /etc/apt, or give files of your own in `kernel:` and `initrd:`.' });
+    throw new BulkheadError('BH612', 'apt on this machine has no package sources configured', {
+      hint: 'Configure a Debian mirror in /etc/apt, or give files of your own in `kernel:` and `initrd:`.',
+    });
   }
   report('lists', `package lists for ${architecture}`);
-  for (const folder of [join(lists, 'partial'), join(root, 'cache/archives/partial'), join(root, 'sources')]) await mkdir(folder, { recursive: true });
+  for (const folder of [join(lists, 'partial'), join(root, 'cache/archives/partial'), join(root, 'sources')])
+    await mkdir(folder, { recursive: true });
   await writeFile(join(root, 'status'), '');
   await writeFile(join(root, 'sources/base.list'), `${sources.join('\n')}\n`);
   const result = await run('apt-get', [...options, ...asOurselves(), '-q', 'update']);
@@ -204,7 +246,13 @@ async function privateLists(architecture: PackageArchitecture, renew: boolean, r
 
 /** One line for sources.list per base suite of Debian (no updates, security or backports) that apt is configured with. */
 async function baseSuites(): Promise<string[]> {
-  const result = await run('apt-get', ['indextargets', '--format', '$(ORIGIN)|$(REPO_URI)|$(RELEASE)', 'Created-By: Packages', 'Component: main']);
+  const result = await run('apt-get', [
+    'indextargets',
+    '--format',
+    '$(ORIGIN)|$(REPO_URI)|$(RELEASE)',
+    'Created-By: Packages',
+    'Component: main',
+  ]);
   const signedBy = (await exists(DEBIAN_KEYS)) ? `[signed-by=${DEBIAN_KEYS}] ` : '';
   const lines = result.output.split('\n').flatMap((line) => {
     const [origin, uri = '', release = ''] = line.split('|');
@@ -227,9 +275,13 @@ async function download(candidate: Candidate, options: AptOptions, folder: strin
     const result = await run('apt-get', [...options, ...asOurselves(), '-q', 'download', `${candidate.name}=${candidate.version}`], folder);
     const file = await downloaded();
     if (result.ok && file !== undefined) return join(folder, file);
-    throw new BulkheadError('BH612', `the package ${candidate.name} ${candidate.version} cannot be downloaded: ${lastLine(result.output)}`, {
-      hint: `Run \`apt-get update\` (the lists may be old) or connect the machine to its Debian mirror. ${otherwise(candidate.name)}`,
-    });
+    throw new BulkheadError(
+      'BH612',
+      `the package ${candidate.name} ${candidate.version} cannot be downloaded: ${lastLine(result.output)}`,
+      {
+        hint: `Run \`apt-get update\` (the lists may be old) or connect the machine to its Debian mirror. ${otherwise(candidate.name)}`,
+      },
+    );
   } finally {
     clearInterval(poll);
   }
@@ -238,7 +290,9 @@ async function download(candidate: Candidate, options: AptOptions, folder: strin
 async function unpack(archive: string, target: string, name: string): Promise<void> {
   const result = await run('dpkg-deb', ['-x', archive, target]);
   if (!result.ok) {
-    throw new BulkheadError('BH613', `the package ${name} cannot be unpacked: ${lastLine(result.output)}`, { hint: 'Check the free space of the cache folder; BULKHEAD_CACHE puts it elsewhere.' });
+    throw new BulkheadError('BH613', `the package ${name} cannot be unpacked: ${lastLine(result.output)}`, {
+      hint: 'Check the free space of the cache folder; BULKHEAD_CACHE puts it elsewhere.',
+    });
   }
 }
 
@@ -249,7 +303,8 @@ function asOurselves(): readonly string[] {
 
 /** What to give by hand in place of a package. */
 function otherwise(name: string): string {
-  if (name.startsWith('linux-image-')) return 'Give a Linux kernel of your own (bzImage or vmlinux, for example /boot/vmlinuz) in `kernel:`.';
+  if (name.startsWith('linux-image-'))
+    return 'Give a Linux kernel of your own (bzImage or vmlinux, for example /boot/vmlinuz) in `kernel:`.';
   if (name.startsWith('busybox')) return 'Give an initramfs of your own (a cpio archive, it may be compressed) in `initrd:`.';
   if (name.startsWith('memtest86')) return 'Give a memtest86+ 6 image (memtest86+ia32.bin or memtest86+x64.bin) in `kernel:`.';
   return 'Give files of your own in `kernel:` and `initrd:`.';
@@ -275,5 +330,8 @@ function lastLine(text: string): string {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then(() => true, () => false);
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -55,7 +55,7 @@ const isPat = (value: bigint): boolean => {
 
 /** The counter as the guest sees it. */
 export function timestamp(core: Core): bigint {
-  return BigInt.asUintN(64, core.wiring.timestamp() + core.get64(S.TSC_OFFSET));
+  return BigInt.asUintN(64, BigInt(core.wiring.timestamp()) + core.get64(S.TSC_OFFSET));
 }
 
 /** SDM 3B §17.17.3: writes of the counter show in the adjustment, and the other way round. */
@@ -135,8 +135,15 @@ function writeEdxEax(core: Core, value: bigint): void {
   writeRegister(core, EDX, 4, Number((value >> 32n) & 0xffff_ffffn));
 }
 
-function checkTimestampAllowed(core: Core): void {
+/** RDTSC is read in loops: the sum by halves, without a BigInt. */
+function readTimestamp(core: Core): void {
   if ((core.getSigned32(S.CR4) & CR4_TSD) !== 0 && core.cpl !== 0) core.raise(GENERAL_PROTECTION, 0);
+  const ticks = core.wiring.timestamp();
+  const offset = (core.base + S.TSC_OFFSET) >>> 2;
+  const low = (ticks >>> 0) + (core.u32[offset] as number);
+  const high = Math.floor(ticks / 0x1_0000_0000) + (core.u32[offset + 1] as number) + (low > 0xffff_ffff ? 1 : 0);
+  writeRegister(core, EAX, 4, low);
+  writeRegister(core, EDX, 4, high);
 }
 
 export const MSR_OPERATIONS: SystemOperations = {
@@ -152,13 +159,9 @@ export const MSR_OPERATIONS: SystemOperations = {
     if (!writeMsr(core, core.get32(ECX), value)) core.raise(GENERAL_PROTECTION, 0);
     core.leave = true;
   },
-  rdtsc: (core) => {
-    checkTimestampAllowed(core);
-    writeEdxEax(core, timestamp(core));
-  },
+  rdtsc: readTimestamp,
   rdtscp: (core) => {
-    checkTimestampAllowed(core);
-    writeEdxEax(core, timestamp(core));
+    readTimestamp(core);
     writeRegister(core, ECX, 4, core.get32(S.MSR_TSC_AUX));
   },
   /** There are no counters. */

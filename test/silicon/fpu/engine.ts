@@ -31,7 +31,7 @@ const unwired: VcpuWiring = {
   writeTaskPriority: () => undefined,
   readMsr: () => undefined,
   writeMsr: () => false,
-  timestamp: () => 0n,
+  timestamp: () => 0,
 };
 
 let interpreter: Interpreter | undefined;

@@ -44,6 +44,7 @@ export class Image {
   /** As after FNINIT and with the default MXCSR; integer flags clear. */
   static initial(): Image {
     const image = new Image();
+    image.bytes.fill(0x90, CODE, CODE_LENGTH);
     image.view.setUint16(FCW, 0x37f, true);
     image.view.setUint32(MXCSR, 0x1f80, true);
     image.view.setUint32(FX + 28, 0xffff, true);
@@ -52,7 +53,7 @@ export class Image {
   }
 
   setCode(code: readonly number[]): this {
-    this.bytes.fill(0x90, CODE, CODE + 15);
+    this.bytes.fill(0x90, CODE, CODE_LENGTH);
     this.bytes.set(code, CODE);
     this.bytes[CODE_LENGTH] = code.length;
     return this;

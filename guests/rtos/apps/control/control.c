@@ -18,8 +18,8 @@ const char application_name[] = "control";
 #define LOGGER_PERIOD_NS (100 * NS_PER_MS)
 #define SUPERVISOR_PERIODS_PER_REPORT 100
 
-/* Speed is the way over this many milliseconds: at 1500 rpm and 2000 counts a turn, one count of error is 0.08 %. */
-#define SPEED_WINDOW 25
+/* Speed is the way over this many milliseconds: at 1500 rpm and 2000 counts a turn, one count of error is 0.04 %. */
+#define SPEED_WINDOW 50
 
 #define DEFAULT_SETPOINT_RPM 1500
 #define DEFAULT_ENCODER_LINES 500
@@ -55,8 +55,8 @@ static struct queue reports;
 
 /* Gains for counts per second in, drive out; tuned on the motor model, where the loop settles in a third of a second. */
 static struct pid pid = {
-	.proportional = Q16(2.0),
-	.integral = Q16(20.0),
+	.proportional = Q16(1.0),
+	.integral = Q16(10.0),
 	.derivative = Q16(0.0),
 	.output_limit = Q16(1.0),
 };

@@ -1,0 +1,81 @@
+/**
+ * x87, MMX and SSE of the software engine against an AMD Zen, through decoder and interpreter: results, status flags, tags, TOP,
+ * faults. From recorded vectors everywhere; on an AMD host with gcc also live with other cases (`BULKHEAD_CASES` per form,
+ * default 6; `BULKHEAD_SEED`).
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { EngineUnderTest } from './engine.ts';
+import { difference, type Image, parseVector } from './image.ts';
+import { randomFrom } from './random.ts';
+import { Silicon } from './silicon.ts';
+import { EXACT_SSE_FORMS, sseCase } from './sse.ts';
+import { EXACT_X87_FORMS, maskX87, x87Case } from './x87.ts';
+
+const engine = new EngineUnderTest();
+const MOST_SHOWN = 10;
+const hex = (code: readonly number[]): string => code.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+
+/** Differences as lines: the instruction, then offset:bytes of what the engine has in another way. */
+function compare(cases: readonly { readonly input: Image; readonly expected: Image }[], mask: (result: Image) => Image): string[] {
+  const wrong: string[] = [];
+  for (const { input, expected } of cases) {
+    const result = mask(engine.run(input).normalize());
+    const found = difference(expected.bytes, result.bytes);
+    if (found !== '') wrong.push(`${hex(input.code)}: ${found}, silicon has ${difference(result.bytes, expected.bytes)}`);
+  }
+  return wrong.slice(0, MOST_SHOWN);
+}
+
+const vectors = (name: string): { readonly input: Image; readonly expected: Image }[] =>
+  readFileSync(new URL(`./vectors/${name}.txt`, import.meta.url), 'utf8').trimEnd().split('\n').map(parseVector);
+
+const formOf = new Map(EXACT_X87_FORMS.map((form) => [hex(form.code), form]));
+const maskByCode = (result: Image): Image => {
+  const form = formOf.get(hex(result.code));
+  return form === undefined ? result : maskX87(form, result);
+};
+
+describe('recorded on silicon', () => {
+  it('every x87 instruction leaves registers, tags, status word, flags and memory as the CPU did', () => {
+    expect(compare(vectors('x87'), maskByCode)).toEqual([]);
+  });
+
+  it('every MMX and SSE instruction leaves registers, MXCSR, flags and memory as the CPU did', () => {
+    expect(compare(vectors('sse'), (result) => result)).toEqual([]);
+  });
+
+  it('would notice one wrong bit', () => {
+    const [first] = vectors('sse');
+    const input = first?.input as Image;
+    const expected = engine.run(input).normalize();
+    expected.bytes[0x150] = (expected.bytes[0x150] as number) ^ 1;
+    expect(compare([{ input, expected }], (result) => result)).toHaveLength(1);
+  });
+});
+
+/** The reason why this host cannot be asked, or undefined. */
+function obstacle(): string | undefined {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return 'not Linux on x86-64';
+  if (!readFileSync('/proc/cpuinfo', 'utf8').includes('AuthenticAMD')) return 'not an AMD CPU: bits that the SDM leaves open differ';
+  return spawnSync('gcc', ['--version']).error === undefined ? undefined : 'no gcc';
+}
+
+describe('live on silicon', () => {
+  const reason = obstacle();
+  const count = Number(process.env['BULKHEAD_CASES'] ?? 6);
+  const seed = Number(process.env['BULKHEAD_SEED'] ?? (Date.now() & 0x7fff_ffff));
+
+  it.skipIf(reason !== undefined)(`agrees on ${count} new cases per form, seed ${seed}${reason === undefined ? '' : ` (${reason})`}`, () => {
+    const random = randomFrom(seed);
+    using silicon = new Silicon();
+    const x87 = EXACT_X87_FORMS.flatMap((form) => Array.from({ length: count }, (_, i) => maskX87(form, x87Case(form, random, i % 2 === 0))));
+    const sse = EXACT_SSE_FORMS.flatMap((form) =>
+      Array.from({ length: count }, (_, i) => sseCase(form, random, (['default', 'masked', 'any'] as const)[i % 3] as 'default')));
+    const inputs = [...x87, ...sse];
+    const outputs = silicon.run(inputs);
+    const cases = inputs.map((input, i) => ({ input, expected: maskByCode((outputs[i] as Image).normalize()) }));
+    expect(compare(cases, maskByCode)).toEqual([]);
+  }, 300_000);
+});
