@@ -30,7 +30,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'manifest', imports: FOUNDATION, packages: ['yaml', 'zod'], environment: 'pure' },
   { name: 'board', imports: [...FOUNDATION, 'x86'], environment: 'pure' },
   { name: 'shared', imports: [...FOUNDATION, 'board'], environment: 'pure' },
-  { name: 'boot', imports: [...FOUNDATION, 'x86'], packages: ['fzstd'], environment: 'pure' },
+  { name: 'boot', imports: [...FOUNDATION, 'x86'], environment: 'pure' },
   { name: 'soft', imports: ENGINE, environment: 'pure' },
   { name: 'host/node', imports: [...FOUNDATION, 'boot'], environment: 'node', byFile: true },
   { name: 'host/linux', imports: FOUNDATION, packages: ['koffi'], environment: 'node' },

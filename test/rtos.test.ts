@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { s } from '../src/base/index.ts';
 import { Guest } from './support/guest.ts';
 
-const control = (): Guest => new Guest('guests/rtos/images/control.elf', { models: ['hctl2016', 'telemetry'] });
-const vision = (): Guest => new Guest('guests/rtos/images/vision.elf', { models: ['telemetry'] });
+const control = (): Guest => new Guest('guests/rtos/images/control.elf', { models: ['hctl2016', 'telemetry'], instructionsPerMicrosecond: 100 });
+const vision = (): Guest => new Guest('guests/rtos/images/vision.elf', { models: ['telemetry'], instructionsPerMicrosecond: 200 });
 
 /** Time to boot and calibrate its clocks. */
 const STARTED = 0.5 * s;

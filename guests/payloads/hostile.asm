@@ -10,8 +10,8 @@
 MiB             equ 1 << 20
 TIMER_VECTOR    equ 0x50
 IPI_VECTOR      equ 0x51
-FLOOD_IPIS      equ 50000
-FLOOD_TICKS     equ 5000
+FLOOD_IPIS      equ 10000
+FLOOD_TICKS     equ 2000
 SPIN_ROUNDS     equ 20000000
 SWEEP_STEP      equ 0x10000
 DEVICE_REGION   equ 0xfe000000          ; from here on every page

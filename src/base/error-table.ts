@@ -111,5 +111,4 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH615: { title: 'The cache folder cannot be written', remedy: 'Set BULKHEAD_CACHE to a folder of yours.' },
   BH600: { title: 'The manifest file cannot be read', remedy: 'Check the path and its permissions.' },
   BH620: { title: 'A log file cannot be written', remedy: 'Choose another place with `--log-dir`.' },
-  BH621: { title: 'A run cannot be set up as asked', remedy: 'Correct the option that the message names; `bulkhead run --help` lists them all.' },
 };

@@ -5,7 +5,7 @@
 import { BulkheadError } from '../base/index.ts';
 import { createPlatform, pcRamRegions, type Platform, Telemetry } from '../board/index.ts';
 import { loadBoot } from '../boot/index.ts';
-import type { BootPlan, CpuidModel, Engine, Logger, Partition, PartitionName, PhysicalMemory, PowerControl, VcpuWiring } from '../contracts/index.ts';
+import type { BootPlan, CpuidModel, Engine, Logger, Partition, PartitionName, PowerControl } from '../contracts/index.ts';
 import type { VirtualClock } from './clock.ts';
 import { type ConsoleBuffers, ConsolePort } from './console-port.ts';
 import type { Hardware } from './partition.ts';

@@ -36,6 +36,10 @@ export class Core {
   leave = false;
   /** Set by PAUSE: this core has nothing better to do than to let others run. The vCPU's loop clears it. */
   yielding = false;
+  /** The partition has no other core: PAUSE lets nobody run. */
+  isAlone = false;
+  /** Set by INT n, SYSCALL and their like, which clear TF: no single-step trap follows them (SDM 3B §18.3.1.4). */
+  clearedTrap = false;
   readonly log: Logger;
   readonly mmu: Mmu;
   /** Opcodes already reported as undefined: the log gets each once. */

@@ -95,6 +95,7 @@ export function deliverSingleStep(core: Core): void {
 /** INT n (`software`), INT3 and INTO (the same, but not sensitive to IOPL in virtual-8086 mode), INT1 (`hardware`). */
 export function softwareInterrupt(core: Core, vector: number, kind: 'int' | 'int3' | 'int1'): void {
   if (kind === 'int' && core.isVirtual8086 && (core.getSigned32(S.SYSTEM_FLAGS) & IOPL) !== IOPL) core.raise(GENERAL_PROTECTION, 0);
+  core.clearedTrap = true;
   deliver(core, vector, kind === 'int1' ? 'privileged-software' : 'software', undefined, core.getCanonical(S.NEXT_RIP));
 }
 

@@ -12,6 +12,8 @@ const LDT_TYPE = 2;
 const BUSY_TSS_TYPE = 11;
 /** EDX: family 6, as CPUID leaf 1 EAX would read. */
 const SIGNATURE = 0x0000_06f0n;
+/** Fast strings; branch trace storage and PEBS are not available (SDM 4 table 2-2). */
+const MISC_ENABLE = 0x1801n;
 /** PA0–PA7: WB WT UC− UC, twice (SDM 3A §12.12.4). */
 const PAT_AT_RESET = 0x0007_0406_0007_0406n;
 
@@ -40,9 +42,10 @@ export function powerOn(core: Core, init: boolean): void {
   core.set64(S.DR + 6 * 8, 0xffff_0ff0n);
   core.set64(S.DR + 7 * 8, 0x400n);
   core.set32(S.FAULT_VECTOR, 0xffff_ffff);
+  core.set32(S.NMI_BLOCKED, 0);
   if (!init) {
     core.set64(S.MSR_PAT, PAT_AT_RESET);
-    core.set64(S.MSR_MISC_ENABLE, 1n);
+    core.set64(S.MSR_MISC_ENABLE, MISC_ENABLE);
     core.set64(S.XCR0, 1n);
     core.set32(S.FCW, 0x040);
     core.set32(S.FTW, 0x5555);

@@ -29,14 +29,13 @@ export class SoftVcpu implements Vcpu {
   readonly #core: Core;
   readonly #blocks: Blocks;
   readonly #run: RunExports['run'];
-  readonly #isAlone: boolean;
   #granted = 0;
   #sipiVector = 0;
 
   constructor(id: number, memory: PhysicalMemory, wiring: VcpuWiring, tracker: CodeTracker, interpreter: Interpreter, isAlone: boolean, log: Logger) {
     this.id = id;
-    this.#isAlone = isAlone;
     this.#core = new Core(id, memory, slab(id), wiring, tracker, log);
+    this.#core.isAlone = isAlone;
     this.#blocks = new Blocks(this.#core, tracker, interpreter);
     this.#blocks.onForget = () => this.#leaveSoon();
     const { mmu } = this.#core;
@@ -76,7 +75,7 @@ export class SoftVcpu implements Vcpu {
       if (activity !== S.ACTIVITY_RUNNING) return this.#inactive(activity);
       if (core.yielding) {
         core.yielding = false;
-        if (!this.#isAlone) return ExitReason.Yield;
+        return ExitReason.Yield;
       }
       if (core.get32(S.BUDGET) === 0) return ExitReason.Budget;
       const stepping = (core.getSigned32(S.SYSTEM_FLAGS) & TF) !== 0;
@@ -92,7 +91,8 @@ export class SoftVcpu implements Vcpu {
         continue;
       }
       const reason = this.#run(core.base, record);
-      const stepped = stepping && core.get32(S.BUDGET) === 0;
+      const stepped = stepping && core.get32(S.BUDGET) === 0 && !core.clearedTrap;
+      core.clearedTrap = false;
       this.#restoreBudget();
       if (reason === Leave.Fault) deliverException(core);
       else if (stepped) deliverSingleStep(core);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { BulkheadError, MiB } from '../../base/index.ts';
+import { MiB } from '../../base/index.ts';
 import { detectImage } from '../../boot/index.ts';
 import type { Machine } from '../../contracts/index.ts';
 import { compileManifest, packageReferences, parseSize, parseTime } from '../../manifest/index.ts';

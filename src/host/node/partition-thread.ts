@@ -6,6 +6,9 @@
 import { Worker } from 'node:worker_threads';
 import type { Severity } from '../../contracts/index.ts';
 
+/** The guest's memory and the engine's code lie outside the JavaScript heap: a partition that needs more than this has gone wrong. */
+const HEAP_MIB = 512;
+
 /** What the partition's side posts; see worker.ts. */
 export type ThreadMessage<End> =
   | { readonly kind: 'started'; readonly image: string }
@@ -30,7 +33,7 @@ export function startPartitionThread<Start, End>(
   start: Start,
   events: PartitionThreadEvents<End>,
 ): { terminate(): void } {
-  const worker = new Worker(entry, { workerData: start, name });
+  const worker = new Worker(entry, { workerData: start, name, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB } });
   let failure: string | undefined;
   worker.on('message', (message: ThreadMessage<End>) => {
     switch (message.kind) {

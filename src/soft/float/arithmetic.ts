@@ -3,19 +3,7 @@
  * choose differently among them, so each deals with them first. An invalid operation gives {@link INDEFINITE}.
  */
 import { DENORMAL, type FloatEnvironment, INVALID, ROUND_DOWN, ZERO_DIVIDE } from './environment.ts';
-import {
-  bitLength,
-  FINITE,
-  type FloatFormat,
-  type FloatValue,
-  finite,
-  INDEFINITE,
-  INFINITE,
-  infinity,
-  round,
-  ZERO,
-  zero,
-} from './value.ts';
+import { bitLength, FINITE, type FloatFormat, type FloatValue, INDEFINITE, INFINITE, infinity, round, ZERO, zero } from './value.ts';
 
 /** More than any format's significand and its rounding bits: an operand this far below the other is only "a bit more". */
 const FAR = 140;

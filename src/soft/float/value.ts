@@ -2,15 +2,7 @@
  * Floating-point numbers taken apart, exact in any precision, and the one place where they are rounded to a format.
  * Correctness before speed: significands are BigInts.
  */
-import {
-  type FloatEnvironment,
-  INEXACT,
-  OVERFLOW,
-  ROUND_DOWN,
-  ROUND_NEAREST,
-  ROUND_UP,
-  UNDERFLOW,
-} from './environment.ts';
+import { type FloatEnvironment, INEXACT, OVERFLOW, ROUND_DOWN, ROUND_NEAREST, ROUND_UP, UNDERFLOW } from './environment.ts';
 
 export const ZERO = 0;
 export const FINITE = 1;

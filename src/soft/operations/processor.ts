@@ -111,6 +111,7 @@ export const PROCESSOR_OPERATIONS: SystemOperations = {
     writeRegister(core, RDX, 4, leaf[3] as number);
   },
   pause: (core) => {
+    if (core.isAlone) return;
     core.yielding = true;
     core.leave = true;
   },

@@ -71,6 +71,7 @@ function writeBase(segment: number): (core: Core, record: number) => void {
 
 export const SYSCALL_OPERATIONS: SystemOperations = {
   syscall: (core) => {
+    core.clearedTrap = true;
     if (!core.is64Bit || (core.getSigned32(S.EFER) & EFER_SCE) === 0) raiseUndefined(core);
     const flags = core.getFlags();
     const selector = starSelector(core, false);

@@ -126,7 +126,13 @@ interface Conversion {
 
 const WIDTH = { single: 4, double: 8, int32: 4 } as const;
 
-function convertLane(core: Core, source: number, lane: number, { from, to, truncate }: Conversion, environment: FloatEnvironment): FloatValue | bigint {
+function convertLane(
+  core: Core,
+  source: number,
+  lane: number,
+  { from, to, truncate }: Conversion,
+  environment: FloatEnvironment,
+): FloatValue | bigint {
   const rounding = truncate ? ROUND_TO_ZERO : environment.rounding;
   if (from === 'int32') {
     const value = integerValue(BigInt(core.view.getInt32(source + 4 * lane, true)));

@@ -4,7 +4,7 @@
  */
 import * as Arithmetic from '../float/arithmetic.ts';
 import { DENORMAL, type FloatEnvironment, INVALID } from '../float/environment.ts';
-import { FINITE, type FloatFormat, type FloatValue, INFINITE, quieted, round, roundToInteger, SIGNALING_NAN, ZERO } from '../float/value.ts';
+import { FINITE, type FloatFormat, type FloatValue, quieted, round, roundToInteger, SIGNALING_NAN, ZERO } from '../float/value.ts';
 
 export type Binary = (environment: FloatEnvironment, a: FloatValue, b: FloatValue, format: FloatFormat) => FloatValue;
 
@@ -76,5 +76,3 @@ export function toInteger(environment: FloatEnvironment, a: FloatValue, bits: nu
 
 export const fromInteger = (environment: FloatEnvironment, value: FloatValue, target: FloatFormat): FloatValue =>
   value.kind === FINITE ? round(environment, value.negative, value.exponent, value.significand, target) : value;
-
-export { INFINITE };

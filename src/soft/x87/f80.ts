@@ -4,7 +4,7 @@
  * with `encode80`; everything between is exact. Flags and C1 are left in the FloatEnvironment.
  */
 import * as Arithmetic from '../float/arithmetic.ts';
-import { DENORMAL, type FloatEnvironment, INEXACT, INVALID, ROUND_NEAREST, ROUND_TO_ZERO, ZERO_DIVIDE } from '../float/environment.ts';
+import { DENORMAL, type FloatEnvironment, INEXACT, INVALID, ROUND_TO_ZERO, ZERO_DIVIDE } from '../float/environment.ts';
 import { fromInteger } from '../float/formats.ts';
 import {
   bitLength,
@@ -13,7 +13,6 @@ import {
   type FloatFormat,
   FloatValue,
   finite,
-  INDEFINITE,
   INFINITE,
   infinity,
   QUIET_BIT,
@@ -90,7 +89,7 @@ function chooseNaN(environment: FloatEnvironment, a: FloatValue, b: FloatValue):
 }
 
 /** The result when an operand is no number, else undefined. */
-function special(environment: FloatEnvironment, a: FloatValue, b: FloatValue): FloatValue | undefined {
+export function special(environment: FloatEnvironment, a: FloatValue, b: FloatValue): FloatValue | undefined {
   if (isUnusable(a) || isUnusable(b)) return Arithmetic.invalid(environment);
   return a.isNaN || b.isNaN ? chooseNaN(environment, a, b) : undefined;
 }
@@ -145,7 +144,13 @@ export function scale(environment: FloatEnvironment, a: FloatValue, b: FloatValu
 }
 
 function truncated(value: FloatValue): number {
-  return Number(value.exponent >= 0 ? value.significand << BigInt(value.exponent) : value.exponent < -80 ? 0n : value.significand >> BigInt(-value.exponent));
+  return Number(
+    value.exponent >= 0
+      ? value.significand << BigInt(value.exponent)
+      : value.exponent < -80
+        ? 0n
+        : value.significand >> BigInt(-value.exponent),
+  );
 }
 
 /** FXTRACT: the significand with an exponent of 0, and the exponent as a number. */
@@ -310,5 +315,3 @@ export function examine(value: FloatValue): number {
       return value.denormal ? C3 | C2 : C2;
   }
 }
-
-export { INDEFINITE, ROUND_NEAREST };

@@ -11,7 +11,7 @@ import * as S from '../../x86/state.ts';
 import { DEVICE_NOT_AVAILABLE, FLOATING_POINT } from '../../x86/vectors.ts';
 import type { Core } from '../core.ts';
 import { ALL_EXCEPTIONS, FloatEnvironment, INVALID } from '../float/environment.ts';
-import { type FloatValue, INDEFINITE, INFINITE, UNSUPPORTED, ZERO } from '../float/value.ts';
+import { type FloatValue, INFINITE, UNSUPPORTED, ZERO } from '../float/value.ts';
 import { decode80, encode80, encodedSignExponent } from './f80.ts';
 
 /** FSW bits (SDM 1 §8.1.3). */
@@ -188,5 +188,3 @@ export function fullTags(core: Core): number {
   }
   return tags;
 }
-
-export { INDEFINITE };

@@ -20,7 +20,7 @@ export class Silicon implements Disposable {
 
   run(cases: readonly Image[]): Image[] {
     const input = new Uint8Array(cases.length * IMAGE_SIZE);
-    cases.forEach((image, i) => input.set(image.bytes, i * IMAGE_SIZE));
+    for (const [i, image] of cases.entries()) input.set(image.bytes, i * IMAGE_SIZE);
     const { stdout, status, signal } = spawnSync(this.#program, [], { input, maxBuffer: 2 * input.length + 4096 });
     if (stdout.length !== input.length) {
       throw new Error(`case ${Math.floor(stdout.length / IMAGE_SIZE)} ended the native program: status ${status}, signal ${signal}`);

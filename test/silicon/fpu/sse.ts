@@ -40,14 +40,37 @@ function formsOf(row: InstructionRow): SseForm[] {
 export const SSE_FORMS: readonly SseForm[] = INSTRUCTIONS_SSE.flatMap(parseRow).flatMap(formsOf);
 
 const SINGLES: readonly number[] = [
-  0, 0x8000_0000, 1, 0x007f_ffff, 0x8000_0001, 0x0080_0000, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffc0_0123, 0x7f80_0001, 0xffa0_0000, 0x3f80_0000,
-  0xbf80_0000, 0x4f00_0000, 0xcf00_0000, 0x4eff_ffff, 0x3f00_0000, 0x3fc0_0000, 0x4b00_0000, 0x5f00_0000, 0xdf00_0000, 0x4020_0000,
+  0, 0x8000_0000, 1, 0x007f_ffff, 0x8000_0001, 0x0080_0000, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffc0_0123, 0x7f80_0001,
+  0xffa0_0000, 0x3f80_0000, 0xbf80_0000, 0x4f00_0000, 0xcf00_0000, 0x4eff_ffff, 0x3f00_0000, 0x3fc0_0000, 0x4b00_0000, 0x5f00_0000,
+  0xdf00_0000, 0x4020_0000,
 ];
 const DOUBLES: readonly bigint[] = [
-  0n, 0x8000_0000_0000_0000n, 1n, 0x000f_ffff_ffff_ffffn, 0x0010_0000_0000_0000n, 0x7fef_ffff_ffff_ffffn, 0x7ff0_0000_0000_0000n, 0xfff0_0000_0000_0000n,
-  0x7ff8_0000_0000_0000n, 0xfff8_0000_0000_0123n, 0x7ff0_0000_0000_0001n, 0xfff4_0000_0000_0000n, 0x3ff0_0000_0000_0000n, 0x41df_ffff_ffc0_0000n, 0x41e0_0000_0000_0000n,
-  0xc1e0_0000_0000_0000n, 0xc1e0_0000_0020_0000n, 0x43e0_0000_0000_0000n, 0xc3e0_0000_0000_0000n, 0x3fe0_0000_0000_0000n, 0x4004_0000_0000_0000n, 0x3810_0000_0000_0000n,
-  0x380f_ffff_e000_0000n, 0x47ef_ffff_e000_0000n, 0x47ef_ffff_f000_0000n, 0x3690_0000_0000_0000n,
+  0n,
+  0x8000_0000_0000_0000n,
+  1n,
+  0x000f_ffff_ffff_ffffn,
+  0x0010_0000_0000_0000n,
+  0x7fef_ffff_ffff_ffffn,
+  0x7ff0_0000_0000_0000n,
+  0xfff0_0000_0000_0000n,
+  0x7ff8_0000_0000_0000n,
+  0xfff8_0000_0000_0123n,
+  0x7ff0_0000_0000_0001n,
+  0xfff4_0000_0000_0000n,
+  0x3ff0_0000_0000_0000n,
+  0x41df_ffff_ffc0_0000n,
+  0x41e0_0000_0000_0000n,
+  0xc1e0_0000_0000_0000n,
+  0xc1e0_0000_0020_0000n,
+  0x43e0_0000_0000_0000n,
+  0xc3e0_0000_0000_0000n,
+  0x3fe0_0000_0000_0000n,
+  0x4004_0000_0000_0000n,
+  0x3810_0000_0000_0000n,
+  0x380f_ffff_e000_0000n,
+  0x47ef_ffff_e000_0000n,
+  0x47ef_ffff_f000_0000n,
+  0x3690_0000_0000_0000n,
 ];
 
 /** 16 bytes: random bits, floating-point specials, or plain numbers near one another. */
@@ -55,7 +78,8 @@ function putVector(image: I.Image, offset: number, random: () => number): void {
   const kind = random() % 8;
   for (let i = 0; i < 16; i += 4) image.view.setUint32(offset + i, random(), true);
   if (kind < 2) for (let i = 0; i < 4; i++) image.view.setUint32(offset + 4 * i, SINGLES[random() % SINGLES.length] as number, true);
-  else if (kind < 4) for (let i = 0; i < 2; i++) image.view.setBigUint64(offset + 8 * i, DOUBLES[random() % DOUBLES.length] as bigint, true);
+  else if (kind < 4)
+    for (let i = 0; i < 2; i++) image.view.setBigUint64(offset + 8 * i, DOUBLES[random() % DOUBLES.length] as bigint, true);
   else if (kind === 4) for (let i = 0; i < 4; i++) image.view.setFloat32(offset + 4 * i, (random() % 2001) / 8 - 125, true);
   else if (kind === 5) for (let i = 0; i < 2; i++) image.view.setFloat64(offset + 8 * i, (random() % 2001) / 8 - 125, true);
   else if (kind === 6 && random() & 1) for (let i = 0; i < 2; i++) image.view.setBigUint64(offset + 8 * i, BigInt(random() % 80), true);

@@ -4,7 +4,7 @@
  *
  * What is computed depends on the number of the frame alone, so the printed checksums are the same on every correct machine.
  *
- * Command line: fps=N (1 to 200).
+ * Command line: fps=N (1 to 1000).
  */
 #include "cpu.h"
 #include "kernel.h"
@@ -17,7 +17,7 @@ const char application_name[] = "vision";
 #define PRIORITY_PRECISION 4
 
 #define DEFAULT_FPS 50
-#define FPS_MAX 200
+#define FPS_MAX 1000
 
 TASK_STACK(frame_stack, 8192);
 TASK_STACK(logger_stack, 4096);
