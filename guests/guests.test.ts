@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, type TestContext } from 'vitest';
-import { PAYLOAD_RUNS, RTOS_PANIC } from './payloads/runs.ts';
+import { PAYLOAD_OK, PAYLOAD_RUNS, RTOS_PANIC } from './payloads/runs.ts';
 
 const here = import.meta.dirname;
 const QEMU = 'qemu-system-x86_64';
@@ -167,6 +167,17 @@ describe('the RTOS on QEMU', () => {
     }
     expect(text).toMatch(/PANIC in shell at \d+ us: #PF page fault \(vector 14, error code 0\)\nread at 00000000, page not present/);
     expect(status).toBe(RTOS_PANIC);
+  });
+
+  it.for(['selftest32.elf', 'selftest64.elf'])('%s: order of tasks, time-outs, priority inheritance and queues', { timeout: 25_000 }, async (image, context) => {
+    if (withoutQemu) return skip(context, withoutQemu);
+    const { text, status } = await qemu(['-kernel', join(here, 'rtos/images', image), ...COUNTED_TIME]);
+    const results = text.match(/\b(ok|fail) .*$/gm) ?? [];
+    const file = join(here, 'rtos/expected/selftest.txt');
+    if (process.env['UPDATE_EXPECTED']) writeFileSync(file, `${results.join('\n')}\n`);
+    expect(`${results.join('\n')}\n`).toBe(readFileSync(file, 'latin1'));
+    expect(results.filter((line) => line.startsWith('fail'))).toEqual([]);
+    expect(status).toBe(PAYLOAD_OK);
   });
 
   it('counts a release that finds its job unfinished as a missed deadline', { timeout: 25_000 }, async (context) => {

@@ -1,0 +1,205 @@
+// The vCPU as the scheduler and the devices see it: exact counting, events at instruction boundaries, code that changes.
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ExitReason, type IoSpace, type PhysicalMemory, type Vcpu, type VcpuState, type VcpuWiring } from '../contracts/index.ts';
+import { createSoftEngine } from './index.ts';
+
+const CODE = 0x1000;
+const STACK = 0x8000;
+const IDT = 0x2000;
+const GDT = 0x3000;
+const HANDLER = 0x5000;
+
+let memory: PhysicalMemory;
+let vcpu: Vcpu;
+let vectors: number[];
+let onWrite: (port: number, value: number) => void;
+
+const io: IoSpace = {
+  read: () => 0xff,
+  write: (_space, port, _size, value) => onWrite(port, value),
+};
+const wiring: VcpuWiring = {
+  io,
+  cpuid: { lookup: (_leaf, _subleaf, out) => void out.fill(0) },
+  acknowledgeInterrupt: () => {
+    vcpu.setInterruptPin(false);
+    return vectors.shift() ?? -1;
+  },
+  readTaskPriority: () => 0,
+  writeTaskPriority: () => undefined,
+  readMsr: () => undefined,
+  writeMsr: () => false,
+  timestamp: () => 0,
+};
+
+const bytes = (hex: string): Uint8Array => Uint8Array.from(hex.trim().split(/\s+/).map((byte) => Number.parseInt(byte, 16)));
+const load = (at: number, hex: string): void => void memory.write(at, bytes(hex));
+const reg = (n: number): number => Number(vcpu.readState().gpr[n]);
+const flat = (selector: number, attributes: number): VcpuState['segments']['cs'] => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
+
+/** 32-bit flat protected mode with an IDT whose gates all lead to HANDLER. */
+function start(hex: string, rflags = 2n): void {
+  load(CODE, hex);
+  const before = vcpu.readState();
+  const data = flat(16, 0xc093);
+  vcpu.writeState({
+    ...before, rip: BigInt(CODE), rflags, cr0: 0x11n, gpr: before.gpr.map((_, n) => (n === 4 ? BigInt(STACK) : 0n)),
+    segments: { ...before.segments, cs: flat(8, 0xc09b), ds: data, es: data, ss: data, fs: data, gs: data },
+    gdtr: { base: BigInt(GDT), limit: 23 }, idtr: { base: BigInt(IDT), limit: 0x7ff },
+  });
+}
+
+beforeEach(() => {
+  const engine = createSoftEngine();
+  memory = engine.createMemory([{ base: 0, size: 0x10_0000, access: 'rw' }], 1);
+  vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, wiring);
+  vectors = [];
+  onWrite = () => undefined;
+  load(GDT, '00 00 00 00 00 00 00 00  ff ff 00 00 00 9b cf 00  ff ff 00 00 00 93 cf 00');
+  for (let vector = 0; vector < 256; vector++) load(IDT + vector * 8, '00 50 08 00 00 8e 00 00');
+  load(HANDLER, '43 cf'); // inc ebx; iret
+});
+
+describe('counting', () => {
+  it('retires exactly the budget, wherever that lies in a block', () => {
+    start('40 40 40 40 eb fa'); // four INC EAX, JMP back
+    for (const budget of [1, 2, 3, 7, 1000]) {
+      expect(vcpu.run(budget)).toBe(ExitReason.Budget);
+      expect(vcpu.retired).toBe(budget);
+    }
+    expect(reg(0)).toBe(811); // 1013 instructions, four of five increment
+  });
+
+  it('counts one REP iteration as one instruction, and stops between two', () => {
+    start('b9 64 00 00 00  bf 00 60 00 00  f3 aa  90'); // mov ecx, 100; mov edi, 0x6000; rep stosb
+    vcpu.run(2 + 40);
+    expect([vcpu.retired, reg(1), reg(7)]).toEqual([42, 60, 0x6028]);
+    vcpu.run(60);
+    expect([reg(1), Number(vcpu.readState().rip)]).toEqual([0, CODE + 12]);
+  });
+
+  it('gives the same state for one long run and many short ones', () => {
+    const program = 'b9 00 01 00 00  01 c8  0f af c1  d1 c0  e2 f7  eb fe'; // a loop of ADD, IMUL, ROL
+    start(program);
+    vcpu.run(900);
+    const whole = vcpu.readState();
+    start(program);
+    for (let i = 0; i < 900; i++) vcpu.run(1);
+    expect(vcpu.readState()).toEqual(whole);
+  });
+
+  it('says how far it is, and can be cut short, from inside a port access', () => {
+    start('90 e6 80  40 40 40 40 40 40  eb fe'); // nop; out 0x80, al; inc eax…
+    let seen = -1;
+    onWrite = () => {
+      seen = vcpu.retired;
+      vcpu.limit(3);
+    };
+    vcpu.run(1000);
+    expect([seen, vcpu.retired, reg(0)]).toEqual([2, 5, 3]);
+  });
+});
+
+describe('events', () => {
+  it('takes an interrupt raised by a device at the very next instruction', () => {
+    start('e6 80 40 40 eb fe', 0x202n); // out; inc eax; inc eax
+    vectors = [0x40];
+    onWrite = () => vcpu.setInterruptPin(true);
+    vcpu.run(2);
+    expect([reg(0), reg(3)]).toEqual([0, 1]); // OUT, then the handler's INC EBX
+  });
+
+  it('holds it while IF is clear, and one instruction longer after STI', () => {
+    start('90 fb 40 40 eb fe'); // nop; sti; inc eax; inc eax
+    vectors = [0x40];
+    vcpu.setInterruptPin(true);
+    vcpu.run(3);
+    expect([reg(0), reg(3)]).toEqual([1, 0]);
+    vcpu.run(1);
+    expect([reg(0), reg(3)]).toEqual([1, 1]);
+  });
+
+  it('sleeps at HLT until an interrupt comes', () => {
+    start('f4 40 eb fe', 0x202n);
+    expect(vcpu.run(100)).toBe(ExitReason.Halt);
+    expect(vcpu.retired).toBe(1);
+    vectors = [0x40];
+    vcpu.setInterruptPin(true);
+    expect(vcpu.run(3)).toBe(ExitReason.Budget);
+    expect([reg(0), reg(3)]).toEqual([1, 1]);
+  });
+
+  it('waits for SIPI after INIT, and starts at its vector in real mode', () => {
+    start('eb fe');
+    vcpu.inject({ kind: 'init' });
+    expect(vcpu.run(10)).toBe(ExitReason.WaitForSipi);
+    load(0x9000, '40 eb fe');
+    vcpu.inject({ kind: 'sipi', vector: 9 });
+    expect(vcpu.run(1)).toBe(ExitReason.Budget);
+    const { segments, rip } = vcpu.readState();
+    expect([segments.cs.selector, rip, reg(0)]).toEqual([0x900, 1n, 1]);
+  });
+
+  it('traps after every instruction while TF is set', () => {
+    start('40 40 eb fe', 0x102n);
+    vcpu.run(1 + 2); // INC EAX, the handler's INC EBX and IRET
+    expect([reg(0), reg(3)]).toEqual([1, 1]);
+  });
+
+  it('ends in shutdown with a reason when a fault cannot be delivered', () => {
+    start('0f 0b');
+    vcpu.writeState({ ...vcpu.readState(), idtr: { base: 0n, limit: 0 } });
+    expect(vcpu.run(10)).toBe(ExitReason.Shutdown);
+    expect(vcpu.detail).toContain('triple fault: exception 6');
+  });
+});
+
+describe('code that changes', () => {
+  it('runs what it just wrote into the next instruction', () => {
+    start('c6 05 07 10 00 00 48  40  eb fe'); // mov byte [next], 0x48: INC EAX becomes DEC EAX
+    vcpu.run(2);
+    expect(reg(0)).toBe(0xffff_ffff);
+  });
+
+  it('runs what a loop patches into itself on every round', () => {
+    // l: mov byte [p], cl; p: mov al, imm8 (patched); add ebx, eax; loop l
+    start('b9 64 00 00 00  88 0d 0c 10 00 00  b0 00  01 c3  e2 f4  eb fe');
+    vcpu.run(1 + 100 * 4);
+    expect(reg(3)).toBe(5050);
+  });
+
+  it('runs what a device or loader put over old code, once it is told', () => {
+    start('40 eb fd');
+    vcpu.run(2);
+    const engine = createSoftEngine();
+    const other = engine.createMemory([{ base: 0, size: 0x10_0000, access: 'rw' }], 1);
+    const vm = engine.createVm(other, 1, { log: () => undefined });
+    const second = vm.createVcpu(0, wiring);
+    other.write(CODE, bytes('40 eb fd'));
+    second.writeState({ ...vcpu.readState(), rip: BigInt(CODE) });
+    second.run(2);
+    other.write(CODE, bytes('48 eb fd'));
+    vm.memoryChanged(CODE, 3);
+    second.run(2);
+    expect(Number(second.readState().gpr[0])).toBe(1); // 1 + 1 − 1
+  });
+
+  it('decodes an instruction across two pages every time it meets it', () => {
+    load(0x1ffe, 'b8 11 00 00 00  eb fe');
+    start('e9 f9 0f 00 00'); // jmp 0x1ffe
+    vcpu.run(2);
+    expect(reg(0)).toBe(0x11);
+    load(0x2000, '22');
+    start('e9 f9 0f 00 00');
+    vcpu.run(2);
+    expect(reg(0)).toBe(0x2211);
+  });
+});
+
+describe('where there is no RAM', () => {
+  it('finds no instruction: the bus floats high', () => {
+    start('b8 00 00 00 f0  ff e0'); // mov eax, 0xf0000000; jmp eax
+    vcpu.run(4); // a faulting instruction counts as one
+    expect(reg(3)).toBe(1); // the handler of #UD ran
+  });
+});
