@@ -12,7 +12,9 @@ import { PAYLOAD_OK, PAYLOAD_RUNS, RTOS_PANIC } from './payloads/runs.ts';
 
 const here = import.meta.dirname;
 const QEMU = 'qemu-system-x86_64';
-const QEMU_SECONDS = 20;
+/** A limit for a busy host, not an expectation: each run takes a second or two. */
+const QEMU_SECONDS = 60;
+const LIMIT = { timeout: (QEMU_SECONDS + 5) * 1000 };
 
 /** What a program prints; undefined where it is not installed or fails. */
 function output(program: string, ...args: string[]): string | undefined {
@@ -43,7 +45,8 @@ interface QemuRun {
 /** Runs QEMU to its end. `dialogue`: each text is typed once its pattern has been seen after the one before. */
 function qemu(args: readonly string[], dialogue: readonly (readonly [RegExp, string])[] = []): Promise<QemuRun> {
   const child = spawn(QEMU, [
-    '-accel', 'tcg', '-m', '64', '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot',
+    // One host thread for all cores: two that spin against each other on a busy host take minutes.
+    '-accel', 'tcg,thread=single', '-m', '64', '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot',
     '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', ...args,
   ]);
   let text = '';
@@ -108,7 +111,7 @@ describe.each(['rtos', 'payloads'])('the images of guests/%s', (room) => {
 
 describe('the payloads on QEMU', () => {
   for (const run of PAYLOAD_RUNS) {
-    it(`${run.name} prints what is expected and ends as it should`, { timeout: QEMU_SECONDS * 1000 + 5000 }, async (context) => {
+    it(`${run.name} prints what is expected and ends as it should`, LIMIT, async (context) => {
       if (withoutQemu) return skip(context, withoutQemu);
       const append = run.commandLine === '' ? [] : ['-append', run.commandLine];
       const result = await qemu(['-kernel', join(here, 'payloads/images', run.image), '-smp', String(run.cpus), ...append]);
@@ -127,7 +130,7 @@ describe('the RTOS on QEMU', () => {
   const control = join(here, 'rtos/images/control.elf');
   const vision = join(here, 'rtos/images/vision.elf');
 
-  it('control.elf holds the speed at 1 kHz without missing a deadline, and its shell answers', { timeout: 25_000 }, async (context) => {
+  it('control.elf holds the speed at 1 kHz without missing a deadline, and its shell answers', LIMIT, async (context) => {
     if (withoutQemu) return skip(context, withoutQemu);
     const { text, status } = await qemu(['-kernel', control, '-append', 'setpoint=1200', ...COUNTED_TIME], [
       [/t=3s.*\r\n/, 'nonsense\r'],
@@ -149,7 +152,7 @@ describe('the RTOS on QEMU', () => {
     expect(status).toBe(RTOS_PANIC);
   });
 
-  it('vision.elf computes the same pictures as ever, within its period, with its FPU state kept apart', { timeout: 25_000 }, async (context) => {
+  it('vision.elf computes the same pictures as ever, within its period, with its FPU state kept apart', LIMIT, async (context) => {
     if (withoutQemu) return skip(context, withoutQemu);
     const { text, status } = await qemu(['-kernel', vision, ...COUNTED_TIME], [[/frame=100 .*\r\n/, 'crash null\r']]);
     expect(text).toContain('vision: Bulkhead RTOS, 64-bit, started through PVH');
@@ -169,7 +172,7 @@ describe('the RTOS on QEMU', () => {
     expect(status).toBe(RTOS_PANIC);
   });
 
-  it.for(['selftest32.elf', 'selftest64.elf'])('%s: order of tasks, time-outs, priority inheritance and queues', { timeout: 25_000 }, async (image, context) => {
+  it.for(['selftest32.elf', 'selftest64.elf'])('%s: order of tasks, time-outs, priority inheritance and queues', LIMIT, async (image, context) => {
     if (withoutQemu) return skip(context, withoutQemu);
     const { text, status } = await qemu(['-kernel', join(here, 'rtos/images', image), ...COUNTED_TIME]);
     const results = text.match(/\b(ok|fail) .*$/gm) ?? [];
@@ -180,7 +183,7 @@ describe('the RTOS on QEMU', () => {
     expect(status).toBe(PAYLOAD_OK);
   });
 
-  it('counts a release that finds its job unfinished as a missed deadline', { timeout: 25_000 }, async (context) => {
+  it('counts a release that finds its job unfinished as a missed deadline', LIMIT, async (context) => {
     if (withoutQemu) return skip(context, withoutQemu);
     // A frame takes 2.7 ms. At 500 frames a second each overruns one release, which is forfeited: every job misses one deadline.
     const { text, status } = await qemu(['-kernel', vision, '-append', 'fps=500', ...COUNTED_TIME], [[/frame=50 .*\r\n/, 'crash triple\r']]);

@@ -7,7 +7,7 @@ TRAMPOLINE      equ 0x8000              ; SIPI vector 0x08: the core starts at 0
 VECTOR_PING     equ 0x40
 VECTOR_PONG     equ 0x41
 ROUNDS          equ 1000
-INCREMENTS      equ 20000
+INCREMENTS      equ 5000
 PATIENCE        equ 100000000           ; rounds of a waiting loop
 
 ; Waits until [address] is at least a number. EAX: 1 when it came to that.

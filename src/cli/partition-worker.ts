@@ -2,10 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { BulkheadError, ms } from '../base/index.ts';
 import type { Engine, Nanos, Partition, Severity } from '../contracts/index.ts';
+import { enableBranchHints } from '../host/node/v8-flags.ts';
 import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
 import type { ThreadStart } from '../hypervisor/index.ts';
 import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, RunningPartition, servePartition } from '../partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../soft/index.ts';
+
+enableBranchHints();
 
 const hostNow = (): Nanos => performance.now() * ms;
 

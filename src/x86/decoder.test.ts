@@ -86,7 +86,7 @@ describe('what is no instruction', () => {
     ['0f 05', 32, 'SYSCALL in 32-bit code (Intel)'],
     ['ff f8', 64, 'a hole in group 5'],
     ['0f 04', 64, 'a hole in the two-byte map'],
-  ] as const)('%s is undefined: %s', (hex, bits) => {
+  ] as const)('%s is undefined: %s', (hex, bits, _why) => {
     expect(decode(`${hex} 00 00 00 00 00 00`, bits)).toBe(DECODE_UNDEFINED);
   });
 

@@ -3,7 +3,6 @@
  * control sequences, DECSET 47, 1047, 1049). Leaving a screen one is not on would move the cursor to a place saved long ago.
  */
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequence begins with one
 const ALTERNATE_SCREEN = /\x1b\[\?(?:1049|1047|47)([hl])/g;
 /** One byte less than the longest sequence: what may begin in one piece and end in the next. */
 const CARRIED = 7;

@@ -6,7 +6,6 @@ export interface StyledText {
   readonly width: number;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences begin with one
 const COLOUR = /\x1b\[[0-9;]*m/y;
 
 /** Cut to at most `columns`; colours that were on at the cut are reset. */

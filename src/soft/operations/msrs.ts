@@ -65,6 +65,8 @@ function moveTimestamp(core: Core, delta: bigint): true {
   return true;
 }
 
+const IA32_TSC_DEADLINE = 0x6e0;
+
 const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
   [0x10, { read: timestamp, write: (core, value) => moveTimestamp(core, value - timestamp(core)) }],
   [0x17, constant(0n)],
@@ -116,13 +118,19 @@ function writeEfer(core: Core, value: bigint): boolean {
 /** undefined: no such register. */
 export function readMsr(core: Core, index: number): bigint | undefined {
   const msr = MSRS.get(index);
-  return msr ? BigInt.asUintN(64, msr.read(core)) : core.wiring.readMsr(index);
+  if (msr) return BigInt.asUintN(64, msr.read(core));
+  const value = core.wiring.readMsr(index);
+  // The deadline is kept by the local APIC, which knows the counter without this core's offset; 0 is "disarmed".
+  return index === IA32_TSC_DEADLINE && value !== undefined && value !== 0n ? BigInt.asUintN(64, value + core.get64(S.TSC_OFFSET)) : value;
 }
 
 /** False: no such register, or not with this value. */
 export function writeMsr(core: Core, index: number, value: bigint): boolean {
   const msr = MSRS.get(index);
-  if (!msr) return core.wiring.writeMsr(index, value);
+  if (!msr) {
+    const offset = index === IA32_TSC_DEADLINE && value !== 0n ? core.get64(S.TSC_OFFSET) : 0n;
+    return core.wiring.writeMsr(index, BigInt.asUintN(64, value - offset));
+  }
   return msr.write?.(core, value) ?? false;
 }
 

@@ -85,7 +85,8 @@ class Floats {
    */
   isNormal(s: Scope, a: Value): Value {
     const magnitude = s.local(this.#unary(this.#op.abs, a));
-    return this.and(this.ge(magnitude, this.number(this.#element === 'f64' ? ABOVE_TINY64 : ABOVE_TINY32)), this.lt(magnitude, this.number(Infinity)));
+    const least = this.number(this.#element === 'f64' ? ABOVE_TINY64 : ABOVE_TINY32);
+    return this.and(this.ge(magnitude, least), this.lt(magnitude, this.number(Infinity)));
   }
   isPlain(s: Scope, a: Value): Value {
     return this.or(this.isNormal(s, a), this.isZero(a));
@@ -102,7 +103,8 @@ class Floats {
     if (!s.rm.isMemory) return s.local(s.vectorRegister('rm').read(this.#type, this.bytes));
     if (this.#isVector) return s.load128(V.alignedAddress(s));
     const address = s.local(s.linearAddress());
-    return s.local(this.bytes === 8 ? s.load(address, 8).unary('f64', REINTERPRET_AS_F64) : s.load(address, 4).unary('f32', REINTERPRET_AS_F32));
+    if (this.bytes === 8) return s.local(s.load(address, 8).unary('f64', REINTERPRET_AS_F64));
+    return s.local(s.load(address, 4).unary('f32', REINTERPRET_AS_F32));
   }
   writeReg(s: Scope, value: Value): void {
     s.vectorRegister('reg').write(value, this.bytes);
@@ -112,10 +114,22 @@ class Floats {
 const REINTERPRET_AS_F32 = 0xbe;
 const REINTERPRET_AS_F64 = 0xbf;
 const OPCODES: Readonly<Record<Kind, Opcodes>> = {
-  ss: { abs: 0x8b, nearest: 0x90, trunc: 0x8f, sqrt: 0x91, add: 0x92, sub: 0x93, mul: 0x94, div: 0x95, eq: 0x5b, lt: 0x5d, le: 0x5f, ge: 0x60 },
-  sd: { abs: 0x99, nearest: 0x9e, trunc: 0x9d, sqrt: 0x9f, add: 0xa0, sub: 0xa1, mul: 0xa2, div: 0xa3, eq: 0x61, lt: 0x63, le: 0x65, ge: 0x66 },
-  ps: { abs: 0xe0, nearest: 0x6a, trunc: 0x69, sqrt: 0xe3, add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7, eq: 0x41, lt: 0x43, le: 0x45, ge: 0x46 },
-  pd: { abs: 0xec, nearest: 0x94, trunc: 0x7a, sqrt: 0xef, add: 0xf0, sub: 0xf1, mul: 0xf2, div: 0xf3, eq: 0x47, lt: 0x49, le: 0x4b, ge: 0x4c },
+  ss: {
+    abs: 0x8b, nearest: 0x90, trunc: 0x8f, sqrt: 0x91, add: 0x92, sub: 0x93, mul: 0x94, div: 0x95,
+    eq: 0x5b, lt: 0x5d, le: 0x5f, ge: 0x60,
+  },
+  sd: {
+    abs: 0x99, nearest: 0x9e, trunc: 0x9d, sqrt: 0x9f, add: 0xa0, sub: 0xa1, mul: 0xa2, div: 0xa3,
+    eq: 0x61, lt: 0x63, le: 0x65, ge: 0x66,
+  },
+  ps: {
+    abs: 0xe0, nearest: 0x6a, trunc: 0x69, sqrt: 0xe3, add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7,
+    eq: 0x41, lt: 0x43, le: 0x45, ge: 0x46,
+  },
+  pd: {
+    abs: 0xec, nearest: 0x94, trunc: 0x7a, sqrt: 0xef, add: 0xf0, sub: 0xf1, mul: 0xf2, div: 0xf3,
+    eq: 0x47, lt: 0x49, le: 0x4b, ge: 0x4c,
+  },
 };
 
 /** Goes to the exact form of the instruction unless `natural` (i32) holds. */

@@ -71,8 +71,10 @@ const emms: Semantics = cold((s) => {
 export const VECTOR_INTEGER: SemanticsTable = {
   paddb: simple(OP.add8), paddw: simple(OP.add16), paddd: simple(OP.add32), paddq: simple(OP.add64),
   psubb: simple(OP.sub8), psubw: simple(OP.sub16), psubd: simple(OP.sub32), psubq: simple(OP.sub64),
-  paddsb: simple(OP.addSaturated8), paddsw: simple(OP.addSaturated16), paddusb: simple(OP.addSaturatedUnsigned8), paddusw: simple(OP.addSaturatedUnsigned16),
-  psubsb: simple(OP.subSaturated8), psubsw: simple(OP.subSaturated16), psubusb: simple(OP.subSaturatedUnsigned8), psubusw: simple(OP.subSaturatedUnsigned16),
+  paddsb: simple(OP.addSaturated8), paddsw: simple(OP.addSaturated16),
+  paddusb: simple(OP.addSaturatedUnsigned8), paddusw: simple(OP.addSaturatedUnsigned16),
+  psubsb: simple(OP.subSaturated8), psubsw: simple(OP.subSaturated16),
+  psubusb: simple(OP.subSaturatedUnsigned8), psubusw: simple(OP.subSaturatedUnsigned16),
   pminub: simple(OP.minUnsigned8), pmaxub: simple(OP.maxUnsigned8), pminsw: simple(OP.minSigned16), pmaxsw: simple(OP.maxSigned16),
   pavgb: simple(OP.average8), pavgw: simple(OP.average16),
   pcmpeqb: simple(OP.eq8), pcmpeqw: simple(OP.eq16), pcmpeqd: simple(OP.eq32),

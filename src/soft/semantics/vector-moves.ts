@@ -180,7 +180,8 @@ const picks32 = (s: Scope): Value =>
 function picks16(s: Scope, high: boolean): Value {
   const factors = high ? [0, 0, 0, 0, 64, 16, 4, 1] : [64, 16, 4, 1, 0, 0, 0, 0];
   const own = (n: number): number => 0x0100 + 0x0202 * n;
-  const base = high ? [own(0), own(1), own(2), own(3), own(4), own(4), own(4), own(4)] : [own(0), own(0), own(0), own(0), own(4), own(5), own(6), own(7)];
+  // kept words have their own bytes; picked ones count from the first of their half
+  const base = (high ? [0, 1, 2, 3, 4, 4, 4, 4] : [0, 0, 0, 0, 4, 5, 6, 7]).map(own);
   const picked = (factor: number): boolean => factor !== 0;
   return V.immediate(s).simd('v128', OP.splat16)
     .simd('v128', OP.mul16, V.words(factors))

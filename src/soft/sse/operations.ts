@@ -16,6 +16,7 @@ import { type FloatEnvironment, ROUND_TO_ZERO } from '../float/environment.ts';
 import { fromInteger as integerValue, pack32, pack64, unpack32, unpack64 } from '../float/formats.ts';
 import { BINARY32, BINARY64, type FloatValue } from '../float/value.ts';
 import { linearAddress, namesMemory, readRmBig, writeRegisterBig } from '../operands.ts';
+import { addExactly, divideExactly, type Exactly, multiplyExactly, squareRootExactly, subtractExactly } from './exactness.ts';
 import * as Scalar from './scalar.ts';
 import * as U from './unit.ts';
 
@@ -24,6 +25,7 @@ type Operation = (core: Core, record: number) => void;
 /** Results wait here until it is certain that they may be written. */
 const results32 = new Int32Array(4);
 const results64 = new BigInt64Array(2);
+const natural = new Float64Array(4);
 
 const single = (core: Core, offset: number, lane: number, environment?: FloatEnvironment): FloatValue =>
   unpack32(core.view.getInt32(offset + 4 * lane, true), environment);
@@ -40,7 +42,24 @@ function write64(core: Core, offset: number, lanes: number): void {
 /** `which` pairs destination and source lanes: plain arithmetic, horizontal, alternating. */
 type Lanes = (lane: number) => readonly [Scalar.Binary, firstFromSource: boolean, first: number, secondFromSource: boolean, second: number];
 
-function arithmetic(bits: 32 | 64, count: number, lanes: Lanes): Operation {
+/** Computes all lanes natively when every one of them is exact: see exactness.ts. */
+function tryExactly(core: Core, target: number, source: number, count: number, isDouble: boolean, exactly: Exactly): boolean {
+  const { view } = core;
+  for (let i = 0; i < count; i++) {
+    const a = isDouble ? view.getFloat64(target + 8 * i, true) : view.getFloat32(target + 4 * i, true);
+    const b = isDouble ? view.getFloat64(source + 8 * i, true) : view.getFloat32(source + 4 * i, true);
+    const result = exactly(a, b, isDouble);
+    if (Number.isNaN(result)) return false;
+    natural[i] = result;
+  }
+  for (let i = 0; i < count; i++) {
+    if (isDouble) view.setFloat64(target + 8 * i, natural[i] as number, true);
+    else view.setFloat32(target + 4 * i, natural[i] as number, true);
+  }
+  return true;
+}
+
+function arithmetic(bits: 32 | 64, count: number, lanes: Lanes, exactly?: Exactly): Operation {
   const format = bits === 32 ? BINARY32 : BINARY64;
   const read = bits === 32 ? single : double;
   const packed = count > 1;
@@ -48,6 +67,7 @@ function arithmetic(bits: 32 | 64, count: number, lanes: Lanes): Operation {
     U.requireSse(core);
     const source = U.sourceOffset(core, record, (bits / 8) * count, packed);
     const target = core.base + U.regOffset(core, record);
+    if (exactly !== undefined && tryExactly(core, target, source, count, bits === 64, exactly)) return;
     const environment = U.prepare(core);
     for (let i = 0; i < count; i++) {
       const [operation, firstFromSource, first, secondFromSource, second] = lanes(i);
@@ -311,20 +331,20 @@ const table: Record<string, Operation> = {
   cvttpd2pi: conversion({ from: 'double', to: 'int32', count: 2, truncate: true, toMmx: true }),
 };
 
-const ARITHMETIC: Readonly<Record<string, Scalar.Binary>> = {
-  add: Scalar.add,
-  sub: Scalar.subtract,
-  mul: Scalar.multiply,
-  div: Scalar.divide,
-  sqrt: Scalar.squareRoot,
-  min: Scalar.minimum,
-  max: Scalar.maximum,
+const ARITHMETIC: Readonly<Record<string, readonly [Scalar.Binary, Exactly?]>> = {
+  add: [Scalar.add, addExactly],
+  sub: [Scalar.subtract, subtractExactly],
+  mul: [Scalar.multiply, multiplyExactly],
+  div: [Scalar.divide, divideExactly],
+  sqrt: [Scalar.squareRoot, squareRootExactly],
+  min: [Scalar.minimum],
+  max: [Scalar.maximum],
 };
-for (const [name, operation] of Object.entries(ARITHMETIC)) {
-  table[`${name}ps`] = arithmetic(32, 4, lanewise(operation));
-  table[`${name}pd`] = arithmetic(64, 2, lanewise(operation));
-  table[`${name}ss`] = arithmetic(32, 1, lanewise(operation));
-  table[`${name}sd`] = arithmetic(64, 1, lanewise(operation));
+for (const [name, [operation, exactly]] of Object.entries(ARITHMETIC)) {
+  table[`${name}ps`] = arithmetic(32, 4, lanewise(operation), exactly);
+  table[`${name}pd`] = arithmetic(64, 2, lanewise(operation), exactly);
+  table[`${name}ss`] = arithmetic(32, 1, lanewise(operation), exactly);
+  table[`${name}sd`] = arithmetic(64, 1, lanewise(operation), exactly);
 }
 
 export const SSE_OPERATIONS: Readonly<Record<string, Operation>> = table;
