@@ -25,11 +25,14 @@ interface Step {
   readonly type: string;
 }
 
+/** All consoles at the start, Linux's alone while it boots, all again at the end. */
 const SESSION: readonly Step[] = [
   { shows: /^\$ *$/m, withinSeconds: 10, type: 'npx bulkhead run machines/packaging-cell.yaml\r' },
-  { shows: /hmi {5}│ \S+ # *$/m, withinSeconds: 120, type: 'nproc\r' },
-  { shows: /hmi {5}│ 2 *$/m, withinSeconds: 20, type: 'uname -srm\r' },
-  { shows: /hmi {5}│ Linux \S+ x86_64 *$/m, withinSeconds: 20, type: '\x1ds' },
+  { shows: /^vision +│ clock:[^]*^── hmi: Linux|^── hmi: Linux[^]*^vision +│ clock:/m, withinSeconds: 60, type: '\x1d1' },
+  { shows: /^\/root # *$/m, withinSeconds: 120, type: 'nproc\r' },
+  { shows: /^2 *$/m, withinSeconds: 20, type: 'uname -srm\r' },
+  { shows: /^Linux \S+ x86_64 *$/m, withinSeconds: 20, type: '\x1da' },
+  { shows: /all consoles; [^]*^control │ control: [^]*^control │ control: /m, withinSeconds: 20, type: '\x1ds' },
   { shows: /^partition +state[^]*^vision +running/m, withinSeconds: 10, type: '' },
 ];
 
@@ -171,10 +174,10 @@ function svgOf(terminal: headless.Terminal): string {
   const rows = lines.findLastIndex((line) => line.trim() !== '') + 1;
   const width = Math.ceil(COLUMNS * CELL_WIDTH + 2 * MARGIN);
   const height = BAR_HEIGHT + MARGIN + rows * CELL_HEIGHT;
-  let svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">\n`;
+  let svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" xml:space="preserve">\n`;
   svg += '<!-- Drawn by scripts/picture.ts from a terminal session; do not edit. -->\n';
   svg += '<title>bulkhead run machines/packaging-cell.yaml at a terminal: Debian and two real-time systems on one board</title>\n';
-  svg += `<style>text { font: ${FONT_PIXELS}px "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace; white-space: pre; }</style>\n`;
+  svg += `<style>text { font: ${FONT_PIXELS}px "DejaVu Sans Mono", "Liberation Mono", Menlo, Consolas, monospace; }</style>\n`;
   svg += `<rect width="${width}" height="${height}" rx="8" fill="${BACKGROUND}"/>\n`;
   svg += `<path d="M0 8a8 8 0 0 1 8-8H${width - 8}a8 8 0 0 1 8 8V${BAR_HEIGHT}H0z" fill="${BAR}"/>\n`;
   for (const [index, colour] of ['#f47067', '#daaa3f', '#57ab5a'].entries()) {

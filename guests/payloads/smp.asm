@@ -8,7 +8,7 @@ VECTOR_PING     equ 0x40
 VECTOR_PONG     equ 0x41
 ROUNDS          equ 1000
 INCREMENTS      equ 5000
-PATIENCE        equ 100000000           ; rounds of a waiting loop
+PATIENCE        equ 20000000            ; rounds of a waiting loop
 
 ; Waits until [address] is at least a number. EAX: 1 when it came to that.
 %macro await_at_least 2
@@ -137,7 +137,6 @@ spurious:
         mov dword [job], %1
         call %1
         await_at_least jobs_done, 1
-        mov dword [job], 0
 %endmacro
 
 atomic:
@@ -224,7 +223,6 @@ cross_modify:
         jbe .next
 .end:   mov dword [version], 0xffffffff
         await_at_least jobs_done, 1
-        mov dword [job], 0
         mov eax, [version_sum]
         expect 'cross-modified-code', 100 * 101 / 2
         ret
@@ -319,15 +317,12 @@ second:
         sti
 .wait:  pause
         inc dword [heartbeat]
-        mov eax, [job]
+        xor eax, eax            ; take the job, so that it is done once
+        xchg eax, [job]
         test eax, eax
         jz .wait
         call eax
         mov dword [jobs_done], 1
-.until_taken:
-        pause
-        cmp dword [job], 0
-        jne .until_taken
         jmp .wait
 
 section .bss

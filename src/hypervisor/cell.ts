@@ -13,7 +13,7 @@ import type { MachineHost, PartitionThread } from './thread.ts';
 /** Between two slices lie milliseconds: a thread that is silent for this long is stuck, not busy. */
 export const ANSWER_TIMEOUT: Nanos = 2 * s;
 
-/** How one life ended. `unasked`: neither the guest nor an operator wanted it. */
+/** What the machine hears of one life. */
 export interface LifeEvents {
   started(image: string): void;
   ended(end: PartitionEnd): void;

@@ -37,7 +37,7 @@ const unwired: VcpuWiring = {
 let interpreter: Interpreter | undefined;
 
 export class EngineUnderTest {
-  readonly #core: Core;
+  readonly core: Core;
   readonly #tracker: CodeTracker;
   readonly #blocks: Blocks;
   readonly #run: RunExports['run'];
@@ -49,7 +49,7 @@ export class EngineUnderTest {
     this.#ram = memory.offsetOf(0, RAM_SIZE);
     this.#tracker = new CodeTracker(memory.bytes.length);
     const core = new Core(0, memory, slab(0), unwired, this.#tracker);
-    this.#core = core;
+    this.core = core;
     interpreter ??= buildInterpreter(INSTRUCTIONS);
     this.#blocks = new Blocks(core, this.#tracker, interpreter);
     this.#tracker.users.push({
@@ -77,31 +77,35 @@ export class EngineUnderTest {
 
   /** Executes the image's instruction through decoder and interpreter. */
   run(image: I.Image): I.Image {
-    const core = this.#core;
-    this.#load(image);
-    const code = this.#ram + CODE_ADDRESS;
-    this.#tracker.storing(code, 16);
-    core.u8.set(image.bytes.subarray(I.CODE, I.CODE + 15), code);
-    core.set64(S.RIP, BigInt(CODE_ADDRESS));
-    core.set32(S.BUDGET, 1);
-    core.set32(S.FAULT_VECTOR, -1);
-    const record = this.#blocks.find();
-    if (record === 0) throw new Error('the instruction cannot be fetched');
+    const vector = this.execute(image);
     const result = image.copy();
-    if (this.#run(core.base, record) !== Leave.Fault) {
+    if (vector < 0) {
       this.#store(result);
       return result;
     }
-    const vector = core.get32(S.FAULT_VECTOR);
     const signal = SIGNALS[vector];
     if (signal === undefined) throw new Error(`unexpected exception ${vector} of ${image.code.map((byte) => byte.toString(16))}`);
     result.view.setInt32(I.SIGNAL, signal, true);
     return result;
   }
 
+  /** The same, for the vector that it raised, or −1. */
+  execute(image: I.Image): number {
+    const { core } = this;
+    this.#load(image);
+    const code = this.#ram + CODE_ADDRESS;
+    this.#tracker.storing(code, 16);
+    core.u8.set(image.bytes.subarray(I.CODE, I.CODE + 15), code);
+    core.set64(S.RIP, BigInt(CODE_ADDRESS));
+    core.set32(S.BUDGET, 1);
+    const record = this.#blocks.find();
+    if (record === 0) throw new Error('the instruction cannot be fetched');
+    return this.#run(core.base, record) === Leave.Fault ? core.get32(S.FAULT_VECTOR) : -1;
+  }
+
   #system(record: number, operation: number): number {
     try {
-      (OPERATIONS[operation] as (typeof OPERATIONS)[number])(this.#core, record);
+      (OPERATIONS[operation] as (typeof OPERATIONS)[number])(this.core, record);
       return 0;
     } catch (fault) {
       if (fault !== GUEST_FAULT) throw fault;
@@ -110,7 +114,7 @@ export class EngineUnderTest {
   }
 
   #load(image: I.Image): void {
-    const core = this.#core;
+    const { core } = this;
     const { view } = image;
     for (const [offset, register] of INTEGER_REGISTERS) core.set64(S.gpr(register), view.getBigUint64(offset, true));
     core.set64(S.gpr(S.RBX), BigInt(OPERAND_ADDRESS));
@@ -138,7 +142,7 @@ export class EngineUnderTest {
   }
 
   #store(result: I.Image): void {
-    const core = this.#core;
+    const { core } = this;
     const { view } = result;
     view.setInt32(I.SIGNAL, 0, true);
     for (const [offset, register] of INTEGER_REGISTERS) view.setBigUint64(offset, core.get64(S.gpr(register)), true);
