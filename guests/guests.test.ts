@@ -172,7 +172,7 @@ describe('the RTOS on QEMU', () => {
     expect(status).toBe(RTOS_PANIC);
   });
 
-  it.for(['selftest32.elf', 'selftest64.elf'])('%s: order of tasks, time-outs, priority inheritance and queues', LIMIT, async (image, context) => {
+  it.for(['selftest32.elf', 'selftest64.elf'])('%s: task order, time-outs, priority inheritance, queues', LIMIT, async (image, context) => {
     if (withoutQemu) return skip(context, withoutQemu);
     const { text, status } = await qemu(['-kernel', join(here, 'rtos/images', image), ...COUNTED_TIME]);
     const results = text.match(/\b(ok|fail) .*$/gm) ?? [];
@@ -186,7 +186,10 @@ describe('the RTOS on QEMU', () => {
   it('counts a release that finds its job unfinished as a missed deadline', LIMIT, async (context) => {
     if (withoutQemu) return skip(context, withoutQemu);
     // A frame takes 2.7 ms. At 500 frames a second each overruns one release, which is forfeited: every job misses one deadline.
-    const { text, status } = await qemu(['-kernel', vision, '-append', 'fps=500', ...COUNTED_TIME], [[/frame=50 .*\r\n/, 'crash triple\r']]);
+    const { text, status } = await qemu(
+      ['-kernel', vision, '-append', 'fps=500', ...COUNTED_TIME],
+      [[/frame=50 .*\r\n/, 'crash triple\r']],
+    );
     const line = /frame=50 .*/.exec(text)?.[0] ?? '';
     expect(field(line, 'jobs')).toBe(50);
     expect(Math.abs(field(line, 'misses') - 50)).toBeLessThanOrEqual(1);

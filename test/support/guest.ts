@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ByteRing, MiB } from '../../src/base/index.ts';
 import { DEVICE_CATALOGUE } from '../../src/board/index.ts';
-import type { DeviceSpec, Nanos, Partition } from '../../src/contracts/index.ts';
+import type { DeviceSpec, Engine, Nanos, Partition } from '../../src/contracts/index.ts';
 import { assemble, PartitionLink, RunningPartition } from '../../src/partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 
@@ -15,6 +15,8 @@ export interface GuestOptions {
   readonly instructionsPerMicrosecond?: number;
   /** Models from the catalogue, each at its usual place, beside a serial port. */
   readonly models?: readonly string[];
+  /** In place of the software engine's own: for a test that wants to see what passes through it. */
+  readonly engine?: Engine;
 }
 
 const ROOT = new URL('../../', import.meta.url);
@@ -42,7 +44,7 @@ export class Guest {
       build: (clock, power) =>
         assemble({
           spec,
-          engine: createSoftEngine(),
+          engine: options.engine ?? createSoftEngine(),
           cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus }),
           images: { kernel: read(image), ...(options.initrd === undefined ? {} : { initrd: read(options.initrd) }) },
           consoles,
