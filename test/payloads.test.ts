@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { PAYLOAD_RUNS, type PayloadRun } from '../guests/payloads/runs.ts';
+import { PAYLOAD_OK, PAYLOAD_RUNS, type PayloadRun } from '../guests/payloads/runs.ts';
 import { Guest } from './support/guest.ts';
 
 /** Far more than any payload needs: one that is lost does not run for ever. */
@@ -26,6 +26,14 @@ describe('payload', () => {
     } else {
       expect(guest.partition.end).toEqual({ state: 'halted', reason: 'debug-exit', code: run.end });
     }
+  });
+
+  it('faults holds what the SDM demands and QEMU does not check: limits, null segments, LOCK, exact error codes', () => {
+    const guest = boot({ name: 'faults', image: 'faults.elf', commandLine: 'faults strict', cpus: 1, end: PAYLOAD_OK });
+    guest.run({ instructions: INSTRUCTIONS });
+    expect(guest.console).not.toMatch(/^fail/m);
+    expect(guest.console).toContain('ok segment-limit\n');
+    expect(guest.partition.end).toEqual({ state: 'halted', reason: 'debug-exit', code: PAYLOAD_OK });
   });
 
   it.each(PAYLOAD_RUNS.filter(({ name }) => name === 'interrupts' || name === 'smp'))(

@@ -59,3 +59,12 @@ describe('vision, in 64-bit mode', () => {
     expect(guest.log.filter((line) => line.includes('undefined instruction'))).toEqual([]);
   });
 });
+
+describe.each(['selftest32', 'selftest64'])('the kernel of %s', (name) => {
+  it('passes its own checks: task order, time-outs, priority inheritance, queues', () => {
+    const guest = new Guest(`guests/rtos/images/${name}.elf`, { cpus: 1, cmdline: '', instructionsPerMicrosecond: 1000 });
+    guest.run({ instructions: 3e9 });
+    expect(guest.console).not.toMatch(/^fail/m);
+    expect(guest.partition.end).toMatchObject({ state: 'halted', reason: 'debug-exit', code: 33 });
+  });
+});

@@ -28,7 +28,11 @@ describe('rounding', () => {
     ['towards zero', ROUND_TO_ZERO, [1, 1.5, 2 - 2 ** -23]],
   ] as const)('%s', (_, mode, expected) => {
     // a quarter of the last place above 1; three quarters above 1.5; half of it below 2
-    const values: [bigint, number][] = [[2n ** 25n + 1n, -25], [3n * 2n ** 24n + 3n, -25], [2n ** 25n - 1n, -24]];
+    const values: [bigint, number][] = [
+      [2n ** 25n + 1n, -25],
+      [3n * 2n ** 24n + 3n, -25],
+      [2n ** 25n - 1n, -24],
+    ];
     const results = values.map(([significand, exponent]) => pack32(round(environment(mode), false, exponent, significand, BINARY32)));
     expect(results).toEqual(expected.map(singleBits));
   });

@@ -44,7 +44,9 @@ describe.each([
 it('the reciprocal square root of a negative number is the indefinite NaN', () => {
   run('rsqrtps', [-1, -Infinity, 1, 1]);
   const { core } = machine;
-  expect([core.view.getUint32(core.base + S.xmm(1), true), core.view.getUint32(core.base + S.xmm(1) + 4, true)]).toEqual([0xffc0_0000, 0xffc0_0000]);
+  expect([core.view.getUint32(core.base + S.xmm(1), true), core.view.getUint32(core.base + S.xmm(1) + 4, true)]).toEqual([
+    0xffc0_0000, 0xffc0_0000,
+  ]);
 });
 
 it('MASKMOVDQU writes only the bytes whose mask has its top bit set', () => {

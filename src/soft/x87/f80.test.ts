@@ -21,7 +21,11 @@ const SIGNALING = F.decode80(0x7fff, 0xa000_0000_0000_0000n);
 
 describe('encodings', () => {
   it('unnormals, pseudo-NaNs and pseudo-infinities are unsupported, and invalid in arithmetic', () => {
-    for (const [signExponent, significand] of [[0x4000, 1n << 62n], [0x7fff, 0n], [0x7fff, 1n << 62n]] as const) {
+    for (const [signExponent, significand] of [
+      [0x4000, 1n << 62n],
+      [0x7fff, 0n],
+      [0x7fff, 1n << 62n],
+    ] as const) {
       const value = F.decode80(signExponent, significand);
       expect(value.kind).toBe(UNSUPPORTED);
       const e = new FloatEnvironment();

@@ -75,7 +75,9 @@ describe('special cases', () => {
 
   it('2^±1 − 1 is exact', () => {
     const environment = e();
-    expect([toDouble(T.powerOfTwoMinusOne(environment, number(1))), toDouble(T.powerOfTwoMinusOne(environment, number(-1)))]).toEqual([1, -0.5]);
+    expect([toDouble(T.powerOfTwoMinusOne(environment, number(1))), toDouble(T.powerOfTwoMinusOne(environment, number(-1)))]).toEqual([
+      1, -0.5,
+    ]);
     expect(environment.flags).toBe(0);
   });
 });

@@ -67,7 +67,7 @@ export class Image {
     return new Image(this.bytes.slice());
   }
 
-  /** Clears what processors of one architecture may differ in: the last opcode and pointers (AMD keeps them only with an error), padding. */
+  /** Clears what processors may differ in: the last opcode and pointers (AMD keeps them only with an error pending), padding. */
   normalize(): this {
     this.bytes.fill(0, ...FX_OPCODE_AND_POINTERS);
     for (let i = 0; i < 8; i++) this.bytes.fill(0, ST + 16 * i + 10, ST + 16 * i + 16);
