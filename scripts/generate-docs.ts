@@ -6,7 +6,7 @@ import { DEVICE_CATALOGUE } from '../src/cli/device-catalogue.ts';
 import { manifestJsonSchema } from '../src/manifest/index.ts';
 import { cliPieces } from './docs/cli-pieces.ts';
 import { errorsPage } from './docs/errors-page.ts';
-import { findingsOf, manifestPieces } from './docs/manifest-pieces.ts';
+import { manifestPieces, mistake } from './docs/manifest-pieces.ts';
 import { notModelledPage } from './docs/not-modelled.ts';
 import { GENERATED } from './docs/notice.ts';
 import { withPieces } from './docs/regions.ts';
@@ -24,7 +24,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ['docs/errors.md', errorsPage()],
     ['docs/not-modelled.md', notModelledPage(ROOT)],
     ['docs/bulkhead.schema.json', `${JSON.stringify({ $comment: GENERATED, ...manifestJsonSchema(DEVICE_CATALOGUE) }, null, 2)}\n`],
-    page('README.md', { 'two-owners': findingsOf(ROOT, 'two-owners') }),
+    page('README.md', { 'two-owners': mistake(ROOT, 'two-owners') }),
     page('docs/architecture.md', roomPieces(ROOT)),
     page('docs/manifest.md', manifestPieces(ROOT)),
     page('docs/cli.md', cliPieces()),

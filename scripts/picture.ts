@@ -13,7 +13,7 @@ import headless, { type IBufferCell } from '@xterm/headless';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const TARGET = join(ROOT, 'docs', 'pictures', 'packaging-cell.svg');
-const COLUMNS = 124;
+const COLUMNS = 128;
 /** High enough for a whole session; empty rows at the end are not drawn. */
 const ROWS = 64;
 
@@ -28,12 +28,12 @@ interface Step {
 /** All consoles at the start, Linux's alone while it boots, all again at the end. */
 const SESSION: readonly Step[] = [
   { shows: /^\$ *$/m, withinSeconds: 10, type: 'npx bulkhead run machines/packaging-cell.yaml\r' },
-  { shows: /^vision +│ clock:[^]*^── hmi: Linux|^── hmi: Linux[^]*^vision +│ clock:/m, withinSeconds: 60, type: '\x1d1' },
+  { shows: /^vision +│ clock:[\s\S]*^── hmi: Linux|^── hmi: Linux[\s\S]*^vision +│ clock:/m, withinSeconds: 60, type: '\x1d1' },
   { shows: /^\/root # *$/m, withinSeconds: 120, type: 'nproc\r' },
   { shows: /^2 *$/m, withinSeconds: 20, type: 'uname -srm\r' },
   { shows: /^Linux \S+ x86_64 *$/m, withinSeconds: 20, type: '\x1da' },
-  { shows: /all consoles; [^]*^control │ control: [^]*^control │ control: /m, withinSeconds: 20, type: '\x1ds' },
-  { shows: /^partition +state[^]*^vision +running/m, withinSeconds: 10, type: '' },
+  { shows: /all consoles; [\s\S]*^control │ control: [\s\S]*^control │ control: /m, withinSeconds: 20, type: '\x1ds' },
+  { shows: /^partition +state[\s\S]*^vision +running/m, withinSeconds: 10, type: '' },
 ];
 
 const QUIT = '\x1dq';
@@ -51,7 +51,7 @@ async function record(look: (terminal: headless.Terminal) => void): Promise<void
   const shell = `stty cols ${COLUMNS} rows ${ROWS}; PS1='$ ' exec bash --norc --noprofile`;
   const child = spawn('script', ['-qec', shell, join(folder, 'typescript')], {
     cwd: ROOT,
-    env: { ...process.env, TERM: 'xterm-256color', PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}` },
+    env: { ...process.env, npm_config_loglevel: 'error', TERM: 'xterm-256color', PATH: `${join(ROOT, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}` },
   });
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
   child.on('error', (error) => {

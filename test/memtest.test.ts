@@ -64,6 +64,6 @@ describe.skipIf(images === undefined)('memtest86+', () => {
       },
     });
     expect(memtest.errors).toBeGreaterThan(0);
-    expect(memtest.findings.join('\n')).toMatch(/\bc01230\b.*\(12MB\)|c0123[04]/i);
+    expect(memtest.findings.at(-1)).toMatch(/^ +0 +0 +2 +000000c01230 \(12MB\) +0000000000c01230 +0000001000c01230$/);
   });
 });

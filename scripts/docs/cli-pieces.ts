@@ -29,7 +29,8 @@ function argumentText(argument: Argument): string {
 }
 
 function optionRow({ flags, description, defaultValue }: Option): string[] {
-  return [code(flags), description, defaultValue === undefined ? '' : code(String(defaultValue))];
+  // Placeholders in angle brackets are HTML to Markdown.
+  return [code(flags), description.replaceAll('<', '&lt;'), defaultValue === undefined ? '' : code(String(defaultValue))];
 }
 
 function chapter(name: string, command: Command): string {

@@ -46,12 +46,12 @@ function mappings(schema: Schema, path: string): Mapping[] {
   return [];
 }
 
-function valueOf(schema: Schema): string {
+function kindOf(schema: Schema): string {
   if (schema.const !== undefined) return code(String(schema.const));
   if (schema.enum !== undefined) return schema.enum.map(code).join(' or ');
   if (schema.oneOf !== undefined) return 'a model';
-  if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(valueOf))].join(', or ');
-  if (schema.type === 'array') return `list of ${valueOf(schema.items ?? {})}`;
+  if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(kindOf))].join(', or ');
+  if (schema.type === 'array') return `list of ${kindOf(schema.items ?? {}).replace(/^address$/, 'addresses')}`;
   if (schema.properties !== undefined) return 'mapping';
   if (typeof schema.additionalProperties === 'object') return 'named mappings';
   if (schema.pattern?.includes('MIPS')) return 'speed';
@@ -63,22 +63,32 @@ function valueOf(schema: Schema): string {
 
 /** Options are one value each, whatever their model says: the mapping of them has no keys of its own. */
 function valueCell(key: string, schema: Schema): string {
-  return key === 'options' ? 'option: value' : valueOf(schema);
+  return key === 'options' ? 'option: value' : kindOf(schema);
 }
 
-function defaultCell(key: string, { required, properties }: Schema): string {
-  const value = properties?.[key]?.default;
-  // zod writes what a default becomes, not what one would type.
-  if (key === 'speed' && value !== undefined) return code(`${String(value)}MIPS`);
+function defaultCell(key: string, { required, properties }: Schema, computed: Computed): string {
+  const value = properties?.[key]?.default ?? computed[key];
   if (required?.includes(key) && value === undefined) return 'required';
   return value === undefined || value === '' || (typeof value === 'object' && value !== null) ? '' : code(String(value));
 }
 
-function keysOf({ path, schema }: Mapping): string {
+/** Defaults that the compiler fills in and the schema cannot say. */
+type Computed = Readonly<Record<string, string>>;
+
+/** Read off a machine whose manifest leaves these keys out. */
+function computedDefaults(root: string): Computed {
+  const { file, text } = example(root, 'two-controllers');
+  const { machine } = compileManifest(text.replace(/, limit: \d+/, ''), file, manifestHost(dirname(join(root, file))));
+  const partition = machine?.partitions[0];
+  if (partition === undefined) throw new Error(`${file} does not compile`);
+  return { speed: `${partition.instructionsPerMicrosecond}MIPS`, limit: String(partition.onCrash.limit) };
+}
+
+function keysOf({ path, schema }: Mapping, computed: Computed): string {
   const rows = Object.entries(schema.properties ?? {}).map(([key, value]) => [
     code(key),
     valueCell(key, value),
-    defaultCell(key, schema),
+    defaultCell(key, schema, computed),
     value.description ?? '',
   ]);
   return `### ${path === '' ? 'The manifest' : code(path)}\n\n${markdownTable(['key', 'value', 'default', 'meaning'], rows)}`;
@@ -104,22 +114,17 @@ export function example(root: string, name: string): Compilation & { readonly fi
 }
 
 /** A wrong example and what `bulkhead check` says about it. */
-function mistake(root: string, name: string): string {
+export function mistake(root: string, name: string): string {
   const { file, text, findings } = example(root, name);
   const shown = renderFindings(findings, text, (_, words) => words);
   return `${fenced('yaml', text)}\n${fenced('console', `$ npx bulkhead check ${file}\n${shown}`)}`;
 }
 
-/** The findings alone: for a page that has no room for the file. */
-export function findingsOf(root: string, name: string): string {
-  const { file, text, findings } = example(root, name);
-  return fenced('console', `$ npx bulkhead check ${file}\n${renderFindings(findings, text, (_, words) => words)}`);
-}
-
 export function manifestPieces(root: string): Readonly<Record<string, string>> {
   const models = Object.entries(DEVICE_CATALOGUE.models);
+  const computed = computedDefaults(root);
   return {
-    keys: mappings(SCHEMA, '').map(keysOf).join('\n'),
+    keys: mappings(SCHEMA, '').map((mapping) => keysOf(mapping, computed)).join('\n'),
     models: markdownTable(['model', 'what it is', 'usual places', 'lines', ''], models.map(modelRow)),
     options: markdownTable(['model', 'option', 'value', 'meaning'], models.flatMap(optionRows)),
     platform: markdownTable(

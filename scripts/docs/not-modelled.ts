@@ -26,7 +26,7 @@ export function omissions(root: string): Omission[] {
 
 /** What the head of one file says; undefined when it leaves nothing out. */
 export function omissionOf(path: string, text: string): Omission | undefined {
-  const head = /^\/\*\*([^]*?)\*\//.exec(text)?.[1];
+  const head = /^\/\*\*([\s\S]*?)\*\//.exec(text)?.[1];
   if (head === undefined) return undefined;
   const lines = head.split('\n').map((line) => line.replace(/^\s*\*? ?/, '').trimEnd());
   const from = lines.findIndex((line) => line.startsWith(MARK));
