@@ -18,7 +18,7 @@ import { type Measurement, measurementOf, measuringHost } from './support/measur
 const TIMEOUT = 120_000;
 
 /** Where each neighbour is stopped; the payloads come to their own end before that. */
-const NEIGHBOURS: Readonly<Record<string, number>> = { control: 10e6, vision: 20e6, interrupts: 50e6, smp: 50e6 };
+const NEIGHBOURS: Readonly<Record<string, number>> = { control: 10e6, vision: 30e6, interrupts: 50e6, smp: 50e6 };
 
 const MODES = [
   { mode: 'ports', proof: /^ok ports$/m },
@@ -87,16 +87,16 @@ async function outcomes(mode: string, proof?: RegExp): Promise<Record<string, Ou
     await machine.until('hostile', () => proof.test(machine.console('hostile')));
   }
   const names = Object.keys(NEIGHBOURS);
-  const before = machine.status('hostile').restarts;
+  const deeds = (): unknown => [machine.status('hostile').restarts, machine.status('hostile').retired];
+  const before = deeds();
   for (const name of names) running.start(name);
   await machine.until('at the end of the neighbours', () => {
     machine.console('hostile');
     return names.every((name) => running.endOf(name) !== undefined);
   });
   if (proof !== undefined) {
-    const { state, restarts, retired } = machine.status('hostile');
-    expect(['starting', 'running'], 'the hostile guest is still at it').toContain(state);
-    expect(restarts - before + retired).toBeGreaterThan(0);
+    expect(['starting', 'running'], 'the hostile guest is still at it').toContain(machine.status('hostile').state);
+    expect(deeds(), 'the hostile guest was at it').not.toEqual(before);
   }
   return Object.fromEntries(
     names.map((name) => [name, { ...measurementOf(machine.events, name)!, console: machine.console(name), end: running.endOf(name) }]),
@@ -123,7 +123,7 @@ describe('beside a hostile guest', () => {
     expect(new Set(Object.values(alone).map(({ ram }) => ram)).size).toBe(4);
   });
 
-  it.each(MODES)('that does `$mode`, every neighbour does exactly what it does without', { timeout: TIMEOUT }, async ({ mode, proof }) => {
+  it.each(MODES)('that does: $mode, every neighbour does exactly what it does without', { timeout: TIMEOUT }, async ({ mode, proof }) => {
     expect(await outcomes(mode, proof)).toEqual(alone);
   });
 });

@@ -51,7 +51,7 @@ function inMarkdown(text: string): string {
 export function notModelledPage(root: string): string {
   const all = omissions(root);
   let page = `# What is not modelled\n\n<!-- ${GENERATED} -->\n\n`;
-  page += 'Every file that models something says at its head what it leaves out. This is all of it, room by room. ';
+  page += 'Every file that models something says at its head what it leaves out. This is all of it, room by room.\n';
   page += 'What a guest asks for and does not get raises #UD or reads as absent; it is never computed wrongly on purpose.\n';
   for (const room of ROOMS) {
     const own = all.filter(({ path }) => roomOf(path) === room);

@@ -7,6 +7,7 @@
  * flat. The instruction itself then uses PREPARED as its base, and the common handlers stay simple.
  */
 import { BASE_RIP, DECODE_NEEDS_MORE, DECODE_TOO_LONG, Decoder, NO_REGISTER } from '../x86/decoder.ts';
+import { announcedFeatures } from '../x86/features.ts';
 import * as R from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow, OperandCode } from '../x86/table.ts';
@@ -30,6 +31,7 @@ export class Blocks {
   readonly #interpreter: Interpreter;
   readonly #decoder = new Decoder();
   readonly #handlers = new Map<InstructionRow, Int16Array>();
+  readonly #features: ReadonlySet<string>;
   readonly #table: number;
   readonly #firstRecord: number;
   readonly #endOfRecords: number;
@@ -46,6 +48,7 @@ export class Blocks {
     this.#core = core;
     this.#tracker = tracker;
     this.#interpreter = interpreter;
+    this.#features = announcedFeatures((leaf, subleaf, out) => core.wiring.cpuid.lookup(leaf, subleaf, out));
     this.#table = core.base + BLOCK_OFFSET;
     this.#firstRecord = core.base + RECORDS_OFFSET + CROSSING_RECORDS * R.RECORD_SIZE;
     this.#endOfRecords = core.base + RECORDS_OFFSET + RECORDS_SIZE;
@@ -113,7 +116,7 @@ export class Blocks {
   }
 
   #findSegmented(host: number, mode: number, low: number, high: number, room: number): number {
-    const key = host * 64 + mode;
+    const key = host * S.MODE_LIMIT + mode;
     const known = this.#segmented.get(key);
     if (known !== undefined && known.end <= room) return known.record;
     this.#makeRoom();
@@ -245,10 +248,13 @@ export class Blocks {
     const { i32, u8 } = this.#core;
     const isString = row.attributes.has('string');
     const segmented = (mode & S.MODE_SEGMENTED) !== 0;
-    const name = isString && (segmented || (mode & S.MODE_FS_GS_CHECKED && d.segment >= S.FS))
+    const isCheckedString = isString && (segmented || ((mode & S.MODE_FS_GS_CHECKED) !== 0 && d.segment >= S.FS));
+    const name = isCheckedString
       ? row.mnemonic.slice(row.mnemonic.indexOf('_') + 1)
       : row.mnemonic === 'cmpxchg8b' && d.size === 3 ? 'cmpxchg16b' : row.mnemonic;
-    const handler = name === row.mnemonic ? this.#handler(row, d.size, d.isMemory ? 1 : 0, row.conditional ? d.opcode & 15 : 0) : -1;
+    const absent = this.#absence(row, name, mode);
+    if (absent !== undefined) return this.#system(first, offset, absent);
+    const handler = name === row.mnemonic && !isCheckedString ? this.#handler(row, d.size, d.isMemory ? 1 : 0, row.conditional ? d.opcode & 15 : 0) : -1;
     const info = d.size
       | (d.isMemory ? R.INFO_MEMORY : 0)
       | ((d.addressBits === 16 ? 0 : d.addressBits === 32 ? 1 : 2) << R.INFO_ADDRESS_SHIFT)
@@ -271,7 +277,10 @@ export class Blocks {
       } else if (d.base !== NO_REGISTER) base = S.gpr(d.base);
       if (d.index !== NO_REGISTER) index = S.gpr(d.index);
       const mask = d.addressBits === 16 ? 0xffff : -1;
-      const checked = row.mnemonic !== 'lea' && row.mnemonic !== 'nop' && !is64 && (d.segment < S.FS ? segmented : (mode & S.MODE_FS_GS_CHECKED) !== 0);
+      // Code is never writable, however flat it is (SDM 3A §5.5.1).
+      const writesCode = d.segment === S.CS && (mode & S.MODE_PROTECTED) !== 0 && !readsOnly(row);
+      const isLimited = d.segment < S.FS ? segmented || writesCode : (mode & S.MODE_FS_GS_CHECKED) !== 0;
+      const checked = row.mnemonic !== 'lea' && row.mnemonic !== 'nop' && !is64 && isLimited;
       const usual = is64 ? 64 : 32;
       if (checked || overflows || d.addressBits !== usual || d.displacementHigh !== d.displacement >> 31) {
         const operation = checked ? 'check_segment' : d.addressBits !== usual ? 'prepare_address' : overflows ? 'prepare_far' : 'prepare_absolute';
@@ -313,6 +322,18 @@ export class Blocks {
     if (handler < 0) i32[word + R.LINK / 4] = SYSTEM_NUMBER.get(name) ?? (SYSTEM_NUMBER.get('undefined') as number);
     this.#special(word, name, isString);
     return record + R.RECORD_SIZE;
+  }
+
+  /**
+   * The operation that raises what an instruction raises which may not be used now: not announced by CPUID, or its unit is off.
+   * Modes that differ in this have blocks of their own, so that nothing is tested when the instruction runs.
+   */
+  #absence(row: InstructionRow, name: string, mode: number): string | undefined {
+    const feature = name === 'cmpxchg16b' ? 'cx16' : row.feature;
+    if (feature !== undefined && !this.#features.has(feature)) return 'undefined';
+    const isOff = (mode & S.MODE_FPU_OFF) !== 0;
+    if (row.attributes.has('sse')) return isOff || (mode & S.MODE_SSE_ENABLED) === 0 ? 'sse_unavailable' : undefined;
+    return isOff && row.attributes.has('mmx') ? 'mmx_unavailable' : undefined;
   }
 
   /** Fields that some instructions use in their own way (documented with the instructions). */

@@ -9,6 +9,7 @@ import type { Logger, PhysicalMemory, VcpuWiring } from '../contracts/index.ts';
 import { EFER_LMA } from '../x86/control.ts';
 import { AF, ARITHMETIC, CF, OF, PF, SF, VM, ZF } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
+import { Breakpoints } from './breakpoints.ts';
 import type { CodePages } from './code-pages.ts';
 import { Mmu } from './mmu.ts';
 
@@ -42,6 +43,7 @@ export class Core {
   clearedTrap = false;
   readonly log: Logger;
   readonly mmu: Mmu;
+  readonly breakpoints: Breakpoints;
   /** Opcodes already reported as undefined: the log gets each once. */
   readonly reportedOpcodes: Set<string> = new Set();
   /** What went wrong, in words, when ACTIVITY became ACTIVITY_SHUTDOWN. */
@@ -68,6 +70,7 @@ export class Core {
     this.u64 = new BigUint64Array(buffer);
     this.view = new DataView(buffer);
     this.log = log;
+    this.breakpoints = new Breakpoints(this);
     this.mmu = new Mmu(this, codePages);
   }
 

@@ -9,6 +9,7 @@ import { updateMode } from './mode.ts';
 import { Descriptor, markAccessed, setVirtual8086Segment } from './segments.ts';
 import { setStackPointer, Stack } from './stack.ts';
 import { returnFromTask } from './task.ts';
+import { checkVirtualImage, virtualFlags, writeVirtualImage } from './virtual-8086.ts';
 
 const RSP = S.gpr(S.RSP);
 /** Flags that IRET and POPF write at any level. */
@@ -61,16 +62,22 @@ export function interruptReturn(core: Core, size: number): void {
   }
 }
 
-/** Real-address mode, and virtual-8086 mode at IOPL 3. */
+/** Real-address mode, and virtual-8086 mode at IOPL 3 or with virtual flags. */
 function returnReal(core: Core, size: number): void {
   const isVirtual8086 = core.isVirtual8086;
-  if (isVirtual8086 && (core.getSigned32(S.SYSTEM_FLAGS) & IOPL) !== IOPL) core.raise(GENERAL_PROTECTION, 0);
+  const flagsOwner = isVirtual8086 ? virtualFlags(core) : 'own';
+  if (flagsOwner === false || (flagsOwner === 'virtual' && size !== 2)) core.raise(GENERAL_PROTECTION, 0);
   const stack = new Stack(core).open();
   const rip = stack.pop(size);
   const selector = stack.pop(size) & 0xffff;
   const flags = stack.pop(size);
+  if (flagsOwner === 'virtual') checkVirtualImage(core, flags);
   transferReal(core, selector, rip);
   stack.commit();
+  if (flagsOwner === 'virtual') {
+    writeVirtualImage(core, flags);
+    return;
+  }
   let mask = FLAGS_ALWAYS | IF | RF;
   if (!isVirtual8086) mask |= IOPL;
   if (size === 2) mask &= 0xffff;

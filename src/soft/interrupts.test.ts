@@ -13,7 +13,8 @@ import {
   SEGMENT_NOT_PRESENT,
   STACK_FAULT,
 } from '../x86/vectors.ts';
-import { deliverException, deliverInterrupt, deliverSingleStep } from './interrupts.ts';
+import { DR6_SINGLE_STEP } from './breakpoints.ts';
+import { deliverDebugException, deliverException, deliverInterrupt } from './interrupts.ts';
 import { loadTaskRegister } from './segments.ts';
 import { TestMachine } from './testing.ts';
 
@@ -238,7 +239,8 @@ describe('in protected mode', () => {
   it('a single step sets DR6.BS and clears TF for the handler', () => {
     m.gate(IDT + 8, KERNEL_CODE, 0x5000, INTERRUPT_GATE);
     m.core.setFlags(TF | 2);
-    deliverSingleStep(m.core);
+    m.core.breakpoints.pending = DR6_SINGLE_STEP;
+    deliverDebugException(m.core);
     expect([m.core.get32(S.DR + 48) & 0x4000, m.flags & TF, stack32(3)[2]]).toEqual([0x4000, 0, TF | 2]);
   });
 

@@ -3,7 +3,7 @@
  * stack switches through the TSS and the IST, virtual-8086 mode, and what happens when delivery itself faults (§6.15, "Double
  * Fault"). IRET is in interrupt-return.ts.
  *
- * Not modelled: VME and PVI redirection (CR4.VME, CR4.PVI), shadow stacks, user interrupts.
+ * Not modelled: shadow stacks, user interrupts.
  */
 import { AC, IF, IOPL, NT, RF, TF, VM } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
@@ -37,10 +37,7 @@ import {
 } from './segments.ts';
 import { Stack } from './stack.ts';
 import { readInnerStack, readInnerStack64, switchTask } from './task.ts';
-
-/** DR6.BS: single step (SDM 3B §18.2.3). */
-const DR6 = S.DR + 6 * 8;
-const DR6_BS = 1 << 14;
+import { redirectInterrupt } from './virtual-8086.ts';
 
 const gate = new Descriptor();
 const code = new Descriptor();
@@ -85,17 +82,23 @@ export function deliverInterrupt(core: Core, vector: number): void {
   if (!tryDeliver(core, vector, 'hardware', undefined)) deliverException(core);
 }
 
-/** The trap after an instruction that ran with RFLAGS.TF set; S.RIP is already the next instruction. */
-export function deliverSingleStep(core: Core): void {
-  core.set32(DR6, core.get32(DR6) | DR6_BS);
+/** Debug conditions have come together before the instruction at S.RIP: one exception reports them all. Ends a halt. */
+export function deliverDebugException(core: Core): void {
+  const { breakpoints } = core;
+  breakpoints.report(breakpoints.pending);
+  breakpoints.pending = 0;
+  if (core.get32(S.ACTIVITY) === S.ACTIVITY_HALTED) core.set32(S.ACTIVITY, S.ACTIVITY_RUNNING);
   core.recordFault(DEBUG);
   deliverException(core);
 }
 
 /** INT n (`software`), INT3 and INTO (the same, but not sensitive to IOPL in virtual-8086 mode), INT1 (`hardware`). */
 export function softwareInterrupt(core: Core, vector: number, kind: 'int' | 'int3' | 'int1'): void {
-  if (kind === 'int' && core.isVirtual8086 && (core.getSigned32(S.SYSTEM_FLAGS) & IOPL) !== IOPL) core.raise(GENERAL_PROTECTION, 0);
   core.clearedTrap = true;
+  if (kind === 'int' && core.isVirtual8086) {
+    if (redirectInterrupt(core, vector)) return;
+    if ((core.getSigned32(S.SYSTEM_FLAGS) & IOPL) !== IOPL) core.raise(GENERAL_PROTECTION, 0);
+  }
   deliver(core, vector, kind === 'int1' ? 'privileged-software' : 'software', undefined, core.getCanonical(S.NEXT_RIP));
 }
 
@@ -119,6 +122,9 @@ function tryDeliver(core: Core, vector: number, source: Source, errorCode: numbe
     deliver(core, vector, source, errorCode, core.getCanonical(S.RIP));
   } catch (fault) {
     if (fault !== GUEST_FAULT) throw fault;
+    // The EXT bit: the fault came of an event outside the program, or of an exception before it (§6.13).
+    const second = core.getSigned32(S.FAULT_VECTOR);
+    if (second >= INVALID_TSS && second <= GENERAL_PROTECTION) core.set32(S.FAULT_ERROR_CODE, core.get32(S.FAULT_ERROR_CODE) | 1);
     return false;
   }
   core.setNumber(S.RIP, core.getCanonical(S.NEXT_RIP));
@@ -193,7 +199,7 @@ function deliverProtected(
 ): void {
   const external = readGate(core, vector, source, 8);
   if (gate.type === TYPE_TASK_GATE) {
-    switchTask(core, gate.low >>> 16, 'call', returnRip, external, errorCode);
+    switchTask(core, gate.low >>> 16, 'call', returnRip, external, errorCode, flags);
     return;
   }
   const selector = readHandler(core, external);

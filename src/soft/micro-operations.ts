@@ -38,19 +38,20 @@ export const MICRO_OPERATIONS: Readonly<Record<string, (core: Core, record: numb
 
 const READ_ONLY = new Set([
   'cmp', 'test', 'push', 'call', 'jmp', 'mul', 'imul', 'div', 'idiv', 'bt', 'lgdt', 'lidt', 'lmsw', 'lldt', 'ltr', 'verr', 'verw',
-  'mov_to_sreg', 'invlpg', 'call_far_memory', 'jmp_far_memory', 'fxrstor', 'ldmxcsr', 'fldenv', 'frstor', 'fldcw', 'fbld', 'cvtsi2ss', 'cvtsi2sd',
+  'mov_to_sreg', 'invlpg', 'call_far_memory', 'jmp_far_memory', 'fxrstor', 'ldmxcsr', 'fldenv', 'frstor', 'fldcw', 'fbld', 'xrstor',
 ]);
 const X87_STORE = /^f(n?st|ist|bstp|nsave|nstenv|nstcw|nstsw)/;
 
 /** Whether the memory operand is only read, so that a read-only segment will do. */
 export function readsOnly(row: InstructionRow): boolean {
-  if (row.operands[0]?.role !== 'rm') return true;
+  if (row.operands[0]?.role !== 'rm' || row.attributes.has('reversed')) return true;
   if (row.map === 0 && row.opcode >= 0xd8 && row.opcode <= 0xdf) return !X87_STORE.test(row.mnemonic);
   return READ_ONLY.has(row.mnemonic);
 }
 
 const UNSIZED: Readonly<Record<string, number>> = {
   sgdt: 6, sidt: 6, lgdt: 6, lidt: 6, fxsave: 512, fxrstor: 512, fld_m80: 10, fstp_m80: 10, fbld: 10, fbstp: 10,
+  xsave: 576, xsaveopt: 576, xsavec: 576, xrstor: 576,
   fldenv: 28, fnstenv: 28, frstor: 108, fnsave: 108, cmpxchg8b: 8, invlpg: 1,
 };
 

@@ -8,11 +8,15 @@
  * A page enters the read TLB on a read and the write TLB on a write, so that accessed and dirty flags are set at the right
  * access. Not in any TLB: device memory, and for writing read-only memory and pages that hold decoded instructions.
  *
- * Not modelled: PCIDs, alignment checks (#AC), the A20 gate, memory types.
+ * Alignment checks (#AC, SDM 3A §6.15) and data breakpoints cost nothing while they are off: what they must see is kept out of the
+ * TLBs while they are on. Translations are not kept apart by PCID: every load of CR3 forgets those that are not global.
+ *
+ * Not modelled: #AC of operands of 10 bytes and more, the A20 gate, memory types.
  */
-import { CR4_SMAP } from '../x86/control.ts';
+import { CR0_AM, CR4_SMAP } from '../x86/control.ts';
 import { AC } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
+import { ALIGNMENT_CHECK } from '../x86/vectors.ts';
 import { ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_USER, ACCESS_WRITE, PAGE } from './access.ts';
 import type { CodePages } from './code-pages.ts';
 import { type Core, GUEST_FAULT } from './core.ts';
@@ -33,8 +37,10 @@ export class Mmu {
   readonly #i32: Int32Array;
   readonly #view: DataView;
 
-  /** Whether supervisor TLB entries were filled with SMAP in force. */
+  /** The supervisor may not touch user pages now. Its TLBs hold none then. */
   #smapInForce = false;
+  /** Data accesses at level 3 must be aligned. The user's data TLBs are empty then. */
+  #alignmentInForce = false;
 
   /** Physical address of the bytes of a pending store, before and after the page boundary. */
   #pendingFirst = 0;
@@ -91,7 +97,7 @@ export class Mmu {
     if (physical < 0) return 0;
     const host = this.#physical.hostOf(physical);
     if (host < 0) return -1;
-    this.#tlb.fill(entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal);
+    this.#enter(entry, low, high, host, access);
     return host + (low & (PAGE - 1));
   }
 
@@ -222,11 +228,13 @@ export class Mmu {
     core.set32(S.TLB_READ, tables);
     core.set32(S.TLB_WRITE, tables + TLB_SIZE);
     core.set32(S.TLB_FETCH, tables + 2 * TLB_SIZE);
-    const smap = (core.getSigned32(S.CR4) & CR4_SMAP) !== 0 && (core.getSigned32(S.SYSTEM_FLAGS) & AC) === 0;
-    if (smap !== this.#smapInForce) {
-      this.#smapInForce = smap;
-      this.flush();
-    }
+    const isFlagSet = (core.getSigned32(S.SYSTEM_FLAGS) & AC) !== 0;
+    const smap = !isFlagSet && (core.getSigned32(S.CR4) & CR4_SMAP) !== 0;
+    if (smap && !this.#smapInForce) this.#tlb.dropUserPages();
+    this.#smapInForce = smap;
+    const alignment = isFlagSet && core.cpl === 3 && (core.getSigned32(S.CR0) & CR0_AM) !== 0;
+    if (alignment && !this.#alignmentInForce) this.flush();
+    this.#alignmentInForce = alignment;
   }
 
   // ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,17 +243,44 @@ export class Mmu {
     return this.#core.cpl === 3 ? ACCESS_USER : 0;
   }
 
+  #enter(entry: number, low: number, high: number, host: number, access: number): void {
+    const isUserPage = this.#walker.isUserPage && (access & ACCESS_USER) === 0;
+    this.#tlb.fill(entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal, isUserPage);
+  }
+
+  /** This data page may enter a TLB: nothing wants to see the next access to it. */
+  #mayKeep(low: number, high: number, access: number): boolean {
+    if (this.#alignmentInForce && (access & ACCESS_USER) !== 0) return false;
+    return !this.#core.breakpoints.watchesData || !this.#core.breakpoints.isOnPage(low, high);
+  }
+
+  /** False: an alignment fault was recorded. Comes before the walk, whose page fault it precedes on every processor known. */
+  #isAligned(low: number, size: number, access: number): boolean {
+    if (!this.#alignmentInForce || (access & ACCESS_USER) === 0) return true;
+    if (size > 8 || (low & (size - 1)) === 0) return true;
+    this.#core.recordFault(ALIGNMENT_CHECK, 0);
+    return false;
+  }
+
+  /** Data breakpoints see what instructions access, not what the processor reads for itself. */
+  #watch(low: number, high: number, size: number, access: number): void {
+    const { breakpoints } = this.#core;
+    if (breakpoints.watchesData && (access & ACCESS_IMPLICIT) === 0) breakpoints.access(low, high, size, (access & ACCESS_WRITE) !== 0);
+  }
+
   #readable(low: number, high: number, size: number, access: number): number {
     const offset = low & (PAGE - 1);
     if (offset + size > PAGE) return this.#readAcross(low, high, size, access);
     const entry = this.#tlb.entry(TLB_KIND_READ, low, access);
     const i32 = this.#i32;
     if (i32[entry] === (low & -PAGE) && i32[entry + 1] === high) return (low + (i32[entry + 2] as number)) >>> 0;
+    if (!this.#isAligned(low, size, access)) return 0;
     const physical = this.#walker.translate(low, high, access);
     if (physical < 0) return 0;
+    this.#watch(low, high, size, access);
     const host = this.#physical.hostOf(physical);
     if (host >= 0) {
-      this.#tlb.fill(entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal);
+      if (this.#mayKeep(low, high, access)) this.#enter(entry, low, high, host, access);
       return host + offset;
     }
     const scratch = this.#core.base + S.SCRATCH;
@@ -254,6 +289,7 @@ export class Mmu {
   }
 
   #readAcross(low: number, high: number, size: number, access: number): number {
+    if (!this.#isAligned(low, size, access)) return 0;
     const first = this.#walker.translate(low, high, access);
     if (first < 0) return 0;
     const nextLow = ((low & -PAGE) + PAGE) | 0;
@@ -261,6 +297,7 @@ export class Mmu {
     if (second < 0) return 0;
     const offset = low & (PAGE - 1);
     const room = PAGE - offset;
+    this.#watch(low, high, size, access);
     const scratch = this.#core.base + S.SCRATCH;
     this.#physical.load(first + offset, scratch, room);
     this.#physical.load(second, scratch + room, size - room);
@@ -278,21 +315,25 @@ export class Mmu {
       const entry = this.#tlb.entry(TLB_KIND_WRITE, low, access);
       const i32 = this.#i32;
       if (i32[entry] === (low & -PAGE) && i32[entry + 1] === high) return (low + (i32[entry + 2] as number)) >>> 0;
+      if (!this.#isAligned(low, size, access)) return 0;
       first = this.#walker.translate(low, high, access | ACCESS_WRITE);
       if (first < 0) return 0;
+      this.#watch(low, high, size, access | ACCESS_WRITE);
       const host = this.#physical.hostOf(first);
       if (host >= 0 && this.#physical.isWritable) {
         if (this.#codePages.hasCode(host >>> 12)) this.#codePages.storing(host + offset, size);
-        else this.#tlb.fill(entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal);
+        else if (this.#mayKeep(low, high, access)) this.#enter(entry, low, high, host, access);
         return host + offset;
       }
     } else {
+      if (!this.#isAligned(low, size, access)) return 0;
       first = this.#walker.translate(low, high, access | ACCESS_WRITE);
       if (first < 0) return 0;
       const nextLow = ((low & -PAGE) + PAGE) | 0;
       second = this.#walker.translate(nextLow, this.#nextHigh(nextLow, high), access | ACCESS_WRITE);
       if (second < 0) return 0;
       room = PAGE - offset;
+      this.#watch(low, high, size, access | ACCESS_WRITE);
     }
     const scratch = core.base + S.SCRATCH;
     this.#pendingFirst = first + offset;
@@ -323,13 +364,20 @@ export class Mmu {
     if (this.#walker.translate(nextLow, this.#nextHigh(nextLow, high), access) < 0) throw GUEST_FAULT;
   }
 
+  /** An access that the processor makes by itself obeys SMAP even while RFLAGS.AC is set (SDM 3A §4.6.1): it finds no entry that does not. */
+  #prepare(access: number): void {
+    if ((access & ACCESS_IMPLICIT) !== 0 && !this.#smapInForce) this.#tlb.dropUserPages();
+  }
+
   #loadFrom(linear: number, size: number, access: number): number {
+    this.#prepare(access);
     const host = this.#readable(linear | 0, Math.floor(linear / TWO_32) | 0, size, access);
     if (host === 0) throw GUEST_FAULT;
     return host;
   }
 
   #storeTo(linear: number, size: number, access: number): number {
+    this.#prepare(access);
     const host = this.#writable(linear | 0, Math.floor(linear / TWO_32) | 0, size, access, false);
     if (host === 0) throw GUEST_FAULT;
     return host;

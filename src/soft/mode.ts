@@ -1,7 +1,7 @@
 /**
  * The fields of the state block that follow from others: how code is decoded, how addresses and the stack pointer are
- * masked, which TLBs apply. {@link updateMode} is called after every change of CR0, CR4, EFER, RFLAGS.VM, RFLAGS.AC (with SMAP),
- * CPL or a segment register.
+ * masked, which TLBs apply, which instructions exist. {@link updateMode} is called after every change of CR0, CR4, EFER, RFLAGS.VM,
+ * RFLAGS.AC (with SMAP), CPL or a segment register.
  */
 import {
   ATTRIBUTE_CODE,
@@ -12,7 +12,10 @@ import {
   ATTRIBUTE_PRESENT,
   ATTRIBUTE_READ_WRITE,
   ATTRIBUTE_UNUSABLE,
+  CR0_EM,
   CR0_PE,
+  CR0_TS,
+  CR4_OSFXSR,
   EFER_LMA,
 } from '../x86/control.ts';
 import { VM } from '../x86/flags.ts';
@@ -34,6 +37,8 @@ export function updateMode(core: Core): void {
     if (!isFlatCode(core) || !isFlatData(core, S.SS) || !isFlatData(core, S.DS) || !isFlatData(core, S.ES)) mode |= S.MODE_SEGMENTED;
     if (!isUnlimitedData(core, S.FS) || !isUnlimitedData(core, S.GS)) mode |= S.MODE_FS_GS_CHECKED;
   }
+  if ((core.getSigned32(S.CR0) & (CR0_EM | CR0_TS)) !== 0) mode |= S.MODE_FPU_OFF;
+  if ((core.getSigned32(S.CR4) & CR4_OSFXSR) !== 0) mode |= S.MODE_SSE_ENABLED;
   core.set32(S.MODE, mode);
 
   // 64-bit fields are written by halves: this runs at every change of privilege.
@@ -65,10 +70,7 @@ function isFlatData(core: Core, segment: number): boolean {
   return isUnlimitedData(core, segment) && core.get32(S.segmentBase(segment)) === 0;
 }
 
-/**
- * A readable code segment of 4 GiB at 0. Stores through CS stay possible by this rule and are the one thing not checked in
- * flat mode: no compiler emits them.
- */
+/** A readable code segment of 4 GiB at 0. Stores through CS are refused when they are decoded. */
 function isFlatCode(core: Core): boolean {
   const wanted = ATTRIBUTE_PRESENT | ATTRIBUTE_NOT_SYSTEM | ATTRIBUTE_READ_WRITE;
   return (

@@ -11,6 +11,7 @@ import { STACK_OPERATIONS } from './operations/stack-operations.ts';
 import { STRING_OPERATIONS } from './operations/strings.ts';
 import { SYSCALL_OPERATIONS } from './operations/syscalls.ts';
 import { TRANSFER_OPERATIONS } from './operations/transfers.ts';
+import { XSAVE_OPERATIONS } from './operations/xsave.ts';
 
 export const SYSTEM_OPERATIONS: SystemOperations = {
   ...CONTROL_REGISTER_OPERATIONS,
@@ -24,4 +25,5 @@ export const SYSTEM_OPERATIONS: SystemOperations = {
   ...STRING_OPERATIONS,
   ...SYSCALL_OPERATIONS,
   ...TRANSFER_OPERATIONS,
+  ...XSAVE_OPERATIONS,
 };

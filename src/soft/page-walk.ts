@@ -38,6 +38,8 @@ export class PageWalker {
   /** Of the page that `translate` found last: global (SDM 3A §4.10.2.4), and log2 of its size. */
   isGlobal = false;
   pageShift = 12;
+  /** The user may access it. Of no meaning without paging. */
+  isUserPage = false;
 
   constructor(core: Core, physical: PhysicalSpace, codePages: CodePages) {
     this.#core = core;
@@ -185,6 +187,7 @@ export class PageWalker {
   /** Access rights (SDM 3A §4.6.1). `rights` and `noExecute` are combined over all levels. */
   #denied(access: number, rights: number, noExecute: number): boolean {
     const core = this.#core;
+    this.isUserPage = (rights & ENTRY_USER) !== 0;
     if ((access & ACCESS_FETCH) !== 0 && noExecute < 0) return true;
     if ((access & ACCESS_USER) !== 0) return (rights & ENTRY_USER) === 0 || ((access & ACCESS_WRITE) !== 0 && (rights & ENTRY_WRITE) === 0);
     if ((rights & ENTRY_USER) !== 0) {

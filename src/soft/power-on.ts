@@ -51,6 +51,8 @@ export function powerOn(core: Core, init: boolean): void {
     core.set32(S.FTW, 0x5555);
     core.set32(S.MXCSR, 0x1f80);
   }
+  core.breakpoints.pending = 0;
+  core.breakpoints.update();
   core.mmu.flush();
   updateMode(core);
 }

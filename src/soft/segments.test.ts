@@ -106,7 +106,7 @@ describe('loading SS', () => {
   it('casts an interrupt shadow; MOV CS does not exist', () => {
     m.setRegister(S.RAX, DATA);
     expect(m.run('mov_to_sreg', { special: S.SS, base: S.gpr(0), size: 2 })).toBe(-1);
-    expect(m.core.get32(S.INTERRUPT_SHADOW)).toBe(1);
+    expect(m.core.get32(S.INTERRUPT_SHADOW)).toBe(S.SHADOW_STACK_SEGMENT);
     expect(m.run('mov_to_sreg', { special: S.CS, base: S.gpr(0), size: 2 })).toBe(INVALID_OPCODE);
   });
 

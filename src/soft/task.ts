@@ -1,13 +1,12 @@
 /**
  * The task-state segment: stacks for inner privilege levels (SDM 3A §5.8.5, §8.7) and hardware task switches (§7.3), which
  * long mode does not have.
- *
- * Not modelled: the debug-trap flag of a TSS (T bit, #DB after the switch).
  */
-import { ATTRIBUTE_DEFAULT_BIG, ATTRIBUTE_UNUSABLE, CR0_PG, CR0_TS, CR4_PAE } from '../x86/control.ts';
+import { ATTRIBUTE_UNUSABLE, CR0_PG, CR0_TS, CR4_PAE, CR4_PGE } from '../x86/control.ts';
 import { NT, VM } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
 import { GENERAL_PROTECTION, INVALID_TSS, SEGMENT_NOT_PRESENT } from '../x86/vectors.ts';
+import { DR6_TASK_SWITCH } from './breakpoints.ts';
 import type { Core } from './core.ts';
 import { updateMode } from './mode.ts';
 import { loadPageDirectoryPointers } from './paging-registers.ts';
@@ -99,6 +98,7 @@ const TSS16: TssLayout = {
   minimumLimit: 0x2b,
 };
 const TSS32_CR3 = 0x1c;
+const TSS32_TRAP = 0x64;
 
 const target = new Descriptor();
 const loaded = new Descriptor();
@@ -106,6 +106,7 @@ const loaded = new Descriptor();
 /**
  * Switches to the task of the TSS `selector`. `returnRip` is what the outgoing task continues at. After the outgoing state is
  * saved, faults belong to the incoming task (SDM 3A §7.3 step 13) and S.RIP is its EIP. `errorCode` is pushed on its stack.
+ * `savedFlags`: EFLAGS as an exception saves them, where they are not the current ones.
  */
 export function switchTask(
   core: Core,
@@ -114,6 +115,7 @@ export function switchTask(
   returnRip: number,
   external: number,
   errorCode?: number,
+  savedFlags?: number,
 ): void {
   const code = (selector & 0xfffc) | external;
   const vector = reason === 'return' ? INVALID_TSS : GENERAL_PROTECTION;
@@ -127,7 +129,7 @@ export function switchTask(
   if (target.limit < layout.minimumLimit) core.raise(INVALID_TSS, code);
 
   const incoming = readTask(core, target.base, layout);
-  saveTask(core, returnRip, reason);
+  saveTask(core, returnRip, reason, savedFlags ?? core.getFlags());
 
   const oldSelector = core.get32(S.segmentSelector(S.TR));
   if (reason !== 'call' && findDescriptor(core, oldSelector, loaded)) {
@@ -142,12 +144,16 @@ export function switchTask(
   core.mmu.storeSystem8(systemLinear(core, target.address + 5), (target.high >>> 8) & 0xff);
   setSegment(core, S.TR, selector, target.base, target.limit, target.attributes);
   core.set32(S.CR0, core.get32(S.CR0) | CR0_TS);
+  core.breakpoints.leaveTask();
+  // TF of the outgoing task does not trap in the incoming one.
+  core.clearedTrap = true;
   loadTask(core, incoming, flags, layout);
   if (errorCode !== undefined) {
     const stack = new Stack(core).open();
     stack.push(layout.word, errorCode);
     stack.commit();
   }
+  if (incoming.trap) core.breakpoints.pending |= DR6_TASK_SWITCH;
 }
 
 /** IRET with NT set: back to the task that the current TSS links to. */
@@ -163,6 +169,8 @@ interface IncomingTask {
   readonly registers: readonly number[];
   readonly segments: readonly number[];
   readonly ldt: number;
+  /** The T flag: a debug exception before the first instruction. */
+  readonly trap: boolean;
 }
 
 function readTask(core: Core, base: number, layout: TssLayout): IncomingTask {
@@ -175,10 +183,11 @@ function readTask(core: Core, base: number, layout: TssLayout): IncomingTask {
     registers: Array.from({ length: 8 }, (_, i) => read(layout.registers + i * layout.word)),
     segments: Array.from({ length: 6 }, (_, i) => (i < layout.segmentCount ? read(layout.segments + i * layout.word) & 0xffff : 0)),
     ldt: read(layout.ldt) & 0xffff,
+    trap: layout === TSS32 && (read(TSS32_TRAP) & 1) !== 0,
   };
 }
 
-function saveTask(core: Core, returnRip: number, reason: TaskSwitchReason): void {
+function saveTask(core: Core, returnRip: number, reason: TaskSwitchReason, flags: number): void {
   const layout = isTss32(core) ? TSS32 : TSS16;
   const base = core.get32(S.segmentBase(S.TR));
   checkTssHolds(core, 0, layout.minimumLimit + 1, 0);
@@ -186,7 +195,6 @@ function saveTask(core: Core, returnRip: number, reason: TaskSwitchReason): void
     if (layout.word === 4) core.mmu.storeSystem32((base + offset) >>> 0, value);
     else core.mmu.storeSystem16((base + offset) >>> 0, value);
   };
-  const flags = core.getFlags();
   write(layout.eip, returnRip);
   write(layout.flags, reason === 'return' ? flags & ~NT : flags);
   for (let i = 0; i < 8; i++) write(layout.registers + i * layout.word, core.get32(S.gpr(i)));
@@ -197,7 +205,8 @@ function loadTask(core: Core, task: IncomingTask, flags: number, layout: TssLayo
   if (layout === TSS32 && (core.getSigned32(S.CR0) & CR0_PG) !== 0) {
     if ((core.getSigned32(S.CR4) & CR4_PAE) !== 0 && !core.isLongMode) loadPageDirectoryPointers(core, task.cr3);
     core.setNumber(S.CR3, task.cr3);
-    core.mmu.flushLocal();
+    if ((core.getSigned32(S.CR4) & CR4_PGE) !== 0) core.mmu.flushLocal();
+    else core.mmu.flush();
   }
   for (let i = 0; i < 8; i++) {
     // A 16-bit TSS leaves the upper halves of the registers as they are.
@@ -245,7 +254,7 @@ function loadTaskCode(core: Core, selector: number, level: number, eip: number):
   markAccessed(core, loaded);
   installSegment(core, S.CS, selector, loaded);
   updateMode(core);
-  if (eip > (loaded.attributes & ATTRIBUTE_DEFAULT_BIG ? loaded.limit : Math.min(loaded.limit, 0xffff))) core.raise(GENERAL_PROTECTION, 0);
+  if (eip > loaded.limit) core.raise(GENERAL_PROTECTION, 0);
 }
 
 function loadTaskData(core: Core, segment: number, selector: number, level: number): void {

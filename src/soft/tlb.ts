@@ -9,6 +9,7 @@ import { TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_OFFSET, TLB_SIZE, TLB_TABLES, TLB_USER
 const TWO_32 = 0x1_0000_0000;
 /** Fills remembered one by one, for pages that CR3 loads forget and for global ones; beyond, the tables are cleared whole. */
 const JOURNAL_ENTRIES = 2048;
+const USER_PAGE_ENTRIES = 256;
 
 export const TLB_KIND_READ = 0;
 export const TLB_KIND_WRITE = 1;
@@ -28,6 +29,9 @@ export class Tlb {
   readonly #large: Uint8Array = new Uint8Array(1024);
   readonly #huge: Uint8Array = new Uint8Array(64);
   #anyLarge = false;
+  /** Entries of user pages in the supervisor's tables: SMAP takes them away as often as the kernel copies from or to a program. */
+  readonly #userPages: Int32Array = new Int32Array(USER_PAGE_ENTRIES);
+  #userPageCount = 0;
 
   /** `base`: of the vCPU's slab. */
   constructor(base: number, i32: Int32Array, i64: BigInt64Array) {
@@ -43,8 +47,8 @@ export class Tlb {
     return (table + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >>> 2;
   }
 
-  /** Enters a translated page. */
-  fill(entry: number, low: number, high: number, hostPage: number, pageShift: number, isGlobal: boolean): void {
+  /** Enters a translated page. `isUserPage`: one that SMAP keeps the supervisor from, in its tables. */
+  fill(entry: number, low: number, high: number, hostPage: number, pageShift: number, isGlobal: boolean, isUserPage: boolean): void {
     const i32 = this.#i32;
     const page = low & -PAGE;
     i32[entry] = page;
@@ -54,6 +58,10 @@ export class Tlb {
       this.#anyLarge = true;
       if (pageShift === 30) this.#huge[hugeIndex(low, high)] = 1;
       else this.#large[low >>> 22] = 1;
+    }
+    if (isUserPage) {
+      if (this.#userPageCount < USER_PAGE_ENTRIES) this.#userPages[this.#userPageCount] = entry;
+      this.#userPageCount++;
     }
     if (isGlobal) {
       if (this.#globalCount < JOURNAL_ENTRIES) this.#globals[this.#globalCount] = entry;
@@ -85,11 +93,19 @@ export class Tlb {
     this.#i64.fill(-1n, first, first + (TLB_TABLES * TLB_SIZE) / 8);
   }
 
+  /** The supervisor's tables forget what belongs to the user. */
+  dropUserPages(): void {
+    if (this.#userPageCount > USER_PAGE_ENTRIES) this.flush();
+    else for (let i = 0; i < this.#userPageCount; i++) this.#drop(this.#userPages[i] as number);
+    this.#userPageCount = 0;
+  }
+
   /** Forgets every translation. */
   flush(): void {
     this.#forget(this.#local, this.#localCount, this.#globals, this.#globalCount);
     this.#globalCount = 0;
     this.#localCount = 0;
+    this.#userPageCount = 0;
     if (this.#anyLarge) {
       this.#large.fill(0);
       this.#huge.fill(0);

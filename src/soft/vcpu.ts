@@ -3,18 +3,20 @@
  * generated code and the rest. All of it happens in the caller's thread; the state block is shared memory, so that a thread per
  * vCPU can follow.
  *
- * Not modelled: instruction and data breakpoints (DR0–DR3 are stored), SMM, machine checks.
+ * Not modelled: SMM, machine checks.
  */
 import {
   ExitReason, type PhysicalMemory, type Logger, type SegmentName, type SegmentState, type Vcpu, type VcpuEvent, type VcpuState, type VcpuWiring,
 } from '../contracts/index.ts';
-import { IF, TF } from '../x86/flags.ts';
+import { IF, RF, TF } from '../x86/flags.ts';
+import { INFO, INFO_REP, INFO_REPNE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import { NMI } from '../x86/vectors.ts';
 import { Blocks } from './blocks.ts';
+import { DR6_SINGLE_STEP } from './breakpoints.ts';
 import type { CodeTracker } from './code-pages.ts';
 import { Core, GUEST_FAULT } from './core.ts';
-import { deliverException, deliverInterrupt, deliverSingleStep } from './interrupts.ts';
+import { deliverDebugException, deliverException, deliverInterrupt } from './interrupts.ts';
 import { type Interpreter, Leave, type RunExports } from './interpreter.ts';
 import { slab } from './layout.ts';
 import { updateMode } from './mode.ts';
@@ -31,6 +33,8 @@ export class SoftVcpu implements Vcpu {
   readonly #run: RunExports['run'];
   #granted = 0;
   #sipiVector = 0;
+  /** RIP before an instruction that runs on its own. */
+  #startedAt = 0;
 
   constructor(id: number, memory: PhysicalMemory, wiring: VcpuWiring, tracker: CodeTracker, interpreter: Interpreter, isAlone: boolean, log: Logger) {
     this.id = id;
@@ -69,7 +73,10 @@ export class SoftVcpu implements Vcpu {
     this.#granted = budget;
     core.set32(S.BUDGET, budget);
     core.set32(S.BUDGET_STASH, 0);
+    const { breakpoints } = core;
     for (;;) {
+      // Traps of the instruction before come first (SDM 3A table 6-2), but not between MOV SS and what follows (§6.8.3).
+      if (breakpoints.pending !== 0 && core.get32(S.INTERRUPT_SHADOW) !== S.SHADOW_STACK_SEGMENT) deliverDebugException(core);
       if (core.get32(S.EVENTS) !== 0) this.#deliverEvents();
       const activity = core.get32(S.ACTIVITY);
       if (activity !== S.ACTIVITY_RUNNING) return this.#inactive(activity);
@@ -78,10 +85,26 @@ export class SoftVcpu implements Vcpu {
         return ExitReason.Yield;
       }
       if (core.get32(S.BUDGET) === 0) return ExitReason.Budget;
-      const stepping = (core.getSigned32(S.SYSTEM_FLAGS) & TF) !== 0;
-      if (stepping || core.get32(S.INTERRUPT_SHADOW) !== 0) {
+      const flags = core.getSigned32(S.SYSTEM_FLAGS);
+      // RF is for the next instruction only; that one sets it again where it returns to a fault (SDM 3B §18.3.1.1).
+      const isResuming = (flags & RF) !== 0;
+      if (isResuming) core.set32(S.SYSTEM_FLAGS, flags & ~RF);
+      const stepping = (flags & TF) !== 0;
+      const { isArmed } = breakpoints;
+      if (stepping || isArmed || core.get32(S.INTERRUPT_SHADOW) !== 0) {
+        const shadow = core.get32(S.INTERRUPT_SHADOW);
+        if (isArmed && !isResuming && shadow !== S.SHADOW_STACK_SEGMENT) {
+          const found = breakpoints.atInstruction();
+          if (found !== 0) {
+            breakpoints.pending |= found;
+            this.#takeOne();
+            continue;
+          }
+        }
         // The shadow covers one instruction, which may cast it anew.
         core.set32(S.INTERRUPT_SHADOW, 0);
+        breakpoints.hits = 0;
+        this.#startedAt = core.getCanonical(S.RIP);
         this.#limitToOne();
       }
       const record = this.#blocks.find();
@@ -95,8 +118,21 @@ export class SoftVcpu implements Vcpu {
       core.clearedTrap = false;
       this.#restoreBudget();
       if (reason === Leave.Fault) deliverException(core);
-      else if (stepped) deliverSingleStep(core);
+      else {
+        if (stepped) breakpoints.pending |= DR6_SINGLE_STEP;
+        if (isArmed) this.#finishWatched(record, isResuming);
+      }
     }
+  }
+
+  /** After one instruction with breakpoints armed: what it touched is reported; in the middle of a repetition it has not ended. */
+  #finishWatched(record: number, isResuming: boolean): void {
+    const core = this.#core;
+    core.breakpoints.pending |= core.breakpoints.hits;
+    core.breakpoints.hits = 0;
+    if (!isResuming || core.getCanonical(S.RIP) !== this.#startedAt) return;
+    const isRepeated = ((core.u16[(record + INFO) >>> 1] as number) & (INFO_REP | INFO_REPNE)) !== 0;
+    if (isRepeated) core.set32(S.SYSTEM_FLAGS, core.getSigned32(S.SYSTEM_FLAGS) | RF);
   }
 
   limit(instructions: number): void {

@@ -3,6 +3,7 @@
  * A-6); table.ts explains the notation. Decoder, interpreter, disassembler, tests and docs are derived from it.
  */
 import { INSTRUCTIONS_SSE } from './instructions-sse.ts';
+import { INSTRUCTIONS_SSE4 } from './instructions-sse4.ts';
 import { INSTRUCTIONS_X87 } from './instructions-x87.ts';
 import { type InstructionRow, parseRow, type RowText } from './table.ts';
 
@@ -73,12 +74,12 @@ const ONE_BYTE: readonly RowText[] = [
   ['8e /r', 'mov_to_sreg', 'Ew,Sw', 'end'],
   ['8f /0', 'pop', 'Ev', 'default64 stack:-1'],
   ['90', 'nop', '', 'noRexB'], ['90+r', 'xchg', 'Zv,Gv'],
-  ['f3 90', 'pause', '', 'end'],
+  ['f3 90', 'pause', '', 'end noRexB'],
   ['98', 'cbw', 'Av'], ['99', 'cwd', 'Av'],
   ['9a', 'call_far_immediate', 'Fz', 'no64 end stack:2'],
   ['9b', 'fwait', '', 'x87'],
   ['9c', 'pushf', 'Av', 'default64 stack:1'], ['9d', 'popf', 'Av', 'default64 stack:-1 end'],
-  ['9e', 'sahf'], ['9f', 'lahf'],
+  ['9e', 'sahf', '', 'no64'], ['9f', 'lahf', '', 'no64'], ['9e', 'sahf', '', 'only64 cpuid:lahf_lm'], ['9f', 'lahf', '', 'only64 cpuid:lahf_lm'],
   ['a0', 'mov', 'Gb,Ob'], ['a1', 'mov', 'Gv,Ov'], ['a2', 'mov', 'Ob,Gb'], ['a3', 'mov', 'Ov,Gv'],
   ['a8', 'test', 'Ab,Ib'], ['a9', 'test', 'Av,Iz'],
   ['b0+r', 'mov', 'Zb,Ib'], ['b8+r', 'mov', 'Zv,Iv'],
@@ -112,9 +113,9 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f 00 /3', 'ltr', 'Ew', 'protected'], ['0f 00 /4', 'verr', 'Ew', 'protected'], ['0f 00 /5', 'verw', 'Ew', 'protected'],
   ['0f 01 /0 mem', 'sgdt', 'M'], ['0f 01 /1 mem', 'sidt', 'M'], ['0f 01 /2 mem', 'lgdt', 'M'], ['0f 01 /3 mem', 'lidt', 'M'],
   ['0f 01 /4', 'smsw', 'Ev'], ['0f 01 /6', 'lmsw', 'Ew', 'end'], ['0f 01 /7 mem', 'invlpg', 'M', 'end'],
-  ['0f 01 /xc8', 'monitor'], ['0f 01 /xc9', 'mwait', '', 'end'], ['0f 01 /xca', 'clac', '', 'end'], ['0f 01 /xcb', 'stac', '', 'end'],
-  ['0f 01 /xd0', 'xgetbv'], ['0f 01 /xd1', 'xsetbv', '', 'end'],
-  ['0f 01 /xf8', 'swapgs', '', 'only64'], ['0f 01 /xf9', 'rdtscp'],
+  ['0f 01 /xc8', 'monitor'], ['0f 01 /xc9', 'mwait', '', 'end'], ['0f 01 /xca', 'clac', '', 'end cpuid:smap'], ['0f 01 /xcb', 'stac', '', 'end cpuid:smap'],
+  ['np 0f 01 /xd0', 'xgetbv', '', 'cpuid:xsave'], ['np 0f 01 /xd1', 'xsetbv', '', 'end cpuid:xsave'],
+  ['0f 01 /xf8', 'swapgs', '', 'only64'], ['0f 01 /xf9', 'rdtscp', '', 'cpuid:rdtscp'],
   ['0f 02 /r', 'lar', 'Gv,Ew', 'protected'], ['0f 03 /r', 'lsl', 'Gv,Ew', 'protected'],
   ['0f 05', 'syscall', '', 'only64 end'], ['0f 06', 'clts', '', 'end'], ['0f 07', 'sysret', 'Av', 'only64 end'],
   ['0f 08', 'invd', '', 'end'], ['0f 09', 'wbinvd', '', 'end'], ['0f 0b', 'ud', '', 'end'],
@@ -136,13 +137,18 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f a4 /r', 'shld', 'Ev,Gv,Ib'], ['0f a5 /r', 'shld_cl', 'Ev,Gv'], ['0f ac /r', 'shrd', 'Ev,Gv,Ib'], ['0f ad /r', 'shrd_cl', 'Ev,Gv'],
   ['0f ae /0 mem', 'fxsave', 'M', 'nosize'], ['0f ae /1 mem', 'fxrstor', 'M', 'nosize'],
   ['0f ae /2 mem', 'ldmxcsr', 'Md'], ['0f ae /3 mem', 'stmxcsr', 'Md'],
-  ['np 0f ae /5 reg', 'nop', 'Ed'], ['np 0f ae /6 reg', 'nop', 'Ed'], ['np 0f ae /7 reg', 'nop', 'Ed'], ['0f ae /7 mem', 'nop', 'M'],
-  ['f3 0f ae /0 reg', 'rdfsbase', 'Ey', 'only64'], ['f3 0f ae /1 reg', 'rdgsbase', 'Ey', 'only64'],
-  ['f3 0f ae /2 reg', 'wrfsbase', 'Ey', 'only64'], ['f3 0f ae /3 reg', 'wrgsbase', 'Ey', 'only64'],
+  ['np 0f ae /5 reg', 'nop', 'Ed'], ['np 0f ae /6 reg', 'nop', 'Ed'], ['np 0f ae /7 reg', 'nop', 'Ed'], ['np 0f ae /7 mem', 'nop', 'M'],
+  ['np 0f ae /4 mem', 'xsave', 'M', 'nosize cpuid:xsave'], ['np 0f ae /5 mem', 'xrstor', 'M', 'nosize cpuid:xsave'],
+  ['np 0f ae /6 mem', 'xsaveopt', 'M', 'nosize cpuid:xsaveopt'], ['np 0f c7 /4 mem', 'xsavec', 'M', 'nosize cpuid:xsavec'],
+  ['f3 0f ae /0 reg', 'rdfsbase', 'Ey', 'only64 cpuid:fsgsbase'], ['f3 0f ae /1 reg', 'rdgsbase', 'Ey', 'only64 cpuid:fsgsbase'],
+  ['f3 0f ae /2 reg', 'wrfsbase', 'Ey', 'only64 cpuid:fsgsbase'], ['f3 0f ae /3 reg', 'wrgsbase', 'Ey', 'only64 cpuid:fsgsbase'],
   ['0f af /r', 'imul2', 'Gv,Ev'],
   ['0f b0 /r', 'cmpxchg', 'Eb,Gb', 'lock'], ['0f b1 /r', 'cmpxchg', 'Ev,Gv', 'lock'],
   ['0f b2 /r mem', 'les_lds_lss_lfs_lgs', 'Gv,M', 'end'], ['0f b4 /r mem', 'les_lds_lss_lfs_lgs', 'Gv,M', 'end'], ['0f b5 /r mem', 'les_lds_lss_lfs_lgs', 'Gv,M', 'end'],
   ['0f b6 /r', 'movzx_b', 'Gv,Eb'], ['0f b7 /r', 'movzx_w', 'Gv,Ew'], ['0f be /r', 'movsx_b', 'Gv,Eb'], ['0f bf /r', 'movsx_w', 'Gv,Ew'],
+  ['f3 0f b8 /r', 'popcnt', 'Gv,Ev', 'cpuid:popcnt'],
+  ['0f 38 f0 /r mem', 'movbe', 'Gv,Mv', 'cpuid:movbe'], ['0f 38 f1 /r mem', 'movbe', 'Mv,Gv', 'cpuid:movbe'],
+  ['66 0f 38 82 /r mem', 'invpcid', 'Gy,M', 'end force64 cpuid:invpcid'],
   ['0f b9 /r', 'ud', 'Gv,Ev', 'end'], ['0f ff /r', 'ud', 'Gv,Ev', 'end'],
   ['0f bc /r', 'bsf', 'Gv,Ev'], ['0f bd /r', 'bsr', 'Gv,Ev'],
   ['0f c0 /r', 'xadd', 'Eb,Gb', 'lock'], ['0f c1 /r', 'xadd', 'Ev,Gv', 'lock'],
@@ -151,4 +157,4 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f c8+r', 'bswap', 'Zv'],
 ];
 
-export const INSTRUCTIONS: readonly InstructionRow[] = [...ARITHMETIC, ...SHIFTS, ...STRINGS, ...ONE_BYTE, ...TWO_BYTE, ...INSTRUCTIONS_X87, ...INSTRUCTIONS_SSE].flatMap(parseRow);
+export const INSTRUCTIONS: readonly InstructionRow[] = [...ARITHMETIC, ...SHIFTS, ...STRINGS, ...ONE_BYTE, ...TWO_BYTE, ...INSTRUCTIONS_X87, ...INSTRUCTIONS_SSE, ...INSTRUCTIONS_SSE4].flatMap(parseRow);

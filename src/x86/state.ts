@@ -84,6 +84,12 @@ export const MODE_SEGMENTED = 1 << 2;
 export const MODE_FS_GS_CHECKED = 1 << 3;
 /** Protected mode with VM = 0 (the decoder needs to know: real and virtual-8086 mode reject some instructions). */
 export const MODE_PROTECTED = 1 << 4;
+/** CR0.EM or CR0.TS: x87, MMX and SSE instructions fault (SDM 3A table 13-1), so they are decoded as what raises the fault. */
+export const MODE_FPU_OFF = 1 << 5;
+/** CR4.OSFXSR: without it SSE instructions are undefined. */
+export const MODE_SSE_ENABLED = 1 << 6;
+/** Above every MODE_… bit. */
+export const MODE_LIMIT = 1 << 7;
 
 /** Addresses (i32) of the TLBs for the current privilege level. */
 export const TLB_READ = 0x1d4;
@@ -100,8 +106,10 @@ export const EVENT_INTERRUPT = 1 << 0;
 export const EVENT_NMI = 1 << 1;
 export const EVENT_INIT = 1 << 2;
 export const EVENT_SIPI = 1 << 3;
-/** Interrupts are held for one instruction (after STI, MOV SS, POP SS): nonzero = shadow (i32). */
+/** Interrupts are held for one instruction: nonzero = shadow (i32). After MOV SS and POP SS debug traps wait too (SDM 3A §6.8.3). */
 export const INTERRUPT_SHADOW = 0x1ec;
+export const SHADOW_STI = 1;
+export const SHADOW_STACK_SEGMENT = 2;
 /** 0 running, 1 halted, 2 waiting for SIPI, 3 shut down (i32). */
 export const ACTIVITY = 0x1f0;
 export const ACTIVITY_RUNNING = 0;

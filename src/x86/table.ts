@@ -10,10 +10,12 @@
  * Operands: first letter E Q W (ModRM.rm: general, MMX, XMM), M (memory only), G P V (ModRM.reg), Z (register in the opcode),
  * A (accumulator), S C D (segment, control, debug register), I J O (immediate, relative, absolute offset), X Y (string source and
  * destination), F (far pointer), then the size: b w d q (1, 2, 4, 8), v (2, 4, 8 by operand size), z (2, 4), y (4, 8), x (16).
+ * `L` stands for no encoding: lengths in rAX and rDX, as wide as REX.W says.
  * `Is` is a sign-extended byte, `1` the constant, `CL`, `DX` the registers.
  * Attributes: `lock` (LOCK allowed with a memory destination), `no64`, `only64`, `default64` (64-bit operand size without REX.W
  * in 64-bit mode), `force64` (32- and 16-bit sizes do not exist there), `end` (ends a block), `protected` (#UD in real and virtual-8086 mode),
  * `string` (addresses through rSI and rDI), `nosize` (66 is ignored), `noRexB` (not with REX.B),
+ * `cpuid:NAME` (exists when CPUID announces that feature, see features.ts),
  * `registers` (ModRM always names registers, of the mode's width), `stack:N` (pushes N operands; negative: pops).
  */
 
@@ -40,6 +42,8 @@ export interface InstructionRow {
   /** 0 register, 1 memory. */
   readonly operandKinds: readonly (0 | 1)[];
   readonly attributes: ReadonlySet<string>;
+  /** What CPUID must announce for it to exist (x86/features.ts); undefined: the base architecture. */
+  readonly feature: string | undefined;
   /** Operands that the instruction pushes (positive) or pops. */
   readonly stack: number;
 }
@@ -56,7 +60,7 @@ export type RowText = readonly [opcode: string, mnemonic: string, operands?: str
 const ROLES: Readonly<Record<string, OperandCode['role']>> = {
   E: 'rm', Q: 'rm', W: 'rm', M: 'rm', R: 'rm', U: 'rm', N: 'rm', Z: 'rm', A: 'rm', O: 'rm',
   G: 'reg', P: 'reg', V: 'reg', S: 'implicit', C: 'implicit', D: 'implicit', X: 'implicit', Y: 'implicit',
-  I: 'imm', J: 'imm', F: 'implicit',
+  I: 'imm', J: 'imm', F: 'implicit', L: 'implicit',
 };
 
 export function parseRow([opcodeText, mnemonic, operandText = '', attributeText = '']: RowText): InstructionRow[] {
@@ -101,6 +105,7 @@ export function parseRow([opcodeText, mnemonic, operandText = '', attributeText 
     sizes: operandSizes(operands, attributes),
     operandKinds: operandKinds(operands, modRm),
     attributes,
+    feature: [...attributes].find((a) => a.startsWith('cpuid:'))?.slice(6),
     stack: stackAttribute === undefined ? 0 : Number(stackAttribute.slice(6)),
   };
   return Array.from({ length: count }, (_, i) => ({ ...row, opcode: first + i }));

@@ -1,21 +1,14 @@
 /** The host CPU as an oracle: compiles harness.c and runs cases through it. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Case, MEMORY_BYTES } from './cases.ts';
-
-export interface Outcome {
-  readonly gpr: readonly bigint[];
-  readonly flags: number;
-  readonly memory: Uint8Array;
-  /** 0, or the signal that the instruction raised. */
-  readonly signal: number;
-}
+import type { Outcome } from './outcome.ts';
 
 const STATE = 128 + 8 + MEMORY_BYTES;
-const INPUT = 16 + STATE;
-const OUTPUT = STATE + 8;
+const INPUT = 24 + STATE;
+const OUTPUT = STATE + 24;
 
 /** Path of the compiled harness, or the reason why there is none. */
 export function compileHarness(): { readonly path?: string; readonly reason?: string } {
@@ -28,15 +21,23 @@ export function compileHarness(): { readonly path?: string; readonly reason?: st
   return { path };
 }
 
+/** Names as x86/features.ts has them. */
+export function hostFeatures(): ReadonlySet<string> {
+  const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
+  return new Set(flags.trim().split(' ').map((name) => (name === 'pni' ? 'sse3' : name)));
+}
+
 export function runNatively(harness: string, cases: readonly Case[]): Outcome[] {
   const input = Buffer.alloc(cases.length * INPUT);
-  for (const [i, { code, gpr, flags, memory }] of cases.entries()) {
+  for (const [i, { code, bits, steps, gpr, flags, memory }] of cases.entries()) {
     const at = i * INPUT;
     input.set(code, at);
     input[at + 15] = code.length;
-    for (const [n, value] of gpr.entries()) input.writeBigUInt64LE(value, at + 16 + n * 8);
-    input.writeBigUInt64LE(BigInt(flags), at + 144);
-    input.set(memory, at + 152);
+    input[at + 16] = bits;
+    input[at + 17] = steps;
+    for (const [n, value] of gpr.entries()) input.writeBigUInt64LE(value, at + 24 + n * 8);
+    input.writeBigUInt64LE(BigInt(flags), at + 152);
+    input.set(memory, at + 160);
   }
   const { stdout, signal } = spawnSync(harness, { input, maxBuffer: 1 << 30 });
   if (stdout.length !== cases.length * OUTPUT) throw new Error(`the harness died (${signal}) after ${stdout.length / OUTPUT} cases`);
@@ -46,7 +47,9 @@ export function runNatively(harness: string, cases: readonly Case[]): Outcome[] 
       gpr: Array.from({ length: 16 }, (_unused, n) => stdout.readBigUInt64LE(at + n * 8)),
       flags: Number(stdout.readBigUInt64LE(at + 128)),
       memory: stdout.subarray(at + 136, at + 136 + MEMORY_BYTES),
-      signal: Number(stdout.readBigUInt64LE(at + STATE)),
+      rip: stdout.readBigUInt64LE(at + STATE),
+      signal: Number(stdout.readBigUInt64LE(at + STATE + 8)),
+      address: stdout.readBigUInt64LE(at + STATE + 16),
     };
   });
 }

@@ -1,15 +1,17 @@
 /** One software vCPU with nothing around it: RAM, no devices, no paging tables but the identity map that long mode needs. */
 import type { PhysicalMemory, Vcpu, VcpuState, VcpuWiring } from '../../src/contracts/index.ts';
-import { createSoftEngine } from '../../src/soft/index.ts';
+import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 
 export interface BareVcpu {
   readonly memory: PhysicalMemory;
   readonly vcpu: Vcpu;
+  /** Code was written at these addresses from outside. */
+  changed(gpa: number, size: number): void;
 }
 
 const WIRING: VcpuWiring = {
   io: { read: (_space, _address, size) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff), write: () => undefined },
-  cpuid: { lookup: (_leaf, _subleaf, out) => void out.fill(0) },
+  cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
   acknowledgeInterrupt: () => -1,
   readTaskPriority: () => 0,
   writeTaskPriority: () => undefined,
@@ -25,12 +27,13 @@ const GiB_PAGE = 0x87n;
 export function bareVcpu(ramBytes: number): BareVcpu {
   const engine = createSoftEngine();
   const memory = engine.createMemory([{ base: 0, size: ramBytes, access: 'rw' }], 1);
-  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, WIRING);
+  const vm = engine.createVm(memory, 1, { log: () => undefined });
+  const vcpu = vm.createVcpu(0, WIRING);
   const tables = new DataView(new ArrayBuffer(0x2000));
   tables.setBigUint64(0, BigInt(PDPT) | 7n, true);
   tables.setBigUint64(0x1000, GiB_PAGE, true);
   memory.write(PML4, new Uint8Array(tables.buffer));
-  return { memory, vcpu };
+  return { memory, vcpu, changed: (gpa, size) => vm.memoryChanged(gpa, size) };
 }
 
 const flat = (selector: number, attributes: number): VcpuState['segments']['cs'] =>

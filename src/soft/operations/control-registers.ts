@@ -2,7 +2,9 @@
  * MOV to and from control and debug registers, LMSW, SMSW, CLTS (SDM 2; SDM 3A §2.5; §10.8.5 for entering and leaving IA-32e
  * mode; SDM 3B §18.2 for debug registers).
  *
- * Not modelled: breakpoints (DR7 enables nothing), cache control (CR0.CD and NW are storage), PCIDs, 5-level paging.
+ * PCIDs (§4.10.1) are accepted and read back; translations are forgotten as if there were one.
+ *
+ * Not modelled: cache control (CR0.CD and NW are storage), 5-level paging.
  */
 import {
   ATTRIBUTE_LONG,
@@ -22,13 +24,18 @@ import {
   CR4_MCE,
   CR4_OSFXSR,
   CR4_OSXMMEXCPT,
+  CR4_OSXSAVE,
   CR4_PAE,
   CR4_PCE,
+  CR4_PCIDE,
   CR4_PGE,
   CR4_PSE,
+  CR4_PVI,
   CR4_SMAP,
   CR4_SMEP,
   CR4_TSD,
+  CR4_UMIP,
+  CR4_VME,
   EFER_LMA,
   EFER_LME,
 } from '../../x86/control.ts';
@@ -39,15 +46,16 @@ import { PHYSICAL_ADDRESS_BITS } from '../access.ts';
 import { updateMode } from '../mode.ts';
 import { namesMemory, operandSize, readRm, rmOffset, specialRegister, writeRegisterBig, writeRm } from '../operands.ts';
 import { isPaePaging, loadPageDirectoryPointers } from '../paging-registers.ts';
-import { raiseUndefined, requireSupervisor, type SystemOperations } from './operation.ts';
+import { raiseUndefined, refuseUserMode, requireSupervisor, type SystemOperations } from './operation.ts';
 
 const CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
 /** Of the others, each enables something that CPUID does not announce. */
 const CR4_DEFINED =
-  CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_SMEP | CR4_SMAP;
+  CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_UMIP |
+  CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
 /** Changes of these make cached translations wrong (SDM 3A §4.10.4.1). */
 const CR0_TRANSLATION = CR0_PG | CR0_WP | CR0_PE;
-const CR4_TRANSLATION = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
+const CR4_TRANSLATION = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE;
 
 const DR6 = S.DR + 6 * 8;
 const DR7 = S.DR + 7 * 8;
@@ -56,7 +64,7 @@ const DR6_FIXED = 0xffff_0ff0;
 const DR6_WRITABLE = 0x0000_e00f;
 const DR6_BD = 1 << 13;
 const DR7_FIXED = 0x0000_0400;
-const DR7_WRITABLE = 0xffff_2bff;
+const DR7_WRITABLE = 0xffff_23ff;
 const DR7_GD = 1 << 13;
 
 export function writeCr0(core: Core, value: number): void {
@@ -64,6 +72,7 @@ export function writeCr0(core: Core, value: number): void {
   const next = ((value & CR0_DEFINED) | CR0_ET) >>> 0;
   const isPaging = (next & CR0_PG) !== 0;
   if (isPaging && (next & CR0_PE) === 0) core.raise(GENERAL_PROTECTION, 0);
+  if (!isPaging && (core.getSigned32(S.CR4) & CR4_PCIDE) !== 0) core.raise(GENERAL_PROTECTION, 0);
   if ((next & CR0_NW) !== 0 && (next & CR0_CD) === 0) core.raise(GENERAL_PROTECTION, 0);
   let efer = core.get32(S.EFER);
   const cr4 = core.get32(S.CR4);
@@ -87,7 +96,7 @@ export function writeCr0(core: Core, value: number): void {
   core.leave = true;
 }
 
-/** `value` is exact below 2^53; bits above MAXPHYADDR raise #GP(0), so nothing beyond that matters. */
+/** `value` is exact below 2^53; bits above MAXPHYADDR raise #GP(0), so nothing beyond that matters (bit 63 is the caller's). */
 export function writeCr3(core: Core, value: number): void {
   if (value >= 2 ** PHYSICAL_ADDRESS_BITS || value < 0) core.raise(GENERAL_PROTECTION, 0);
   const cr4 = core.get32(S.CR4);
@@ -103,10 +112,13 @@ export function writeCr4(core: Core, value: number): void {
   const changed = old ^ value;
   if ((value & ~CR4_DEFINED) !== 0) core.raise(GENERAL_PROTECTION, 0);
   if ((changed & CR4_PAE) !== 0 && core.isLongMode) core.raise(GENERAL_PROTECTION, 0);
+  // PCIDs are for IA-32e mode, and start from PCID 0 (SDM 3A §4.10.1).
+  if ((changed & value & CR4_PCIDE) !== 0 && (!core.isLongMode || (core.get32(S.CR3) & 0xfff) !== 0)) core.raise(GENERAL_PROTECTION, 0);
   if ((changed & CR4_TRANSLATION) !== 0 && isPaePaging(core.get32(S.CR0), value, core.get32(S.EFER))) {
     loadPageDirectoryPointers(core, core.get32(S.CR3));
   }
   core.set32(S.CR4, value);
+  if ((changed & CR4_DE) !== 0) core.breakpoints.update();
   if ((changed & CR4_TRANSLATION) !== 0) core.mmu.flush();
   updateMode(core);
   core.leave = true;
@@ -116,6 +128,14 @@ export function writeCr4(core: Core, value: number): void {
 function sourceRegister(core: Core, record: number): number {
   const offset = rmOffset(core, record);
   return core.is64Bit ? core.getNumber(offset) : core.get32(offset);
+}
+
+/** The value for CR3. With PCIDs bit 63 permits the processor to keep translations, and is no part of it (SDM 3A §4.10.4.1). */
+function pageTableBase(core: Core, record: number): number {
+  const offset = rmOffset(core, record);
+  if (!core.is64Bit) return core.get32(offset);
+  const mask = (core.getSigned32(S.CR4) & CR4_PCIDE) !== 0 ? 0x7fff_ffff : 0xffff_ffff;
+  return ((core.get32(offset + 4) & mask) >>> 0) * 0x1_0000_0000 + core.get32(offset);
 }
 
 function writeDestination(core: Core, record: number, value: bigint): void {
@@ -132,8 +152,7 @@ function debugRegister(core: Core, record: number): number {
   }
   requireSupervisor(core);
   if ((core.getSigned32(DR7) & DR7_GD) !== 0) {
-    core.set32(DR6, core.get32(DR6) | DR6_BD);
-    core.set32(DR7, core.get32(DR7) & ~DR7_GD);
+    core.breakpoints.report(DR6_BD);
     core.raise(DEBUG);
   }
   return number;
@@ -162,7 +181,7 @@ export const CONTROL_REGISTER_OPERATIONS: SystemOperations = {
     if ((number === 0 || number === 4) && value > 0xffff_ffff) core.raise(GENERAL_PROTECTION, 0);
     if (number === 0) writeCr0(core, value);
     else if (number === 2) core.set64(S.CR2, core.is64Bit ? core.get64(rmOffset(core, record)) : BigInt(value));
-    else if (number === 3) writeCr3(core, value);
+    else if (number === 3) writeCr3(core, pageTableBase(core, record));
     else if (number === 4) writeCr4(core, value);
     else {
       if (value > 15) core.raise(GENERAL_PROTECTION, 0);
@@ -191,10 +210,12 @@ export const CONTROL_REGISTER_OPERATIONS: SystemOperations = {
       const offset = rmOffset(core, record);
       core.set64(S.DR + number * 8, core.is64Bit ? core.get64(offset) : BigInt(core.get32(offset)));
     }
+    core.breakpoints.update();
     core.leave = true;
   },
 
   smsw: (core, record) => {
+    refuseUserMode(core);
     const size = operandSize(core, record);
     if (namesMemory(core, record)) writeRm(core, record, 2, core.get32(S.CR0) & 0xffff);
     else writeRegisterBig(core, rmOffset(core, record), size, BigInt(core.get32(S.CR0)));

@@ -1,7 +1,8 @@
 /**
  * Descriptor-table registers and the instructions that look into descriptors: LGDT, SGDT, LLDT, LTR, LAR, LSL, VERR, VERW, ARPL
- * (SDM 2), and INVLPG, INVD, WBINVD.
+ * (SDM 2), and INVLPG, INVPCID, INVD, WBINVD.
  */
+import { CR4_PCIDE } from '../../x86/control.ts';
 import * as S from '../../x86/state.ts';
 import { GENERAL_PROTECTION } from '../../x86/vectors.ts';
 import type { Core } from '../core.ts';
@@ -33,7 +34,7 @@ import {
   TYPE_TSS32,
 } from '../segments.ts';
 import { setZeroFlag } from './arithmetic-flags.ts';
-import { requireSupervisor, type SystemOperations } from './operation.ts';
+import { refuseUserMode, requireSupervisor, type SystemOperations } from './operation.ts';
 
 const CANONICAL_END = 2 ** 47;
 const descriptor = new Descriptor();
@@ -54,6 +55,7 @@ const LSL_TYPES: ReadonlySet<number> = new Set([TYPE_TSS16, TYPE_TSS16 | TSS_BUS
 const LSL_TYPES_LONG: ReadonlySet<number> = new Set([TYPE_LDT, TYPE_TSS32, TYPE_TSS32 | TSS_BUSY]);
 
 function storeTable(core: Core, record: number, limitField: number, baseField: number): void {
+  refuseUserMode(core);
   const linear = effectiveAddress(core, record);
   const isWide = core.is64Bit;
   core.mmu.probeWrite(linear, isWide ? 10 : 6);
@@ -93,6 +95,7 @@ function verify(core: Core, record: number, isAllowed: (d: Descriptor) => boolea
 
 /** SLDT, STR: 16 bits to memory, zero-extended to a register. */
 function storeSelector(core: Core, record: number, segment: number): void {
+  refuseUserMode(core);
   const selector = core.get32(S.segmentSelector(segment));
   if (namesMemory(core, record)) writeRm(core, record, 2, selector);
   else writeRegisterBig(core, rmOffset(core, record), operandSize(core, record), BigInt(selector));
@@ -147,6 +150,27 @@ export const DESCRIPTOR_OPERATIONS: SystemOperations = {
     if (linear >= -CANONICAL_END && linear < CANONICAL_END) core.mmu.invalidatePage(linear);
     core.leave = true;
   },
+  /**
+   * Types: 0 one address of a PCID, 1 a PCID, 2 everything, 3 everything but global pages (SDM 2, INVPCID). As no translation
+   * knows its PCID, types 0, 1 and 3 forget those of all.
+   */
+  invpcid: (core, record) => {
+    requireSupervisor(core);
+    const register = regOffset(core, record);
+    const type = core.get32(register);
+    const linear = effectiveAddress(core, record);
+    const pcid = core.mmu.load64(linear);
+    const address = core.mmu.load64(core.is64Bit ? linear + 8 : (linear + 8) >>> 0);
+    const isKnown = type <= 3 && (!core.is64Bit || core.get32(register + 4) === 0);
+    const names = type <= 1 && pcid !== 0n;
+    if (!isKnown || pcid > 0xfffn || (names && (core.getSigned32(S.CR4) & CR4_PCIDE) === 0)) core.raise(GENERAL_PROTECTION, 0);
+    if (type === 0 && BigInt.asUintN(64, BigInt.asIntN(48, address)) !== address) core.raise(GENERAL_PROTECTION, 0);
+    if (type === 0) core.mmu.invalidatePage(Number(BigInt.asIntN(64, address)));
+    else if (type === 2) core.mmu.flush();
+    else core.mmu.flushLocal();
+    core.leave = true;
+  },
+
   /** Caches are not modelled: there is nothing to write back or lose. */
   invd: requireSupervisor,
   wbinvd: requireSupervisor,

@@ -6,7 +6,7 @@ import type { Core } from '../core.ts';
 import { effectiveAddress, operandSize } from '../operands.ts';
 import { raiseUndefined, type SystemOperations } from './operation.ts';
 
-const IMAGE_SIZE = 512;
+export const LEGACY_AREA_BYTES = 512;
 const IMAGE_MXCSR = 24;
 const IMAGE_X87 = 32;
 const IMAGE_XMM = 160;
@@ -58,16 +58,14 @@ function copyFromGuest(core: Core, field: number, linear: number, bytes: number)
   for (let i = 0; i < bytes; i += 4) core.set32(field + i, core.mmu.load32(linear + i));
 }
 
-function save(core: Core, record: number): void {
-  checkFxAvailable(core);
-  const at = imageAddress(core, record);
+/** Stores the x87 part of the image at linear address `at`. `isWide` (REX.W): 64-bit pointers without selectors. */
+export function saveX87(core: Core, at: number, isWide: boolean): void {
   const { mmu } = core;
-  mmu.probeWrite(at, IMAGE_SIZE);
   mmu.store16(at, core.get32(S.FCW));
   mmu.store16(at + 2, core.get32(S.FSW));
   mmu.store16(at + 4, abridgedTags(core.get32(S.FTW)));
   mmu.store16(at + 6, core.get32(S.FOP));
-  if (core.is64Bit && operandSize(core, record) === 8) {
+  if (isWide) {
     mmu.store64(at + 8, core.get64(S.FIP));
     mmu.store64(at + 16, core.get64(S.FDP));
   } else {
@@ -76,29 +74,31 @@ function save(core: Core, record: number): void {
     mmu.store32(at + 16, core.get32(S.FDP));
     mmu.store32(at + 20, core.get32(S.FDS) & 0xffff);
   }
-  mmu.store32(at + IMAGE_MXCSR, core.get32(S.MXCSR));
-  mmu.store32(at + IMAGE_MXCSR + 4, MXCSR_MASK);
   for (let i = 0; i < 8; i++) {
     const register = S.X87 + ((i + top(core)) & 7) * 16;
     copyToGuest(core, register, at + IMAGE_X87 + i * 16, 8);
     mmu.store32(at + IMAGE_X87 + i * 16 + 8, core.get32(register + 8) & 0xffff);
     mmu.store32(at + IMAGE_X87 + i * 16 + 12, 0);
   }
+}
+
+export function saveMxcsr(core: Core, at: number): void {
+  core.mmu.store32(at + IMAGE_MXCSR, core.get32(S.MXCSR));
+  core.mmu.store32(at + IMAGE_MXCSR + 4, MXCSR_MASK);
+}
+
+/** XMM0–XMM15, in 64-bit mode; elsewhere the first eight. */
+export function saveXmm(core: Core, at: number): void {
   for (let i = 0; i < xmmCount(core); i++) copyToGuest(core, S.xmm(i), at + IMAGE_XMM + i * 16, 16);
 }
 
-function restore(core: Core, record: number): void {
-  checkFxAvailable(core);
-  const at = imageAddress(core, record);
+export function restoreX87(core: Core, at: number, isWide: boolean): void {
   const { mmu } = core;
-  mmu.probeRead(at, IMAGE_SIZE);
-  const mxcsr = mmu.load32(at + IMAGE_MXCSR);
-  if ((mxcsr & ~MXCSR_MASK) !== 0) core.raise(GENERAL_PROTECTION, 0);
   core.set32(S.FCW, mmu.load16(at));
   core.set32(S.FSW, mmu.load16(at + 2));
   const abridged = mmu.load8(at + 4);
   core.set32(S.FOP, mmu.load16(at + 6) & 0x7ff);
-  if (core.is64Bit && operandSize(core, record) === 8) {
+  if (isWide) {
     core.set64(S.FIP, mmu.load64(at + 8));
     core.set64(S.FDP, mmu.load64(at + 16));
   } else {
@@ -107,7 +107,6 @@ function restore(core: Core, record: number): void {
     core.setNumber(S.FDP, mmu.load32(at + 16));
     core.set32(S.FDS, mmu.load16(at + 20));
   }
-  core.set32(S.MXCSR, mxcsr);
   for (let i = 0; i < 8; i++) {
     const register = S.X87 + ((i + top(core)) & 7) * 16;
     copyFromGuest(core, register, at + IMAGE_X87 + i * 16, 8);
@@ -117,7 +116,38 @@ function restore(core: Core, record: number): void {
   let tags = 0;
   for (let i = 0; i < 8; i++) tags |= ((abridged >>> i) & 1 ? tagOf(core, i) : TAG_EMPTY) << (i * 2);
   core.set32(S.FTW, tags);
+}
+
+/** The image's MXCSR; reserved bits raise #GP(0). */
+export function checkedMxcsr(core: Core, at: number): number {
+  const mxcsr = core.mmu.load32(at + IMAGE_MXCSR);
+  if ((mxcsr & ~MXCSR_MASK) !== 0) core.raise(GENERAL_PROTECTION, 0);
+  return mxcsr;
+}
+
+export function restoreXmm(core: Core, at: number): void {
   for (let i = 0; i < xmmCount(core); i++) copyFromGuest(core, S.xmm(i), at + IMAGE_XMM + i * 16, 16);
+}
+
+const isWide = (core: Core, record: number): boolean => core.is64Bit && operandSize(core, record) === 8;
+
+function save(core: Core, record: number): void {
+  checkFxAvailable(core);
+  const at = imageAddress(core, record);
+  core.mmu.probeWrite(at, LEGACY_AREA_BYTES);
+  saveX87(core, at, isWide(core, record));
+  saveMxcsr(core, at);
+  saveXmm(core, at);
+}
+
+function restore(core: Core, record: number): void {
+  checkFxAvailable(core);
+  const at = imageAddress(core, record);
+  core.mmu.probeRead(at, LEGACY_AREA_BYTES);
+  const mxcsr = checkedMxcsr(core, at);
+  restoreX87(core, at, isWide(core, record));
+  core.set32(S.MXCSR, mxcsr);
+  restoreXmm(core, at);
 }
 
 export const FX_STATE_OPERATIONS: SystemOperations = {

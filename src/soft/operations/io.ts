@@ -31,13 +31,19 @@ function checkPort(core: Core, port: number, size: number): void {
   if ((bits & ((1 << size) - 1)) !== 0) core.raise(GENERAL_PROTECTION, 0);
 }
 
-function readPort(core: Core, port: number, size: number): void {
+/** The access is allowed: it happens now, under the eyes of I/O breakpoints. */
+function admitPort(core: Core, port: number, size: number): void {
   checkPort(core, port, size);
+  if (core.breakpoints.watchesPorts) core.breakpoints.port(port, size);
+}
+
+function readPort(core: Core, port: number, size: number): void {
+  admitPort(core, port, size);
   writeRegister(core, RAX, size, core.wiring.io.read('pio', port, size as AccessSize));
 }
 
 function writePort(core: Core, port: number, size: number): void {
-  checkPort(core, port, size);
+  admitPort(core, port, size);
   const mask = size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff;
   core.wiring.io.write('pio', port, size as AccessSize, (core.get32(RAX) & mask) >>> 0);
 }
@@ -64,7 +70,7 @@ export const IO_OPERATIONS: SystemOperations = {
   ins: (core, record) =>
     stringPort(core, record, (_, __, size) => {
       const port = portInDx(core);
-      checkPort(core, port, size);
+      admitPort(core, port, size);
       const linear = checkedLinear(core, S.ES, indexOffset(core, record, S.RDI), size, true);
       // A device must not be read for a value that has nowhere to go.
       core.mmu.probeWrite(linear, size);
@@ -74,7 +80,7 @@ export const IO_OPERATIONS: SystemOperations = {
   outs: (core, record) =>
     stringPort(core, record, (_, __, size) => {
       const port = portInDx(core);
-      checkPort(core, port, size);
+      admitPort(core, port, size);
       const linear = checkedLinear(core, segmentOf(core, record), indexOffset(core, record, S.RSI), size, false);
       core.wiring.io.write('pio', port, size as AccessSize, loadSized(core, linear, size));
       advanceIndex(core, record, S.RSI, (core.getSigned32(S.SYSTEM_FLAGS) & DF) !== 0 ? -size : size);

@@ -68,6 +68,9 @@ function moveTimestamp(core: Core, delta: bigint): true {
 const IA32_TSC_DEADLINE = 0x6e0;
 
 const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
+  // The machine-check registers of the Pentium (P5_MC_ADDR, P5_MC_TYPE): nothing ever happened.
+  [0x0, constant(0n)],
+  [0x1, constant(0n)],
   [0x10, { read: timestamp, write: (core, value) => moveTimestamp(core, value - timestamp(core)) }],
   [0x17, constant(0n)],
   [0x3a, constant(1n)],

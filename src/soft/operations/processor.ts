@@ -1,8 +1,9 @@
 /**
  * CPUID, PAUSE, CMPXCHG8B/16B, undefined instructions, and the micro-operations that check segments.
  *
- * Not modelled: MONITOR/MWAIT, XSAVE (XGETBV, XSETBV), INVPCID: CPUID does not announce them, they raise #UD.
+ * Not modelled: MONITOR/MWAIT: CPUID does not announce them, they raise #UD.
  */
+import { CR4_OSXSAVE } from '../../x86/control.ts';
 import * as S from '../../x86/state.ts';
 import { GENERAL_PROTECTION, STACK_FAULT } from '../../x86/vectors.ts';
 import { type Core, GUEST_FAULT } from '../core.ts';
@@ -102,9 +103,19 @@ function compareExchange16(core: Core, record: number): void {
   setZeroFlag(core, isEqual);
 }
 
+const OSXSAVE = 1 << 27;
+const XSAVE = 1 << 26;
+
+/** What CPUID says of the operating system's doing (SDM 2A table 3-8): XSAVE is switched on. */
+function addDynamicBits(core: Core, number: number): void {
+  const isOn = number === 1 && ((leaf[2] as number) & XSAVE) !== 0 && (core.getSigned32(S.CR4) & CR4_OSXSAVE) !== 0;
+  if (isOn) leaf[2] = (leaf[2] as number) | OSXSAVE;
+}
+
 export const PROCESSOR_OPERATIONS: SystemOperations = {
   cpuid: (core) => {
     core.wiring.cpuid.lookup(core.get32(RAX), core.get32(RCX), leaf);
+    addDynamicBits(core, core.get32(RAX));
     writeRegister(core, RAX, 4, leaf[0] as number);
     writeRegister(core, RBX, 4, leaf[1] as number);
     writeRegister(core, RCX, 4, leaf[2] as number);
@@ -123,9 +134,6 @@ export const PROCESSOR_OPERATIONS: SystemOperations = {
   undefined: reportUndefined,
   monitor: raiseUndefined,
   mwait: raiseUndefined,
-  xgetbv: raiseUndefined,
-  xsetbv: raiseUndefined,
-  invpcid: raiseUndefined,
 
   /**
    * Before an instruction with a memory operand in a segment that is not flat. IMM: bit 0 write, bit 1 read, size in bytes from

@@ -21,10 +21,10 @@ import { raiseUndefined, type SystemOperations } from './operation.ts';
 
 const RBP = S.gpr(S.RBP);
 
-/** A new SS holds interrupts back for one instruction, so that SP can follow (SDM 3A §6.8.3). */
+/** A new SS holds interrupts and debug traps back for one instruction, so that SP can follow (SDM 3A §6.8.3). */
 function loadSegmentAndShadow(core: Core, segment: number, selector: number): void {
   loadSegment(core, segment, selector);
-  if (segment === S.SS) core.set32(S.INTERRUPT_SHADOW, 1);
+  if (segment === S.SS) core.set32(S.INTERRUPT_SHADOW, S.SHADOW_STACK_SEGMENT);
   core.leave = true;
 }
 

@@ -1,5 +1,5 @@
 /** SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS and the FS/GS base instructions (SDM 2; SDM 3A §5.8.7, §5.8.8). */
-import { CR4_FSGSBASE, CR4_SMAP, EFER_SCE } from '../../x86/control.ts';
+import { CR4_FSGSBASE, EFER_SCE } from '../../x86/control.ts';
 import { AC, IF, RF, VM } from '../../x86/flags.ts';
 import * as S from '../../x86/state.ts';
 import { GENERAL_PROTECTION } from '../../x86/vectors.ts';
@@ -137,11 +137,10 @@ export const SYSCALL_OPERATIONS: SystemOperations = {
   stac: (core) => setAlignmentFlag(core, true),
 };
 
-/** CLAC and STAC exist with SMAP, which CPUID does not announce: they work only where CR4.SMAP was set regardless. */
+/** At level 0 RFLAGS.AC decides what SMAP forbids, and nothing else: no more than the TLBs has to follow. */
 function setAlignmentFlag(core: Core, isSet: boolean): void {
-  if (core.cpl !== 0 || (core.getSigned32(S.CR4) & CR4_SMAP) === 0) raiseUndefined(core);
+  if (core.cpl !== 0) raiseUndefined(core);
   const flags = core.get32(S.SYSTEM_FLAGS);
   core.set32(S.SYSTEM_FLAGS, isSet ? flags | AC : flags & ~AC);
-  updateMode(core);
-  core.leave = true;
+  core.mmu.setPrivilege();
 }

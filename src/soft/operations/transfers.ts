@@ -1,4 +1,4 @@
-/** Far transfers, software interrupts, IRET, HLT, and the instructions that write RFLAGS.IF (SDM 2; VME and PVI are not modelled). */
+/** Far transfers, software interrupts, IRET, HLT, and the instructions that write RFLAGS.IF (SDM 2). */
 import { IF, IOPL, OF, VM } from '../../x86/flags.ts';
 import * as S from '../../x86/state.ts';
 import { BREAKPOINT, DEBUG, GENERAL_PROTECTION, OVERFLOW } from '../../x86/vectors.ts';
@@ -9,6 +9,14 @@ import { softwareInterrupt } from '../interrupts.ts';
 import { updateMode } from '../mode.ts';
 import { displacement, effectiveAddress, immediate, operandSize } from '../operands.ts';
 import { Stack } from '../stack.ts';
+import {
+  checkVirtualImage,
+  hasVirtualInterruptFlag,
+  setVirtualInterruptFlag,
+  virtualFlags,
+  virtualImage,
+  writeVirtualImage,
+} from '../virtual-8086.ts';
 import { ioPrivilege, requireSupervisor, type SystemOperations } from './operation.ts';
 
 /** m16:16, m16:32 or m16:64 into `pointer`. */
@@ -26,13 +34,19 @@ function immediateOffset(core: Core, record: number): number {
   return operandSize(core, record) === 2 ? offset & 0xffff : offset >>> 0;
 }
 
-/** In virtual-8086 mode PUSHF, POPF, CLI, STI need IOPL 3. */
-function requireVirtual8086Privilege(core: Core): void {
-  if (core.isVirtual8086 && ioPrivilege(core) !== 3) core.raise(GENERAL_PROTECTION, 0);
+/** PUSHF and POPF work on a virtual-8086 program's virtual flags: true. Raises #GP(0) where it has none and no privilege. */
+function usesVirtualFlags(core: Core, size: number): boolean {
+  if (!core.isVirtual8086) return false;
+  const flags = virtualFlags(core);
+  if (flags === false || (flags === 'virtual' && size !== 2)) core.raise(GENERAL_PROTECTION, 0);
+  return flags === 'virtual';
 }
 
-function requireInterruptPrivilege(core: Core): void {
-  if (core.cpl > ioPrivilege(core)) core.raise(GENERAL_PROTECTION, 0);
+/** CLI and STI write IF: true. False: they write VIF. */
+function mayWriteInterruptFlag(core: Core): boolean {
+  if (core.cpl <= ioPrivilege(core)) return true;
+  if (!hasVirtualInterruptFlag(core)) core.raise(GENERAL_PROTECTION, 0);
+  return false;
 }
 
 export const TRANSFER_OPERATIONS: SystemOperations = {
@@ -63,31 +77,43 @@ export const TRANSFER_OPERATIONS: SystemOperations = {
     core.leave = true;
   },
   cli: (core) => {
-    requireInterruptPrivilege(core);
-    core.set32(S.SYSTEM_FLAGS, core.get32(S.SYSTEM_FLAGS) & ~IF);
+    if (mayWriteInterruptFlag(core)) core.set32(S.SYSTEM_FLAGS, core.get32(S.SYSTEM_FLAGS) & ~IF);
+    else setVirtualInterruptFlag(core, false);
   },
   /** Interrupts wait for one more instruction, when they were off (SDM 2, STI). */
   sti: (core) => {
-    requireInterruptPrivilege(core);
+    if (!mayWriteInterruptFlag(core)) {
+      setVirtualInterruptFlag(core, true);
+      return;
+    }
     const flags = core.get32(S.SYSTEM_FLAGS);
     if ((flags & IF) !== 0) return;
     core.set32(S.SYSTEM_FLAGS, flags | IF);
-    core.set32(S.INTERRUPT_SHADOW, 1);
+    core.set32(S.INTERRUPT_SHADOW, S.SHADOW_STI);
     core.leave = true;
   },
 
   pushf: (core, record) => {
-    requireVirtual8086Privilege(core);
+    const size = operandSize(core, record);
+    const isVirtual = usesVirtualFlags(core, size);
     const stack = new Stack(core).open();
     // The image has VM and RF clear.
-    stack.push(operandSize(core, record), core.getFlags() & 0x00fc_ffff);
+    stack.push(size, isVirtual ? virtualImage(core) : core.getFlags() & 0x00fc_ffff);
     stack.commit();
   },
   popf: (core, record) => {
-    requireVirtual8086Privilege(core);
     const size = operandSize(core, record);
+    const isVirtual = usesVirtualFlags(core, size);
     const stack = new Stack(core).open();
-    const image = stack.pop(size);
+    // the upper half is ignored, but a number would round the lower one
+    const image = size === 8 ? Number(stack.pop64() & 0xffff_ffffn) : stack.pop(size);
+    if (isVirtual) {
+      checkVirtualImage(core, image);
+      stack.commit();
+      writeVirtualImage(core, image);
+      core.leave = true;
+      return;
+    }
     const old = core.getFlags();
     let mask = FLAGS_ALWAYS;
     if (core.cpl === 0) mask |= IOPL;

@@ -7,7 +7,8 @@ import { SHIFTS } from './shifts.ts';
 import { STRINGS } from './strings.ts';
 import { VECTOR_FLOAT } from './vector-float.ts';
 import { VECTOR_INTEGER } from './vector-integer.ts';
+import { VECTOR_SSE4 } from './vector-sse4.ts';
 import { VECTOR_MOVES } from './vector-moves.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4 };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

@@ -1,7 +1,7 @@
 /** Data movement, stack, flags to and from registers (SDM 2). */
 import { ARITHMETIC as ARITHMETIC_FLAGS, DF, IF, IOPL, TF, VM } from '../../x86/flags.ts';
 import { CPL, EVENTS, LINEAR_MASK, MODE, MODE_PROTECTED, RBP, RSP, STACK_BASE, STACK_MASK, SYSTEM_FLAGS } from '../../x86/state.ts';
-import { i32, select } from '../wasm/value.ts';
+import { i32, select, type Value } from '../wasm/value.ts';
 import { cold, hot, type Scope, type SemanticsTable, type Size } from './dsl.ts';
 
 const moveExtended = (from: Size, signed: boolean): ((s: Scope) => void) => (s) => {
@@ -96,6 +96,15 @@ const changeSystemFlag = (clear: number, set: number) => (s: Scope): void => {
   s.setField(SYSTEM_FLAGS, s.field(SYSTEM_FLAGS, 'i32').and(~clear).or(set));
 };
 
+/** The bytes of a value of operand size in the opposite order. */
+function reversedBytes(s: Scope, value: Value): Value {
+  if (s.size === 2) return value.shl(8).or(value.shr(8));
+  if (s.size === 4) return value.and(0x00ff_00ff).rotr(8).or(value.rotl(8).and(0x00ff_00ff));
+  const pairs = s.local(value.and(0x00ff_00ff_00ff_00ffn).shl(8n).or(value.shr(8n).and(0x00ff_00ff_00ff_00ffn)));
+  const words = s.local(pairs.and(0x0000_ffff_0000_ffffn).shl(16n).or(pairs.shr(16n).and(0x0000_ffff_0000_ffffn)));
+  return words.rotl(32n);
+}
+
 export const MOVES: SemanticsTable = {
   mov: hot((s) => s.destination.write(s.source.read())),
   lea: hot((s) => s.reg.write(s.effectiveAddress().to(s.word))),
@@ -106,15 +115,10 @@ export const MOVES: SemanticsTable = {
   movsxd: hot((s) => (s.size === 2 ? s.reg.write(s.rmOfSize(2).read()) : moveExtended(4, true)(s))),
   xchg: hot(exchange),
   bswap: hot((s) => {
-    const value = s.local(s.rm.read());
-    if (s.size === 8) {
-      const pairs = s.local(value.and(0x00ff_00ff_00ff_00ffn).shl(8n).or(value.shr(8n).and(0x00ff_00ff_00ff_00ffn)));
-      const words = s.local(pairs.and(0x0000_ffff_0000_ffffn).shl(16n).or(pairs.shr(16n).and(0x0000_ffff_0000_ffffn)));
-      s.rm.write(words.rotl(32n));
-    } else if (s.size === 4) {
-      s.rm.write(value.and(0x00ff_00ff).rotr(8).or(value.rotl(8).and(0x00ff_00ff)));
-    } else s.rm.write(i32(0)); // undefined by the SDM; silicon gives 0
+    if (s.size === 2) s.rm.write(i32(0)); // undefined by the SDM; silicon gives 0
+    else s.rm.write(reversedBytes(s, s.local(s.rm.read())));
   }),
+  movbe: cold((s) => s.destination.write(s.local(reversedBytes(s, s.local(s.source.read()))))),
   push: hot((s) => s.push(s.local(s.rm.read()), s.size)),
   push_imm: hot((s) => s.push(s.imm.read(), s.size)),
   pop: hot(pop),

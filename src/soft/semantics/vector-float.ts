@@ -149,7 +149,6 @@ const rootIsPlain: Judge = (f, _s, _a, b) => f.ge(b, f.number(0));
 const arithmetic = (name: string, kind: Kind, compute: Compute, judge: Judge, isUnary = false): Semantics =>
   cold((s) => {
     const f = new Floats(kind);
-    V.requireSse(s);
     const b = f.readRm(s);
     const a = isUnary ? b : f.readReg(s);
     const result = s.local(compute(f, a, b));
@@ -162,7 +161,6 @@ const arithmetic = (name: string, kind: Kind, compute: Compute, judge: Judge, is
 const extreme = (name: string, kind: Kind, takesFirst: (f: Floats, a: Value, b: Value) => Value): Semantics =>
   cold((s) => {
     const f = new Floats(kind);
-    V.requireSse(s);
     const b = f.readRm(s);
     const a = f.readReg(s);
     unless(s, f.all(f.and(f.isPlain(s, a), f.isPlain(s, b))), name);
@@ -174,7 +172,6 @@ const extreme = (name: string, kind: Kind, takesFirst: (f: Floats, a: Value, b: 
 const comparison = (name: string, kind: Kind): Semantics =>
   cold((s) => {
     const f = new Floats(kind);
-    V.requireSse(s);
     const b = f.readRm(s);
     const a = f.readReg(s);
     unless(s, f.all(f.and(f.isPlain(s, a), f.isPlain(s, b))), name);
@@ -195,7 +192,6 @@ const comparison = (name: string, kind: Kind): Semantics =>
 const compareToFlags = (name: string, kind: Kind): Semantics =>
   cold((s) => {
     const f = new Floats(kind);
-    V.requireSse(s);
     const b = f.readRm(s);
     const a = f.readReg(s);
     unless(s, f.and(f.isPlain(s, a), f.isPlain(s, b)), name);
@@ -216,7 +212,6 @@ const truncate = (type: 'i32' | 'i64', opcode: number, value: Value): Value =>
 const toGeneral = (name: string, kind: 'ss' | 'sd', truncates: boolean): Semantics =>
   cold((s) => {
     const f = new Floats(kind);
-    V.requireSse(s);
     const value = f.readRm(s);
     const whole = s.local(truncates ? f.trunc(value) : f.nearest(value));
     const natural = f.isWithin(whole, s.size === 8 ? 2 ** 63 : 2 ** 31).and(f.eq(whole, value).or(openMxcsr(s)));
@@ -228,7 +223,6 @@ const toGeneral = (name: string, kind: 'ss' | 'sd', truncates: boolean): Semanti
 /** CVTSI2SD and kin; what fits the significand is exact under any MXCSR. */
 const fromGeneral = (name: string, kind: 'ss' | 'sd'): Semantics =>
   cold((s) => {
-    V.requireSse(s);
     const value = s.local(s.rm.read());
     const bits = kind === 'sd' ? 53 : 24;
     if (!(kind === 'sd' && s.size === 4)) {
@@ -242,14 +236,12 @@ const fromGeneral = (name: string, kind: 'ss' | 'sd'): Semantics =>
 
 const widenScalar: Semantics = cold((s) => {
   const f = new Floats('ss');
-  V.requireSse(s);
   const value = f.readRm(s);
   unless(s, f.isPlain(s, value), 'cvtss2sd');
   s.vectorRegister('reg').write(value.unary('f64', 0xbb), 8);
 });
 
 const narrowScalar: Semantics = cold((s) => {
-  V.requireSse(s);
   const value = new Floats('sd').readRm(s);
   const result = s.local(value.unary('f32', 0xb6));
   const single = new Floats('ss');
@@ -260,7 +252,6 @@ const narrowScalar: Semantics = cold((s) => {
 /** Two singles in the low half to two doubles. */
 const widenPair: Semantics = cold((s) => {
   const f = new Floats('ps');
-  V.requireSse(s);
   const value = V.readRm(s, 8);
   // the upper half repeats the lower one, so that only the two that count are judged
   unless(s, f.all(f.isPlain(s, s.local(s.local(V.lowHalf(value)).simd('v128', V.OP.splat64)))), 'cvtps2pd');
@@ -270,7 +261,6 @@ const widenPair: Semantics = cold((s) => {
 const DEMOTE = 0x5e;
 const narrowPair: Semantics = cold((s) => {
   const f = new Floats('pd');
-  V.requireSse(s);
   const value = f.readRm(s);
   const result = s.local(value.simd('v128', DEMOTE));
   // normal results, seen again as doubles
@@ -285,7 +275,6 @@ const narrowPair: Semantics = cold((s) => {
 const toIntegers = (name: string, kind: 'ps' | 'pd', truncates: boolean): Semantics =>
   cold((s) => {
     const f = new Floats(kind);
-    V.requireSse(s);
     const value = f.readRm(s);
     const whole = s.local(truncates ? f.trunc(value) : f.nearest(value));
     unless(s, f.all(f.isWithin(whole, 2 ** 31)).and(f.all(f.eq(whole, value)).or(openMxcsr(s))), name);
@@ -293,14 +282,12 @@ const toIntegers = (name: string, kind: 'ps' | 'pd', truncates: boolean): Semant
   });
 
 const integersToSingles: Semantics = cold((s) => {
-  V.requireSse(s);
   const value = V.readRm(s, 16);
   const small = value.simd('v128', 0xa0).simd('v128', 0x3e, i32(2 ** 24).simd('v128', V.OP.splat32)).simd('i32', V.OP.allTrue32);
   unless(s, small.or(openMxcsr(s)), 'cvtdq2ps');
   s.vectorRegister('reg').write(value.simd('v128', 0xfa), 16);
 });
 const integersToDoubles: Semantics = cold((s) => {
-  V.requireSse(s);
   s.vectorRegister('reg').write(V.readRm(s, 8).simd('v128', 0xfe), 16);
 });
 

@@ -1,6 +1,6 @@
 /** MMX and SSE2 integer arithmetic, comparisons, packing and shifts (SDM 1 §9.4, §11.4.2, §11.4.3). */
 import { i32, i64, select, type Value } from '../wasm/value.ts';
-import { cold, type Scope, type Semantics, type SemanticsTable } from './dsl.ts';
+import { cold, hot, type Scope, type Semantics, type SemanticsTable } from './dsl.ts';
 import * as V from './vector.ts';
 
 const { OP, simple } = V;
@@ -35,8 +35,7 @@ const sumDifferences: Semantics = V.binary((a, b, s) => {
  */
 const shift = (opcode: number, width: number, arithmetic = false): Semantics =>
   cold((s) => {
-    if (V.isWide(s)) V.requireSse(s);
-    else V.requireMmx(s);
+    if (!V.isWide(s)) V.requireMmx(s);
     const byImmediate = s.source === s.imm;
     const role = byImmediate ? 'rm' : 'reg';
     const count = s.local(byImmediate ? V.immediate(s).widen() : V.lowHalf(V.readRm(s, V.isWide(s) ? 16 : 8)));
@@ -55,7 +54,6 @@ const BYTE_NUMBERS: Value = V.bytes([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1
 /** PSLLDQ, PSRLDQ: by bytes. A swizzle gives zeros for indexes outside 0–15. */
 const shiftBytes = (step: number): Semantics =>
   cold((s) => {
-    V.requireSse(s);
     const count = V.immediate(s);
     const limited = s.local(select(count.gt(15), i32(16), count));
     const indexes = BYTE_NUMBERS.simd('v128', step, limited.simd('v128', OP.splat8));
@@ -77,7 +75,7 @@ export const VECTOR_INTEGER: SemanticsTable = {
   psubusb: simple(OP.subSaturatedUnsigned8), psubusw: simple(OP.subSaturatedUnsigned16),
   pminub: simple(OP.minUnsigned8), pmaxub: simple(OP.maxUnsigned8), pminsw: simple(OP.minSigned16), pmaxsw: simple(OP.maxSigned16),
   pavgb: simple(OP.average8), pavgw: simple(OP.average16),
-  pcmpeqb: simple(OP.eq8), pcmpeqw: simple(OP.eq16), pcmpeqd: simple(OP.eq32),
+  pcmpeqb: simple(OP.eq8, hot), pcmpeqw: simple(OP.eq16), pcmpeqd: simple(OP.eq32),
   pcmpgtb: simple(OP.gt8), pcmpgtw: simple(OP.gt16), pcmpgtd: simple(OP.gt32),
   pmullw: simple(OP.mul16), pmaddwd: simple(OP.dot16),
   pmulhw: multiplyHigh(OP.multiplyLow16, OP.multiplyHigh16), pmulhuw: multiplyHigh(OP.multiplyLow16Unsigned, OP.multiplyHigh16Unsigned),

@@ -1,6 +1,6 @@
 /** MMX and SSE data movement and bitwise logic (SDM 2, instruction reference). Non-temporal hints are only hints: plain stores here. */
 import { i32, select, type Value } from '../wasm/value.ts';
-import { cold, type Scope, type Semantics, type SemanticsTable } from './dsl.ts';
+import { cold, hot, type Scope, type Semantics, type SemanticsTable } from './dsl.ts';
 import * as V from './vector.ts';
 
 const { OP } = V;
@@ -8,8 +8,7 @@ const loads = (s: Scope): boolean => s.destination === s.reg;
 
 /** 16-byte moves, by direction; `aligned` for memory. */
 const move = (aligned: boolean): Semantics =>
-  cold((s) => {
-    V.requireSse(s);
+  hot((s) => {
     if (loads(s)) s.vectorRegister('reg').write(V.readRm(s, 16, !aligned), 16);
     else if (!s.rm.isMemory) s.vectorRegister('rm').write(s.vectorRegister('reg').read('v128', 16), 16);
     else {
@@ -21,7 +20,6 @@ const move = (aligned: boolean): Semantics =>
 /** MOVSS, MOVSD: from memory they clear the rest of the register, between registers they keep it (SDM 2B). */
 const moveScalar = (size: 4 | 8): Semantics =>
   cold((s) => {
-    V.requireSse(s);
     const type = size === 4 ? 'i32' : 'i64';
     const reg = s.vectorRegister('reg');
     if (!s.rm.isMemory) {
@@ -34,7 +32,6 @@ const moveScalar = (size: 4 | 8): Semantics =>
 /** MOVLPS, MOVHPS and kin: one half of the register and 8 bytes of memory. */
 const moveHalf = (offset: 0 | 8): Semantics =>
   cold((s) => {
-    V.requireSse(s);
     const reg = s.vectorRegister('reg');
     const address = s.local(s.linearAddress());
     if (loads(s)) reg.write(s.load(address, 8), 8, offset);
@@ -43,13 +40,11 @@ const moveHalf = (offset: 0 | 8): Semantics =>
 
 const moveBetweenHalves = (from: 0 | 8, to: 0 | 8): Semantics =>
   cold((s) => {
-    V.requireSse(s);
     s.vectorRegister('reg').write(s.vectorRegister('rm').read('i64', 8, from), 8, to);
   });
 
 /** MOVQ xmm, MOVD: the low piece; the rest of a destination register is cleared. */
-const moveQuad: Semantics = cold((s) => {
-  V.requireSse(s);
+const moveQuad: Semantics = hot((s) => {
   const reg = s.vectorRegister('reg');
   if (loads(s)) reg.write(V.readRm(s, 8), 16);
   else if (s.rm.isMemory) s.store(s.local(s.linearAddress()), 8, reg.read('i64', 8));
@@ -71,12 +66,10 @@ const moveMmx: Semantics = cold((s) => {
   V.enterMmx(s);
 });
 
-const toXmm: Semantics = cold((s) => {
-  V.requireSse(s);
+const toXmm: Semantics = hot((s) => {
   s.vectorRegister('reg').write(V.fromWord(s.local(s.rm.read().widen())), 16);
 });
-const fromXmm: Semantics = cold((s) => {
-  V.requireSse(s);
+const fromXmm: Semantics = hot((s) => {
   s.rm.write(s.vectorRegister('reg').read(s.word, s.size));
 });
 /** MOVD and MOVQ with a general operand: 4 bytes are zero-extended to the MMX register's 8. */
@@ -95,12 +88,12 @@ const fromMmx: Semantics = cold((s) => {
 });
 
 const quadToXmm: Semantics = cold((s) => {
-  V.requireBoth(s);
+  V.requireMmx(s);
   s.vectorRegister('reg').write(V.fromWord(s.local(s.vectorRegister('rm').read('i64', 8))), 16);
   V.enterMmx(s);
 });
 const quadToMmx: Semantics = cold((s) => {
-  V.requireBoth(s);
+  V.requireMmx(s);
   const register = s.vectorRegister('reg');
   register.write(s.local(s.vectorRegister('rm').read('i64', 8)), 8);
   register.write(i32(0xffff), 2, 8);
@@ -108,10 +101,9 @@ const quadToMmx: Semantics = cold((s) => {
 });
 
 /** Top bits of all elements to a general register. */
-const mask = (opcode: number, size: 8 | 16): Semantics =>
-  cold((s) => {
+const mask = (opcode: number, size: 8 | 16, place = cold): Semantics =>
+  place((s) => {
     if (size === 8) V.requireMmx(s);
-    else V.requireSse(s);
     const register = s.vectorRegister('rm');
     if (size === 16) s.reg.write(register.read('v128', 16).simd('i32', opcode));
     else {
@@ -126,8 +118,7 @@ const WORD_NUMBERS: Value = V.words([0, 1, 2, 3, 4, 5, 6, 7]);
 /** PINSRW: which word is replaced is only known when the instruction runs. */
 const insertWord: Semantics = cold((s) => {
   const isWide = V.isWide(s);
-  if (isWide) V.requireSse(s);
-  else V.requireMmx(s);
+  if (!isWide) V.requireMmx(s);
   const word = s.local(s.rmOfSize(2).read().to('i32'));
   const lane = V.immediate(s).and(isWide ? 7 : 3);
   const chosen = WORD_NUMBERS.simd('v128', OP.eq16, lane.simd('v128', OP.splat16));
@@ -137,7 +128,6 @@ const insertWord: Semantics = cold((s) => {
 const extractWord = (size: 8 | 16): Semantics =>
   cold((s) => {
     if (size === 8) V.requireMmx(s);
-    else V.requireSse(s);
     const register = s.vectorRegister('rm');
     const vector = size === 16 ? register.read('v128', 16) : V.fromWord(register.read('i64', 8));
     const first = V.immediate(s).and(size / 2 - 1).shl(1);
@@ -149,16 +139,14 @@ const extractWord = (size: 8 | 16): Semantics =>
 /** SSE3 moves that repeat elements. */
 const repeat = (indexes: readonly number[]): Semantics =>
   cold((s) => {
-    V.requireSse(s);
     const value = V.readRm(s, 16);
     s.vectorRegister('reg').write(V.shuffle(value, value, indexes), 16);
   });
 const repeatLow: Semantics = cold((s) => {
-  V.requireSse(s);
   s.vectorRegister('reg').write(s.local(V.lowHalf(V.readRm(s, 8))).simd('v128', OP.splat64), 16);
 });
 
-const logic = (opcode: number): Semantics => V.simple(opcode);
+const logic = (opcode: number): Semantics => V.simple(opcode, hot);
 /** ANDN complements the destination, WebAssembly's instruction its second operand. */
 const andNot: Semantics = V.binary((a, b) => b.simd('v128', OP.andNot, a));
 
@@ -228,7 +216,7 @@ export const VECTOR_MOVES: SemanticsTable = {
   movhlps: moveBetweenHalves(8, 0), movlhps: moveBetweenHalves(0, 8),
   movq: moveQuad, movq_mmx: moveMmx, movntq: moveMmx, movq2dq: quadToXmm, movdq2q: quadToMmx,
   movd_to_xmm: toXmm, movd_from_xmm: fromXmm, movd_to_mmx: toMmx, movd_from_mmx: fromMmx,
-  movmskps: mask(OP.bitmask32, 16), movmskpd: mask(OP.bitmask64, 16), pmovmskb: mask(OP.bitmask8, 16), pmovmskb_mmx: mask(OP.bitmask8, 8),
+  movmskps: mask(OP.bitmask32, 16), movmskpd: mask(OP.bitmask64, 16), pmovmskb: mask(OP.bitmask8, 16, hot), pmovmskb_mmx: mask(OP.bitmask8, 8),
   pinsrw: insertWord, pextrw: extractWord(16), pextrw_mmx: extractWord(8),
   movsldup: repeat([0, 1, 2, 3, 0, 1, 2, 3, 8, 9, 10, 11, 8, 9, 10, 11]),
   movshdup: repeat([4, 5, 6, 7, 4, 5, 6, 7, 12, 13, 14, 15, 12, 13, 14, 15]),

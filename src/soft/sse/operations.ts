@@ -64,7 +64,6 @@ function arithmetic(bits: 32 | 64, count: number, lanes: Lanes, exactly?: Exactl
   const read = bits === 32 ? single : double;
   const packed = count > 1;
   return (core, record) => {
-    U.requireSse(core);
     const source = U.sourceOffset(core, record, (bits / 8) * count, packed);
     const target = core.base + U.regOffset(core, record);
     if (exactly !== undefined && tryExactly(core, target, source, count, bits === 64, exactly)) return;
@@ -101,7 +100,6 @@ const alternating: Lanes = (lane) => [lane & 1 ? Scalar.add : Scalar.subtract, f
 function comparison(bits: 32 | 64, count: number): Operation {
   const read = bits === 32 ? single : double;
   return (core, record) => {
-    U.requireSse(core);
     const source = U.sourceOffset(core, record, (bits / 8) * count, count > 1);
     const target = core.base + U.regOffset(core, record);
     const environment = U.prepare(core);
@@ -121,7 +119,6 @@ function comparison(bits: 32 | 64, count: number): Operation {
 function compareToFlags(bits: 32 | 64, signaling: boolean): Operation {
   const read = bits === 32 ? single : double;
   return (core, record) => {
-    U.requireSse(core);
     const source = U.sourceOffset(core, record, bits / 8, false);
     const environment = U.prepare(core);
     const a = read(core, core.base + U.regOffset(core, record), 0, environment);
@@ -167,7 +164,6 @@ function conversion(spec: Conversion): Operation {
   const { from, to, count, fromMmx = false, toMmx = false, clears = false } = spec;
   const bytes = WIDTH[from] * count;
   return (core, record) => {
-    U.requireSse(core);
     // with a memory source CVTPI2PS and CVTPI2PD use no MMX register (SDM 2A, CVTPI2PD)
     const usesMmx = toMmx || (fromMmx && !namesMemory(core, record));
     if (usesMmx) U.requireMmx(core);
@@ -194,7 +190,6 @@ function conversion(spec: Conversion): Operation {
 function toGeneral(bits: 32 | 64, truncate: boolean): Operation {
   const read = bits === 32 ? single : double;
   return (core, record) => {
-    U.requireSse(core);
     const source = U.sourceOffset(core, record, bits / 8, false);
     const environment = U.prepare(core);
     const size = 1 << ((core.u16[(record + INFO) >>> 1] as number) & INFO_SIZE);
@@ -208,7 +203,6 @@ function toGeneral(bits: 32 | 64, truncate: boolean): Operation {
 /** CVTSI2SS, CVTSI2SD: from a general register or memory of the operand size. */
 function fromGeneral(bits: 32 | 64): Operation {
   return (core, record) => {
-    U.requireSse(core);
     const size = 1 << ((core.u16[(record + INFO) >>> 1] as number) & INFO_SIZE);
     const value = integerValue(BigInt.asIntN(size * 8, readRmBig(core, record, size)));
     const environment = U.prepare(core);
@@ -228,7 +222,6 @@ const SMALLEST_NORMAL = 2 ** -126;
 /** RCP and RSQRT raise nothing; denormals in and out count as zeros whatever MXCSR says (SDM 2B, RCPPS). */
 function reciprocal(count: number, compute: (x: number) => number): Operation {
   return (core, record) => {
-    U.requireSse(core);
     const source = U.sourceOffset(core, record, 4 * count, count > 1);
     for (let i = 0; i < count; i++) {
       floatBits[i] = core.view.getInt32(source + 4 * i, true);
@@ -254,7 +247,6 @@ function reciprocal(count: number, compute: (x: number) => number): Operation {
 function maskedMove(bytes: number): Operation {
   return (core, record) => {
     if (bytes === 8) U.requireMmx(core);
-    else U.requireSse(core);
     const info = core.u16[(record + INFO) >>> 1] as number;
     const width = (info >>> INFO_ADDRESS_SHIFT) & 3;
     const rdi = core.getCanonical(S.gpr(S.RDI));
@@ -282,10 +274,6 @@ const table: Record<string, Operation> = {
   /** What generated code calls when an instruction may not be used: raises the fault that applies. */
   sse_unavailable: (core) => U.requireSse(core),
   mmx_unavailable: (core) => U.requireMmx(core),
-  mmx_sse_unavailable: (core) => {
-    U.requireSse(core);
-    U.requireMmx(core);
-  },
   misaligned_operand: (core) => core.raise(GENERAL_PROTECTION, 0),
   maskmovq: maskedMove(8),
   maskmovdqu: maskedMove(16),

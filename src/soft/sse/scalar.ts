@@ -8,7 +8,7 @@ import { FINITE, type FloatFormat, type FloatValue, quieted, round, roundToInteg
 
 export type Binary = (environment: FloatEnvironment, a: FloatValue, b: FloatValue, format: FloatFormat) => FloatValue;
 
-function chooseNaN(environment: FloatEnvironment, a: FloatValue, b: FloatValue): FloatValue | undefined {
+export function chooseNaN(environment: FloatEnvironment, a: FloatValue, b: FloatValue): FloatValue | undefined {
   if (!a.isNaN && !b.isNaN) return undefined;
   if (a.kind === SIGNALING_NAN || b.kind === SIGNALING_NAN) environment.raise(INVALID);
   return quieted(a.isNaN ? a : b);

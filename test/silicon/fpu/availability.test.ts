@@ -13,8 +13,7 @@ const engine = new EngineUnderTest();
 const { core } = engine;
 const SSE_ENABLED = CR4_OSFXSR | CR4_OSXMMEXCPT;
 beforeEach(() => {
-  core.set32(S.CR0, 0);
-  core.set32(S.CR4, SSE_ENABLED);
+  engine.control(0, SSE_ENABLED);
 });
 
 const vectorOf = (code: readonly number[]): number => engine.execute(Image.initial().setCode(code));
@@ -33,15 +32,14 @@ describe('SSE', () => {
   });
 
   it('is undefined without CR4.OSFXSR, and with CR0.EM', () => {
-    core.set32(S.CR4, 0);
+    engine.control(0, 0);
     expect(outcomes(sse)).toEqual([INVALID_OPCODE]);
-    core.set32(S.CR4, SSE_ENABLED);
-    core.set32(S.CR0, CR0_EM | CR0_TS);
+    engine.control(CR0_EM | CR0_TS, SSE_ENABLED);
     expect(outcomes(sse)).toEqual([INVALID_OPCODE]);
   });
 
   it('is not available after a task switch', () => {
-    core.set32(S.CR0, CR0_TS);
+    engine.control(CR0_TS, SSE_ENABLED);
     expect(outcomes(sse)).toEqual([DEVICE_NOT_AVAILABLE]);
   });
 
@@ -64,18 +62,18 @@ describe('SSE', () => {
     expect(engine.execute(divide)).toBe(SIMD_FLOATING_POINT);
     expect(core.get32(S.MXCSR)).toBe(0x1d84);
     expect(core.view.getFloat64(core.base + S.xmm(1), true)).toBe(1);
-    core.set32(S.CR4, CR4_OSFXSR);
+    engine.control(0, CR4_OSFXSR);
     expect(engine.execute(divide)).toBe(INVALID_OPCODE);
   });
 });
 
 describe('MMX', () => {
   it('needs no OSFXSR, but heeds EM, TS and a pending x87 exception', () => {
-    core.set32(S.CR4, 0);
+    engine.control(0, 0);
     expect(outcomes(mmx)).toEqual([-1]);
-    core.set32(S.CR0, CR0_EM);
+    engine.control(CR0_EM, 0);
     expect(outcomes(mmx)).toEqual([INVALID_OPCODE]);
-    core.set32(S.CR0, CR0_TS);
+    engine.control(CR0_TS, 0);
     expect(outcomes(mmx)).toEqual([DEVICE_NOT_AVAILABLE]);
   });
 });
@@ -85,15 +83,15 @@ describe('x87', () => {
 
   it('is not available with EM or TS, whatever the instruction', () => {
     for (const bits of [CR0_EM, CR0_TS]) {
-      core.set32(S.CR0, bits);
+      engine.control(bits, SSE_ENABLED);
       expect(outcomes(all)).toEqual([DEVICE_NOT_AVAILABLE]);
     }
   });
 
   it('WAIT heeds TS only together with MP', () => {
-    core.set32(S.CR0, CR0_TS);
+    engine.control(CR0_TS, SSE_ENABLED);
     expect(vectorOf([0x9b])).toBe(-1);
-    core.set32(S.CR0, CR0_TS | CR0_MP);
+    engine.control(CR0_TS | CR0_MP, SSE_ENABLED);
     expect(vectorOf([0x9b])).toBe(DEVICE_NOT_AVAILABLE);
   });
 

@@ -4,10 +4,12 @@ import type { VcpuWiring } from '../../../src/contracts/index.ts';
 import { Blocks } from '../../../src/soft/blocks.ts';
 import { CodeTracker } from '../../../src/soft/code-pages.ts';
 import { Core, GUEST_FAULT } from '../../../src/soft/core.ts';
+import { createCpuidModel } from '../../../src/soft/cpuid.ts';
 import { buildInterpreter, type Interpreter, Leave, type RunExports } from '../../../src/soft/interpreter.ts';
 import { reservedBytes, slab } from '../../../src/soft/layout.ts';
+import { updateMode } from '../../../src/soft/mode.ts';
 import { OPERATIONS } from '../../../src/soft/system-operations.ts';
-import { CR4_OSFXSR, CR4_OSXMMEXCPT } from '../../../src/x86/control.ts';
+import { ATTRIBUTE_LONG, CR0_PE, CR4_OSFXSR, CR4_OSXMMEXCPT, EFER_LMA } from '../../../src/x86/control.ts';
 import { INSTRUCTIONS } from '../../../src/x86/instructions.ts';
 import * as S from '../../../src/x86/state.ts';
 import { FLOATING_POINT, GENERAL_PROTECTION, INVALID_OPCODE, SIMD_FLOATING_POINT } from '../../../src/x86/vectors.ts';
@@ -25,7 +27,7 @@ const SIGNALS: Readonly<Record<number, number>> = {
 
 const unwired: VcpuWiring = {
   io: { read: () => 0xff, write: () => undefined },
-  cpuid: { lookup: () => undefined },
+  cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
   acknowledgeInterrupt: () => -1,
   readTaskPriority: () => 0,
   writeTaskPriority: () => undefined,
@@ -68,11 +70,16 @@ export class EngineUnderTest {
     });
     this.#run = (instance.exports as unknown as RunExports).run;
     // 64-bit code without paging: no such mode exists, but no unprivileged instruction minds
-    core.set32(S.MODE, S.MODE_CODE_64 | S.MODE_PROTECTED);
-    core.set64(S.LINEAR_MASK, 0xffff_ffff_ffff_ffffn);
-    core.set64(S.STACK_MASK, 0xffff_ffff_ffff_ffffn);
-    core.set32(S.CR4, CR4_OSFXSR | CR4_OSXMMEXCPT);
-    core.mmu.setPrivilege();
+    core.set32(S.EFER, EFER_LMA);
+    core.set32(S.segmentAttributes(S.CS), ATTRIBUTE_LONG);
+    this.control(0, CR4_OSFXSR | CR4_OSXMMEXCPT);
+  }
+
+  /** Sets control registers; CR0.PE stays set. */
+  control(cr0: number, cr4: number): void {
+    this.core.set32(S.CR0, cr0 | CR0_PE);
+    this.core.set32(S.CR4, cr4);
+    updateMode(this.core);
   }
 
   /** Executes the image's instruction through decoder and interpreter. */

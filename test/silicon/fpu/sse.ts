@@ -1,5 +1,6 @@
 /** MMX and SSE cases: every row of the table in register and memory form, on random and special states. */
 import { INSTRUCTIONS_SSE } from '../../../src/x86/instructions-sse.ts';
+import { INSTRUCTIONS_SSE4 } from '../../../src/x86/instructions-sse4.ts';
 import { type InstructionRow, parseRow } from '../../../src/x86/table.ts';
 import * as I from './image.ts';
 
@@ -22,7 +23,8 @@ function formsOf(row: InstructionRow): SseForm[] {
   const forms: SseForm[] = [];
   const widths = row.operands.some((operand) => operand.size === 'y') ? [false, true] : [false];
   for (const wide of widths) {
-    const code = [...prefix, ...(wide ? [0x48] : []), 0x0f, row.opcode];
+    const map = row.map === 2 ? [0x38] : row.map === 3 ? [0x3a] : [];
+    const code = [...prefix, ...(wide ? [0x48] : []), 0x0f, ...map, row.opcode];
     const hasImmediate = row.operands.some((operand) => operand.role === 'imm');
     const add = (modrm: readonly number[], isMemory: boolean): void => {
       forms.push({ mnemonic: row.mnemonic, row, code: [...code, ...modrm], hasImmediate, isMemory });
@@ -37,7 +39,7 @@ function formsOf(row: InstructionRow): SseForm[] {
   return forms;
 }
 
-export const SSE_FORMS: readonly SseForm[] = INSTRUCTIONS_SSE.flatMap(parseRow).flatMap(formsOf);
+export const SSE_FORMS: readonly SseForm[] = [...INSTRUCTIONS_SSE, ...INSTRUCTIONS_SSE4].flatMap(parseRow).flatMap(formsOf);
 
 const SINGLES: readonly number[] = [
   0, 0x8000_0000, 1, 0x007f_ffff, 0x8000_0001, 0x0080_0000, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffc0_0123, 0x7f80_0001,
@@ -88,6 +90,26 @@ function putVector(image: I.Image, offset: number, random: () => number): void {
   } else if (random() & 1) for (let i = 0; i < 16; i++) image.bytes[offset + i] = [0, 1, 0x7f, 0x80, 0xff][random() % 5] as number;
 }
 
+/** Variable blends read it without naming it. */
+const USES_XMM0 = /^(p?blendv|pcmp[ei]strm)/;
+
+/** Few letters, so that there is something to find, and zeros that end strings. */
+function putText(image: I.Image, offset: number, random: () => number): void {
+  if (random() % 4 === 0) return;
+  const letters = [0x61, 0x62, 0x63, 0x7a, 0xe9, 0x80];
+  const step = 1 + (random() & 1);
+  for (let i = 0; i < 16; i += step) {
+    image.bytes[offset + i] = random() % 24 === 0 ? 0 : (letters[random() % (1 + (random() % 6))] as number);
+    if (step === 2) image.bytes[offset + i + 1] = random() % 8 === 0 ? 1 : 0;
+  }
+}
+
+/** Lengths of explicit strings: within the vector, beyond it, negative. */
+function putLength(random: () => number): bigint {
+  const small = BigInt((random() % 41) - 20);
+  return random() % 4 === 0 ? BigInt.asIntN(64, (BigInt(random()) << 32n) | BigInt(random())) : random() % 4 === 0 ? small & 0xffff_ffffn : small;
+}
+
 const MXCSR_DEFAULT = 0x1f80;
 
 /** `control`: default (masked, to nearest), any rounding and FZ and DAZ, or exceptions unmasked as well. */
@@ -96,6 +118,9 @@ export function sseCase(form: SseForm, random: () => number, control: 'default' 
   image.setCode(form.hasImmediate ? [...form.code, random() & (random() & 1 ? 0xff : 0x07)] : form.code);
   for (const register of [REG, RM]) putVector(image, I.XMM + 16 * register, random);
   putVector(image, I.MEMORY, random);
+  if (USES_XMM0.test(form.mnemonic)) putVector(image, I.XMM, random);
+  const comparesText = /^pcmp[ei]str/.test(form.mnemonic);
+  if (comparesText) for (const offset of [I.XMM + 16 * REG, I.XMM + 16 * RM, I.MEMORY]) putText(image, offset, random);
   if (random() % 8 === 0) image.bytes.copyWithin(I.XMM + 16 * RM, I.XMM + 16 * REG, I.XMM + 16 * REG + 16);
   let mxcsr = MXCSR_DEFAULT | (random() & 0x3f);
   if (control !== 'default') mxcsr = (mxcsr & 0x1fbf) | (random() & 0xe040);
@@ -115,6 +140,7 @@ export function sseCase(form: SseForm, random: () => number, control: 'default' 
     image.view.setUint32(register, random(), true);
     image.view.setUint32(register + 4, random() % 3 === 0 ? (random() & 1) - 1 : random(), true);
   }
+  if (comparesText) for (const register of [I.RAX, I.RDX]) image.view.setBigInt64(register, putLength(random), true);
   image.view.setUint32(I.RFLAGS, 0x202 | (random() & 0x8d5), true);
   return image.normalize();
 }

@@ -1,0 +1,85 @@
+/** An emulator as a process: its console is watched, and what it has used by then is read. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { MiB } from '../src/base/index.ts';
+
+/** Linux counts processor time in these (proc(5), `/proc/pid/stat`; USER_HZ is 100 on every architecture it runs on here). */
+const TICKS_PER_SECOND = 100;
+
+export interface Usage {
+  /** Wall clock, since the process was started. */
+  readonly seconds: number;
+  /** Of all its threads; undefined where there is no /proc. */
+  readonly cpuSeconds: number | undefined;
+  readonly peakRssMiB: number | undefined;
+}
+
+export class EmulatorProcess {
+  stdout = '';
+  stderr = '';
+  /** The exit status; null when a signal ended it. */
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #started = performance.now();
+  #look: () => void = () => {};
+
+  constructor(command: string, args: readonly string[]) {
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.ended = new Promise((resolve, reject) => {
+      this.#child.once('error', reject);
+      this.#child.once('close', (status) => resolve(status));
+    });
+    this.#child.stdout.on('data', (data: Buffer) => {
+      this.stdout += data.toString('latin1');
+      this.#look();
+    });
+    this.#child.stderr.on('data', (data: Buffer) => void (this.stderr += data.toString()));
+  }
+
+  /**
+   * What it has used when its output holds `text`. Rejects, and kills it, when its kernel panics or the process ends before, or when it
+   * takes more than `limit` seconds.
+   */
+  async usageAt(text: string, limit: number): Promise<Usage> {
+    const timer = Promise.withResolvers<never>();
+    const timeout = setTimeout(() => timer.reject(new Error(`no \`${text}\` within ${limit} s`)), limit * 1000);
+    const seen = new Promise<Usage>((resolve, reject) => {
+      this.#look = () => {
+        if (this.stdout.includes(text)) resolve(this.#usage());
+        else if (this.stdout.includes('end Kernel panic')) reject(new Error('the kernel panicked'));
+      };
+      this.#look();
+    });
+    const over = this.ended.then((status) => Promise.reject(new Error(`ended with ${status} without \`${text}\``)));
+    try {
+      return await Promise.race([seen, over, timer.promise]);
+    } catch (error) {
+      this.#child.kill('SIGKILL');
+      throw new Error(`${(error as Error).message}\n${this.stdout.slice(-4000)}\n${this.stderr.slice(-1000)}`, { cause: error });
+    } finally {
+      clearTimeout(timeout);
+      // Whoever wins the race, the other one is heard.
+      over.catch(() => {});
+    }
+  }
+
+  /** Resolves when it is gone. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    this.#child.kill(signal);
+    await this.ended;
+  }
+
+  #usage(): Usage {
+    const seconds = (performance.now() - this.#started) / 1000;
+    try {
+      const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+      // The name, in brackets, may hold blanks: user and system time are fields 14 and 15 of the line, 12 and 13 behind it.
+      const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+      const peakKiB = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]);
+      return { seconds, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, peakRssMiB: (peakKiB * 1024) / MiB };
+    } catch {
+      return { seconds, cpuSeconds: undefined, peakRssMiB: undefined };
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * XSAVE, XSAVEOPT, XSAVEC, XRSTOR, XGETBV, XSETBV (SDM 1 chapter 13) for the components that exist: x87 (0) and SSE (1). Both lie
+ * in the legacy region, where FXSAVE puts them, so standard and compacted form differ in the header alone.
+ *
+ * Not modelled: XSAVES and XRSTORS, the modified optimization of XSAVEOPT (which may leave out what did not change).
+ */
+import { CR0_TS, CR4_OSXSAVE } from '../../x86/control.ts';
+import * as S from '../../x86/state.ts';
+import { DEVICE_NOT_AVAILABLE, GENERAL_PROTECTION } from '../../x86/vectors.ts';
+import type { Core } from '../core.ts';
+import { effectiveAddress, operandSize, writeRegister } from '../operands.ts';
+import { checkedMxcsr, LEGACY_AREA_BYTES, restoreX87, restoreXmm, saveMxcsr, saveX87, saveXmm } from './fx-state.ts';
+import { raiseUndefined, type SystemOperations } from './operation.ts';
+
+const X87_STATE = 1 << 0;
+const SSE_STATE = 1 << 1;
+/** What XCR0 may have (SDM 1 §13.3). */
+export const XCR0_DEFINED: number = X87_STATE | SSE_STATE;
+
+/** The header: XSTATE_BV, XCOMP_BV, reserved (SDM 1 §13.4.2). */
+const HEADER = LEGACY_AREA_BYTES;
+const HEADER_BYTES = 64;
+const XCOMP_BV = HEADER + 8;
+const AREA_BYTES = HEADER + HEADER_BYTES;
+const COMPACTED = 0x8000_0000;
+const ALIGNMENT = 64;
+const INITIAL_MXCSR = 0x1f80;
+const INITIAL_FCW = 0x037f;
+const ALL_EMPTY = 0xffff;
+
+const RAX = S.gpr(S.RAX);
+const RCX = S.gpr(S.RCX);
+const RDX = S.gpr(S.RDX);
+
+function requireEnabled(core: Core): void {
+  if ((core.getSigned32(S.CR4) & CR4_OSXSAVE) === 0) raiseUndefined(core);
+}
+
+/** Linear address of the area, all of which is touched or none. */
+function areaAddress(core: Core, record: number): number {
+  requireEnabled(core);
+  if ((core.getSigned32(S.CR0) & CR0_TS) !== 0) core.raise(DEVICE_NOT_AVAILABLE);
+  const at = effectiveAddress(core, record);
+  if (at % ALIGNMENT !== 0) core.raise(GENERAL_PROTECTION, 0);
+  return at;
+}
+
+/** EDX:EAX and XCR0. Nothing above bit 31 exists. */
+const requested = (core: Core): number => core.get32(RAX) & core.get32(S.XCR0);
+
+function isZero(core: Core, offset: number, bytes: number): boolean {
+  for (let i = 0; i < bytes; i += 4) if (core.getSigned32(offset + i) !== 0) return false;
+  return true;
+}
+
+/** XINUSE: components that are not in their initial configuration (SDM 1 §13.6). */
+function inUse(core: Core): number {
+  let state = 0;
+  const isInitialX87 =
+    core.get32(S.FCW) === INITIAL_FCW && core.get32(S.FSW) === 0 && core.get32(S.FTW) === ALL_EMPTY && core.get32(S.FOP) === 0 &&
+    isZero(core, S.FIP, 8) && isZero(core, S.FDP, 8) && core.get32(S.FCS) === 0 && core.get32(S.FDS) === 0 && isZero(core, S.X87, 128);
+  if (!isInitialX87) state |= X87_STATE;
+  const registers = core.is64Bit ? 16 : 8;
+  for (let i = 0; i < registers; i++) if (!isZero(core, S.xmm(i), 16)) state |= SSE_STATE;
+  return state;
+}
+
+function store(core: Core, record: number, at: number, components: number): void {
+  if ((components & X87_STATE) !== 0) saveX87(core, at, core.is64Bit && operandSize(core, record) === 8);
+  if ((components & SSE_STATE) !== 0) {
+    saveMxcsr(core, at);
+    saveXmm(core, at);
+  }
+}
+
+/** XSAVE keeps the header's bits of what it does not save; XSAVEOPT does not write what is in its initial configuration. */
+function save(core: Core, record: number, leavesOutInitial: boolean): void {
+  const at = areaAddress(core, record);
+  core.mmu.probeWrite(at, AREA_BYTES);
+  const components = requested(core);
+  const used = inUse(core) & components;
+  store(core, record, at, leavesOutInitial ? used : components);
+  // MXCSR goes with the request, whether or not the registers do (SDM 1 §13.7, §13.8)
+  if (leavesOutInitial && (components & SSE_STATE) !== 0) saveMxcsr(core, at);
+  core.mmu.store32(at + HEADER, (core.mmu.load32(at + HEADER) & ~components) | used);
+}
+
+/** SDM 1 §13.10: the header says what is there, and that it is compacted. MXCSR alone makes SSE state worth saving. */
+function saveCompacted(core: Core, record: number): void {
+  const at = areaAddress(core, record);
+  core.mmu.probeWrite(at, AREA_BYTES);
+  const components = requested(core);
+  const extra = core.get32(S.MXCSR) === INITIAL_MXCSR ? 0 : SSE_STATE;
+  const used = (inUse(core) | extra) & components;
+  store(core, record, at, used);
+  core.mmu.store32(at + HEADER, used);
+  core.mmu.store32(at + HEADER + 4, 0);
+  core.mmu.store32(at + XCOMP_BV, components);
+  core.mmu.store32(at + XCOMP_BV + 4, COMPACTED);
+}
+
+/** What makes a header invalid (SDM 1 §13.8.1, §13.8.2). */
+function checkHeader(core: Core, at: number): boolean {
+  const { mmu } = core;
+  const present = mmu.load32(at + HEADER);
+  const compaction = mmu.load32(at + XCOMP_BV);
+  const isCompacted = (mmu.load32(at + XCOMP_BV + 4) & COMPACTED) !== 0;
+  const xcr0 = core.get32(S.XCR0);
+  let wrong = mmu.load32(at + HEADER + 4);
+  if (isCompacted) wrong |= (compaction & ~xcr0) | (present & ~compaction) | (mmu.load32(at + XCOMP_BV + 4) & ~COMPACTED);
+  else wrong |= (present & ~xcr0) | compaction | mmu.load32(at + XCOMP_BV + 4);
+  // the standard form checks the first 24 bytes only, the compacted one all
+  const last = isCompacted ? HEADER_BYTES : 24;
+  for (let i = 16; i < last; i += 4) wrong |= mmu.load32(at + HEADER + i);
+  if (wrong !== 0) core.raise(GENERAL_PROTECTION, 0);
+  return isCompacted;
+}
+
+function initializeX87(core: Core): void {
+  core.set32(S.FCW, INITIAL_FCW);
+  for (const field of [S.FSW, S.FOP, S.FCS, S.FDS]) core.set32(field, 0);
+  core.set32(S.FTW, ALL_EMPTY);
+  core.setNumber(S.FIP, 0);
+  core.setNumber(S.FDP, 0);
+  core.u8.fill(0, core.base + S.X87, core.base + S.X87 + 128);
+}
+
+function restore(core: Core, record: number): void {
+  const at = areaAddress(core, record);
+  core.mmu.probeRead(at, AREA_BYTES);
+  const isCompacted = checkHeader(core, at);
+  const components = requested(core);
+  const present = core.mmu.load32(at + HEADER) & components;
+  let mxcsr = core.get32(S.MXCSR);
+  if ((components & SSE_STATE) !== 0) {
+    if (!isCompacted || (present & SSE_STATE) !== 0) mxcsr = checkedMxcsr(core, at);
+    else mxcsr = INITIAL_MXCSR;
+  }
+  if ((present & X87_STATE) !== 0) restoreX87(core, at, core.is64Bit && operandSize(core, record) === 8);
+  else if ((components & X87_STATE) !== 0) initializeX87(core);
+  core.set32(S.MXCSR, mxcsr);
+  if ((present & SSE_STATE) !== 0) restoreXmm(core, at);
+  else if ((components & SSE_STATE) !== 0) {
+    for (let i = 0; i < (core.is64Bit ? 16 : 8); i++) core.u8.fill(0, core.base + S.xmm(i), core.base + S.xmm(i) + 16);
+  }
+}
+
+export const XSAVE_OPERATIONS: SystemOperations = {
+  xsave: (core, record) => save(core, record, false),
+  xsaveopt: (core, record) => save(core, record, true),
+  xsavec: saveCompacted,
+  xrstor: restore,
+
+  /** ECX 0: XCR0; 1: of that, what is in use. */
+  xgetbv: (core) => {
+    requireEnabled(core);
+    const index = core.get32(RCX);
+    if (index > 1) core.raise(GENERAL_PROTECTION, 0);
+    writeRegister(core, RAX, 4, core.get32(S.XCR0) & (index === 1 ? inUse(core) : -1));
+    writeRegister(core, RDX, 4, 0);
+  },
+
+  xsetbv: (core) => {
+    requireEnabled(core);
+    const value = core.get32(RAX);
+    const isAllowed = core.cpl === 0 && core.get32(RCX) === 0 && core.get32(RDX) === 0 && (value & ~XCR0_DEFINED) === 0;
+    if (!isAllowed || (value & X87_STATE) === 0) core.raise(GENERAL_PROTECTION, 0);
+    core.set32(S.XCR0, value);
+    core.leave = true;
+  },
+};
