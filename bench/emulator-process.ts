@@ -42,9 +42,9 @@ export class EmulatorProcess {
    * takes more than `limit` seconds.
    */
   async usageAt(text: string, limit: number): Promise<Usage> {
-    const timer = Promise.withResolvers<never>();
-    const timeout = setTimeout(() => timer.reject(new Error(`no \`${text}\` within ${limit} s`)), limit * 1000);
+    let timeout: NodeJS.Timeout | undefined;
     const seen = new Promise<Usage>((resolve, reject) => {
+      timeout = setTimeout(() => reject(new Error(`no \`${text}\` within ${limit} s`)), limit * 1000);
       this.#look = () => {
         if (this.stdout.includes(text)) resolve(this.#usage());
         else if (this.stdout.includes('end Kernel panic')) reject(new Error('the kernel panicked'));
@@ -53,7 +53,7 @@ export class EmulatorProcess {
     });
     const over = this.ended.then((status) => Promise.reject(new Error(`ended with ${status} without \`${text}\``)));
     try {
-      return await Promise.race([seen, over, timer.promise]);
+      return await Promise.race([seen, over]);
     } catch (error) {
       this.#child.kill('SIGKILL');
       throw new Error(`${(error as Error).message}\n${this.stdout.slice(-4000)}\n${this.stderr.slice(-1000)}`, { cause: error });

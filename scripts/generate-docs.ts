@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DEVICE_CATALOGUE } from '../src/cli/device-catalogue.ts';
 import { manifestJsonSchema } from '../src/manifest/index.ts';
 import { cliPieces } from './docs/cli-pieces.ts';
+import { cpuPage } from './docs/cpu-page.ts';
 import { errorsPage } from './docs/errors-page.ts';
 import { manifestPieces, mistake } from './docs/manifest-pieces.ts';
 import { notModelledPage } from './docs/not-modelled.ts';
@@ -21,6 +22,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     withPieces(readFileSync(join(ROOT, path), 'utf8'), pieces, path),
   ];
   return new Map([
+    ['docs/cpu.md', cpuPage()],
     ['docs/errors.md', errorsPage()],
     ['docs/not-modelled.md', notModelledPage(ROOT)],
     ['docs/bulkhead.schema.json', `${JSON.stringify({ $comment: GENERATED, ...manifestJsonSchema(DEVICE_CATALOGUE) }, null, 2)}\n`],

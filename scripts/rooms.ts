@@ -27,7 +27,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'base', imports: [], environment: 'pure' },
   { name: 'contracts', imports: ['base'], environment: 'pure' },
   { name: 'x86', imports: ['base'], environment: 'pure', byFile: true },
-  { name: 'manifest', imports: FOUNDATION, packages: ['yaml', 'zod'], environment: 'pure' },
+  { name: 'manifest', imports: [...FOUNDATION, 'x86'], packages: ['yaml', 'zod'], environment: 'pure' },
   { name: 'board', imports: [...FOUNDATION, 'x86'], environment: 'pure' },
   { name: 'shared', imports: [...FOUNDATION, 'board'], environment: 'pure' },
   { name: 'boot', imports: [...FOUNDATION, 'x86'], environment: 'pure' },

@@ -26,7 +26,7 @@ const MODES = [
   { mode: 'flood', proof: /^ok flood-pit$/m },
   { mode: 'spin', proof: /^ok spin$/m },
   { mode: 'triple', proof: /^ok triple-fault-follows$/m },
-  { mode: 'all', proof: /^ok ports$[^]*^ok spin$/m },
+  { mode: 'all', proof: /^ok ports$[\s\S]*^ok spin$/m },
 ];
 
 const cell = (mode: string): string => `

@@ -24,6 +24,21 @@ function run(name: string, options: Partial<Omit<PayloadRun, 'name'>> = {}): Pay
   return { name, image: `${name}.elf`, commandLine: '', cpus: 1, end: PAYLOAD_OK, ...options };
 }
 
+/**
+ * The privileged side of the processor. Their expected output is what the SDM demands, which no emulator holds in all: they are
+ * compared check by check, with each emulator's known deviations (test/conformance).
+ */
+export const PRIVILEGED_RUNS: readonly PayloadRun[] = [
+  run('segments'),
+  run('gates'),
+  run('tasks'),
+  run('v86'),
+  run('debug'),
+  run('alignment'),
+  run('protection'),
+  run('syscalls'),
+];
+
 export const PAYLOAD_RUNS: readonly PayloadRun[] = [
   run('hello'),
   run('modes'),

@@ -29,6 +29,8 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH118: { title: 'A device that is nothing, or two things', remedy: 'Give it either `model:` (its own) or `board:` (the device of the board that it is).' },
   BH119: { title: 'Ports, addresses or an interrupt line that do not exist', remedy: 'Ports end at 0xffff, addresses at 48 bits, interrupt lines at 23.' },
   BH120: { title: 'A console that is no device with a byte stream', remedy: 'Name a serial port of the partition under `console:`.' },
+  BH121: { title: 'A CPU feature that there is not, or that is not to be chosen', remedy: 'Use one of the names in the hint.' },
+  BH122: { title: 'A CPU feature without what it needs', remedy: 'Put in what the message names as well, or leave the feature out.' },
 
   // BH2xx ownership and the board
   BH200: { title: 'A core has two owners', remedy: 'Give each core to one partition: the message names both.' },

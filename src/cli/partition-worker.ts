@@ -7,6 +7,7 @@ import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
 import type { ThreadStart } from '../hypervisor/index.ts';
 import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, RunningPartition, servePartition } from '../partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../soft/index.ts';
+import { featuresOf } from '../x86/features.ts';
 
 enableBranchHints();
 
@@ -19,13 +20,14 @@ function run({ partition: spec, link: buffers, pace }: ThreadStart, voice: Threa
   try {
     const images = { kernel: read(spec.boot.kernel), ...(spec.boot.initrd === undefined ? {} : { initrd: read(spec.boot.initrd) }) };
     const vcpus = spec.cores.length;
+    const features = featuresOf(spec.cpu?.level, spec.cpu?.features);
     partition = new RunningPartition({
       spec,
       build: (clock, power) =>
         assemble({
           spec,
           engine: engineFor(spec),
-          cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus }),
+          cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus, features }),
           images,
           consoles: buffers.consoles,
           clock,

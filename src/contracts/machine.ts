@@ -70,6 +70,15 @@ export interface Partition {
   /** Instructions per microsecond of virtual time: how fast the modelled core appears to its guest. */
   readonly instructionsPerMicrosecond: number;
   readonly allowance: Allowance;
+  /** Absent: all that the engine has. */
+  readonly cpu?: CpuChoice;
+}
+
+/** Which processor a partition sees; names are those of x86/features.ts. */
+export interface CpuChoice {
+  readonly level: 'x86-64' | 'x86-64-v2';
+  /** Single features put in (`true`) or left out (`false`), whatever the level says. */
+  readonly features: Readonly<Record<string, boolean>>;
 }
 
 /** Absolute paths; `role` names of packaged images are already resolved to files. */

@@ -167,6 +167,8 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH118', 34, 'ports for what is on the board', '{ board: encoder-card }', '{ board: encoder-card, ports: 0x310 }'],
   ['BH119', 7, 'ports that do not exist', 'ports: 0x300', 'ports: 0xfffe'],
   ['BH119', 7, 'a line that does not exist', 'irq: 5', 'irq: 24'],
+  ['BH121', 21, 'a CPU feature that there is not', '    memory: 512MiB', '    memory: 512MiB\n    cpuid: { sse42: false }'],
+  ['BH122', 21, 'a CPU feature without what it needs', '    memory: 512MiB', '    memory: 512MiB\n    cpuid: { ssse3: false, sse4_1: true }'],
   ['BH120', 25, 'a console that is no device', '    console: com1\n    on-crash', '    console: com9\n    on-crash'],
   ['BH120', 25, 'a console without a byte stream', '    console: com1\n    on-crash', '    console: keyboard\n    on-crash'],
   ['BH200', 29, 'a core with two owners', 'cores: [2]', 'cores: [1]'],

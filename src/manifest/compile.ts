@@ -125,6 +125,7 @@ function partitionOf(draft: DraftPartition, boardDevices: readonly BoardDevice[]
     onCrash: { action: onCrash.action, limit: onCrash.limit ?? (onCrash.action === 'restart' ? DEFAULT_RESTARTS : 0) },
     instructionsPerMicrosecond: draft.instructionsPerMicrosecond,
     allowance: allowanceOf(own, boardDevices),
+    cpu: draft.cpu,
   };
 }
 

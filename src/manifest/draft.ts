@@ -2,7 +2,7 @@
  * A manifest with its shorthands opened, its devices looked up and its RAM placed: what the rules look at. Every node keeps its
  * path, so that a finding can point at it. Nothing here judges: what cannot be resolved is left out and found by a rule.
  */
-import type { IoRange } from '../contracts/index.ts';
+import type { CpuChoice, IoRange } from '../contracts/index.ts';
 import type { DeviceCatalogue, DeviceModel, DeviceOption, DevicePlace, OptionValue } from './host.ts';
 import { place } from './placement.ts';
 import type { Manifest, ManifestBoardDevice, ManifestPartition } from './schema.ts';
@@ -40,6 +40,7 @@ export interface DraftPartition {
   readonly console: string | undefined;
   readonly onCrash: { readonly action: 'halt' | 'restart' | 'stop-machine'; readonly limit: number | undefined };
   readonly instructionsPerMicrosecond: number;
+  readonly cpu: CpuChoice;
 }
 
 export interface DraftShared {
@@ -83,6 +84,7 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       console: written.console,
       onCrash: typeof written['on-crash'] === 'string' ? { action: written['on-crash'], limit: undefined } : { limit: undefined, ...written['on-crash'] },
       instructionsPerMicrosecond: written.speed,
+      cpu: { level: written.cpu, features: written.cpuid },
     })),
     shared: Object.entries(manifest.shared).map(([name, written]) => ({
       name,

@@ -5,6 +5,7 @@
  * Shorthands are unions of a scalar first and a mapping second; schema-findings.ts relies on that order.
  */
 import { z } from 'zod';
+import { CPU_LEVELS, DEFAULT_CPU_LEVEL } from '../x86/features.ts';
 import { ADDRESS_LIMIT, clip, parseRate, parseSize, type Quantity } from './quantities.ts';
 
 /** What a finding of a scalar carries through zod, in the issue's `params`. */
@@ -94,6 +95,8 @@ const partition = keyed({
   memory: z
     .union([size('How much RAM it owns.'), keyed({ size: size('How much RAM.'), base: address('Where on the board.').optional() })])
     .meta({ description: 'Its RAM: a size, placed by the compiler, or a size and a base on the board.' }),
+  cpu: word(CPU_LEVELS, 'What its processor offers: a level of the x86-64 psABI.').default(DEFAULT_CPU_LEVEL),
+  cpuid: named(z.boolean(), 'Single features of the processor put in (`true`) or left out (`false`), by the names of /proc/cpuinfo.').default({}),
   speed: rate('How fast a core appears to its guest, in instructions per microsecond of virtual time.').default(100),
   boot,
   devices: named(device, 'Its devices, by the name it gives them.').default({}),

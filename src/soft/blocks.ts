@@ -285,6 +285,8 @@ export class Blocks {
       if (checked || overflows || d.addressBits !== usual || d.displacementHigh !== d.displacement >> 31) {
         const operation = checked ? 'check_segment' : d.addressBits !== usual ? 'prepare_address' : overflows ? 'prepare_far' : 'prepare_absolute';
         const bytes = memoryBytes(row, d.size);
+        // POP addresses with the stack pointer as it is behind what it pops (SDM 2B, POP), and this runs before it
+        if (row.mnemonic === 'pop' && d.base === S.RSP) displacement += 1 << d.size;
         this.#write(record, HANDLER_MICRO, d.length, offset, base, index, S.ZERO, S.ZERO, info);
         u8[record + R.SCALE] = d.scale;
         i32[(record + R.DISP) >>> 2] = displacement;

@@ -1,5 +1,6 @@
 // SDM 2A, CPUID: what the processor says of itself must be true and must hang together.
 import { describe, expect, it } from 'vitest';
+import { featuresOf } from '../x86/features.ts';
 import { createCpuidModel } from './cpuid.ts';
 
 function ask(leaf: number, subleaf = 0, vcpuId = 0, vcpus = 1): number[] {
@@ -39,6 +40,31 @@ describe('identity', () => {
     for (const bit of [3, 5, 28]) expect(((c as number) >>> bit) & 1).toBe(0);
     expect([10, 20].map((bit) => ((ask(7)[1] as number) >>> bit) & 1)).toEqual([1, 1]);
     expect(((ask(7)[2] as number) >>> 2) & 1).toBe(1);
+  });
+});
+
+describe('features', () => {
+  const words = (...choice: Parameters<typeof featuresOf>): number[] => {
+    const out = new Uint32Array(4);
+    const model = createCpuidModel({ vcpuId: 0, vcpus: 1, features: featuresOf(...choice) });
+    model.lookup(1, 0, out);
+    const [, , ecx = 0] = out;
+    model.lookup(0x8000_0001, 0, out);
+    return [ecx, out[2] as number];
+  };
+  /** SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT; LAHF in 64-bit mode. */
+  const V2 = (1 << 0) | (1 << 9) | (1 << 13) | (1 << 19) | (1 << 20) | (1 << 23);
+
+  it('of x86-64-v2 are there unless the base level is chosen', () => {
+    expect([words()[0]! & V2, words()[1]! & 1]).toEqual([V2, 1]);
+    expect([words('x86-64')[0]! & V2, words('x86-64')[1]! & 1]).toEqual([0, 0]);
+  });
+
+  it('include XSAVE of x87 and SSE state in 576 bytes, or not at all', () => {
+    expect([ask(0xd), ask(0xd, 1), ask(0xd, 2)]).toEqual([[3, 576, 576, 0], [7, 576, 0, 0], [0, 0, 0, 0]]);
+    const out = new Uint32Array(4).fill(1);
+    createCpuidModel({ vcpuId: 0, vcpus: 1, features: featuresOf('x86-64', { xsave: false }) }).lookup(0xd, 0, out);
+    expect([...out]).toEqual([0, 0, 0, 0]);
   });
 });
 

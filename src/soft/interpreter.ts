@@ -272,6 +272,9 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
       });
       emitLookup(code, rip, from, next);
       storeRip(code, getLocal('i64', rip));
+      STATE.emit(code);
+      RECORD.emit(code);
+      code.bytes.byte(0x36).unsigned(0).unsigned(S.BRANCH_RECORD);
       saveBudget();
       code.returnValue(i32(Leave.Lookup));
     });

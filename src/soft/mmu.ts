@@ -221,7 +221,15 @@ export class Mmu {
     this.#tlb.dropWritable(hostPage);
   }
 
-  /** CPL, CR4.SMAP or RFLAGS.AC changed: points TLB_READ, TLB_WRITE and TLB_FETCH at the tables that now apply. */
+  /** A non-canonical address was refused with #GP(0) since this was last cleared. */
+  get refusedNonCanonical(): boolean {
+    return this.#walker.refusedNonCanonical;
+  }
+  set refusedNonCanonical(value: boolean) {
+    this.#walker.refusedNonCanonical = value;
+  }
+
+  /** CPL, CR0.AM, CR4.SMAP or RFLAGS.AC changed: points TLB_READ, TLB_WRITE and TLB_FETCH at the tables that now apply. */
   setPrivilege(): void {
     const core = this.#core;
     const tables = core.base + TLB_OFFSET + (core.cpl === 3 ? TLB_USER : 0);
@@ -290,10 +298,12 @@ export class Mmu {
 
   #readAcross(low: number, high: number, size: number, access: number): number {
     if (!this.#isAligned(low, size, access)) return 0;
+    const nextLow = ((low & -PAGE) + PAGE) | 0;
+    const nextHigh = this.#nextHigh(nextLow, high);
+    if (!this.#walker.isCanonical(nextHigh)) return 0;
     const first = this.#walker.translate(low, high, access);
     if (first < 0) return 0;
-    const nextLow = ((low & -PAGE) + PAGE) | 0;
-    const second = this.#walker.translate(nextLow, this.#nextHigh(nextLow, high), access);
+    const second = this.#walker.translate(nextLow, nextHigh, access);
     if (second < 0) return 0;
     const offset = low & (PAGE - 1);
     const room = PAGE - offset;
@@ -327,10 +337,12 @@ export class Mmu {
       }
     } else {
       if (!this.#isAligned(low, size, access)) return 0;
+      const nextLow = ((low & -PAGE) + PAGE) | 0;
+      const nextHigh = this.#nextHigh(nextLow, high);
+      if (!this.#walker.isCanonical(nextHigh)) return 0;
       first = this.#walker.translate(low, high, access | ACCESS_WRITE);
       if (first < 0) return 0;
-      const nextLow = ((low & -PAGE) + PAGE) | 0;
-      second = this.#walker.translate(nextLow, this.#nextHigh(nextLow, high), access | ACCESS_WRITE);
+      second = this.#walker.translate(nextLow, nextHigh, access | ACCESS_WRITE);
       if (second < 0) return 0;
       room = PAGE - offset;
       this.#watch(low, high, size, access | ACCESS_WRITE);

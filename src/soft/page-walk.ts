@@ -40,6 +40,7 @@ export class PageWalker {
   pageShift = 12;
   /** The user may access it. Of no meaning without paging. */
   isUserPage = false;
+  refusedNonCanonical = false;
 
   constructor(core: Core, physical: PhysicalSpace, codePages: CodePages) {
     this.#core = core;
@@ -48,13 +49,17 @@ export class PageWalker {
     this.#i32 = core.i32;
   }
 
+  /** False: #GP(0) was recorded (SDM 1 §3.3.7.1). For the stack that is not the last word: see non-canonical.ts. */
+  isCanonical(high: number): boolean {
+    if ((high + 0x8000) >>> 16 === 0) return true;
+    this.refusedNonCanonical = true;
+    this.#core.recordFault(GENERAL_PROTECTION, 0);
+    return false;
+  }
+
   /** Physical address of the 4 KiB page that `low`, `high` lies in; −1: a fault was recorded. Sets `isGlobal`, `pageShift`. */
   translate(low: number, high: number, access: number): number {
-    if ((high + 0x8000) >>> 16 !== 0) {
-      // SDM 1 §3.3.7.1; callers that know better (the stack) check before.
-      this.#core.recordFault(GENERAL_PROTECTION, 0);
-      return -1;
-    }
+    if (!this.isCanonical(high)) return -1;
     this.isGlobal = false;
     this.pageShift = 12;
     const core = this.#core;

@@ -11,7 +11,7 @@ import {
 import { IF, RF, TF } from '../x86/flags.ts';
 import { INFO, INFO_REP, INFO_REPNE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
-import { NMI } from '../x86/vectors.ts';
+import { GENERAL_PROTECTION, NMI } from '../x86/vectors.ts';
 import { Blocks } from './blocks.ts';
 import { DR6_SINGLE_STEP } from './breakpoints.ts';
 import type { CodeTracker } from './code-pages.ts';
@@ -20,6 +20,7 @@ import { deliverDebugException, deliverException, deliverInterrupt } from './int
 import { type Interpreter, Leave, type RunExports } from './interpreter.ts';
 import { slab } from './layout.ts';
 import { updateMode } from './mode.ts';
+import { blameSegment, isCanonical, undoBranch } from './non-canonical.ts';
 import { powerOn, startUp } from './power-on.ts';
 import { OPERATIONS } from './system-operations.ts';
 
@@ -107,18 +108,24 @@ export class SoftVcpu implements Vcpu {
         this.#startedAt = core.getCanonical(S.RIP);
         this.#limitToOne();
       }
+      const branch = core.get32(S.BRANCH_RECORD);
       const record = this.#blocks.find();
       if (record === 0) {
         this.#takeOne();
+        if (branch !== 0 && !isCanonical(core.getCanonical(S.RIP))) undoBranch(core, branch);
         deliverException(core);
         continue;
       }
+      core.set32(S.BRANCH_RECORD, 0);
+      core.mmu.refusedNonCanonical = false;
       const reason = this.#run(core.base, record);
       const stepped = stepping && core.get32(S.BUDGET) === 0 && !core.clearedTrap;
       core.clearedTrap = false;
       this.#restoreBudget();
-      if (reason === Leave.Fault) deliverException(core);
-      else {
+      if (reason === Leave.Fault) {
+        if (core.mmu.refusedNonCanonical && core.get32(S.FAULT_VECTOR) === GENERAL_PROTECTION) blameSegment(core);
+        deliverException(core);
+      } else {
         if (stepped) breakpoints.pending |= DR6_SINGLE_STEP;
         if (isArmed) this.#finishWatched(record, isResuming);
       }

@@ -93,5 +93,6 @@ export function* x87Instructions(): Iterable<{ readonly opcode: number; readonly
 export const INSTRUCTIONS_X87: readonly RowText[] = [...x87Instructions()].map(({ opcode, modrm, instruction }): RowText => {
   const { mnemonic, bytes, writes } = instruction;
   if (bytes === 0) return [`${opcode.toString(16)} /x${modrm.toString(16)}`, mnemonic, '', 'x87'];
-  return [`${opcode.toString(16)} /${modrm >> 3} mem`, mnemonic, 'M', `x87 bytes:${bytes}${writes ? ' writes' : ''}`];
+  const feature = mnemonic.startsWith('fisttp') ? ' cpuid:sse3' : '';
+  return [`${opcode.toString(16)} /${modrm >> 3} mem`, mnemonic, 'M', `x87 bytes:${bytes}${writes ? ' writes' : ''}${feature}`];
 });

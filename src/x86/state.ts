@@ -183,6 +183,9 @@ export const MSR_BIOS_SIGN_ID = 0x760;
 /** Host offset of the page at CODE_PAGE (i32). */
 export const CODE_HOST = 0x630;
 
+/** The record of the near branch for whose target no block was known, when generated code came back for that; else 0 (i32). */
+export const BRANCH_RECORD = 0x634;
+
 /** DR0–DR7: i64 each (DR4 and DR5 are never used). */
 export const DR = 0x640;
 

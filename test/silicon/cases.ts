@@ -189,13 +189,15 @@ class Maker {
       return;
     }
     const aligned = row.mnemonic === 'cmpxchg8b' && random.oneIn(2);
-    const target = aligned ? DATA_ADDRESS + MIDDLE : this.#place();
+    // below the memory there is no page: what reaches there faults, and where is part of the outcome
+    const isMissing = random.oneIn(16);
+    const target = isMissing ? DATA_ADDRESS - 1 - random.below(12) : aligned ? DATA_ADDRESS + MIDDLE : this.#place();
     const register = reg | ((this.#rex & 4) << 1);
     const isBitIndex = /^bt[src]?$/.test(row.mnemonic) && row.operands[1]?.kind === 'G';
     // A bit index reaches beyond the operand: keep it within the memory.
     if (isBitIndex) this.#gpr[register] = BigInt(random.below(200) - 100);
-    if (/^(jmp|call)$/.test(row.mnemonic)) this.#makeCanonical(target - DATA_ADDRESS);
-    if (row.mnemonic === 'bound') this.#boundsAround(target - DATA_ADDRESS, register);
+    if (!isMissing && /^(jmp|call)$/.test(row.mnemonic)) this.#makeCanonical(target - DATA_ADDRESS);
+    if (!isMissing && row.mnemonic === 'bound') this.#boundsAround(target - DATA_ADDRESS, register);
     this.#address(reg, target, isBitIndex || row.mnemonic === 'bound' ? register : -1);
   }
 

@@ -29,7 +29,7 @@ export class Linux {
     const from = this.guest.console.length;
     // The shell echoes what is typed: only what printf makes of it frames the output.
     this.guest.type(`printf '\\2'; ${command}; printf '\\3%d\\4' $?\r`);
-    const reply = (): RegExpExecArray | null => /\x02([^]*)\x03(\d+)\x04/.exec(this.guest.console.slice(from));
+    const reply = (): RegExpExecArray | null => /\x02([\s\S]*)\x03(\d+)\x04/.exec(this.guest.console.slice(from));
     this.guest.run({ instructions: COMMAND_INSTRUCTIONS, until: () => reply() !== null });
     const [, output, status] = reply() ?? [];
     if (status !== '0') throw new Error(`${command}: status ${status ?? 'unknown'}\n${this.guest.console.slice(from)}`);

@@ -16,6 +16,8 @@ import { bootInitrdUse } from './boot-initrd-use.ts';
 import { consoleDevice } from './console-device.ts';
 import { coreExists } from './core-exists.ts';
 import { coreOnce } from './core-once.ts';
+import { cpuFeatureKnown } from './cpu-feature-known.ts';
+import { cpuFeatureNeeds } from './cpu-feature-needs.ts';
 import { coreOwner } from './core-owner.ts';
 import { coreSome } from './core-some.ts';
 import { crashLimit } from './crash-limit.ts';
@@ -54,6 +56,8 @@ export const RULES: readonly Rule[] = [
   deviceSource,
   ioInSpace,
   consoleDevice,
+  cpuFeatureKnown,
+  cpuFeatureNeeds,
   coreOwner,
   coreExists,
   coreOnce,

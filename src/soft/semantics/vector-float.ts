@@ -14,6 +14,7 @@ import * as V from './vector.ts';
 const CONTROL = 0xffc0;
 const DEFAULT_CONTROL = 0x1f80;
 const INEXACT = 1 << 5;
+const ROUNDING_SHIFT = 13;
 /** Default, with the inexact flag up already. */
 const openMxcsr = (s: Scope): Value => s.field(MXCSR, 'i32').and(CONTROL | INEXACT).eq(DEFAULT_CONTROL | INEXACT);
 
@@ -24,7 +25,8 @@ type Kind = 'ss' | 'sd' | 'ps' | 'pd';
 
 interface Opcodes {
   readonly abs: number; readonly sqrt: number; readonly add: number; readonly sub: number; readonly mul: number; readonly div: number;
-  readonly eq: number; readonly lt: number; readonly le: number; readonly ge: number; readonly nearest: number; readonly trunc: number;
+  readonly eq: number; readonly lt: number; readonly le: number; readonly ge: number;
+  readonly nearest: number; readonly trunc: number; readonly floor: number; readonly ceil: number;
 }
 
 /** Arithmetic on one element or on all elements of a vector, and tests that end in one i32. */
@@ -65,6 +67,8 @@ class Floats {
   sqrt(a: Value): Value { return this.#unary(this.#op.sqrt, a); }
   nearest(a: Value): Value { return this.#unary(this.#op.nearest, a); }
   trunc(a: Value): Value { return this.#unary(this.#op.trunc, a); }
+  floor(a: Value): Value { return this.#unary(this.#op.floor, a); }
+  ceil(a: Value): Value { return this.#unary(this.#op.ceil, a); }
   eq(a: Value, b: Value): Value { return this.#test(this.#op.eq, a, b); }
   lt(a: Value, b: Value): Value { return this.#test(this.#op.lt, a, b); }
   le(a: Value, b: Value): Value { return this.#test(this.#op.le, a, b); }
@@ -115,19 +119,19 @@ const REINTERPRET_AS_F32 = 0xbe;
 const REINTERPRET_AS_F64 = 0xbf;
 const OPCODES: Readonly<Record<Kind, Opcodes>> = {
   ss: {
-    abs: 0x8b, nearest: 0x90, trunc: 0x8f, sqrt: 0x91, add: 0x92, sub: 0x93, mul: 0x94, div: 0x95,
+    abs: 0x8b, nearest: 0x90, trunc: 0x8f, floor: 0x8e, ceil: 0x8d, sqrt: 0x91, add: 0x92, sub: 0x93, mul: 0x94, div: 0x95,
     eq: 0x5b, lt: 0x5d, le: 0x5f, ge: 0x60,
   },
   sd: {
-    abs: 0x99, nearest: 0x9e, trunc: 0x9d, sqrt: 0x9f, add: 0xa0, sub: 0xa1, mul: 0xa2, div: 0xa3,
+    abs: 0x99, nearest: 0x9e, trunc: 0x9d, floor: 0x9c, ceil: 0x9b, sqrt: 0x9f, add: 0xa0, sub: 0xa1, mul: 0xa2, div: 0xa3,
     eq: 0x61, lt: 0x63, le: 0x65, ge: 0x66,
   },
   ps: {
-    abs: 0xe0, nearest: 0x6a, trunc: 0x69, sqrt: 0xe3, add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7,
+    abs: 0xe0, nearest: 0x6a, trunc: 0x69, floor: 0x68, ceil: 0x67, sqrt: 0xe3, add: 0xe4, sub: 0xe5, mul: 0xe6, div: 0xe7,
     eq: 0x41, lt: 0x43, le: 0x45, ge: 0x46,
   },
   pd: {
-    abs: 0xec, nearest: 0x94, trunc: 0x7a, sqrt: 0xef, add: 0xf0, sub: 0xf1, mul: 0xf2, div: 0xf3,
+    abs: 0xec, nearest: 0x94, trunc: 0x7a, floor: 0x75, ceil: 0x74, sqrt: 0xef, add: 0xf0, sub: 0xf1, mul: 0xf2, div: 0xf3,
     eq: 0x47, lt: 0x49, le: 0x4b, ge: 0x4c,
   },
 };
@@ -291,6 +295,23 @@ const integersToDoubles: Semantics = cold((s) => {
   s.vectorRegister('reg').write(V.readRm(s, 8).simd('v128', 0xfe), 16);
 });
 
+/**
+ * ROUNDSD and kin, by the immediate's mode or, with its bit 2, MXCSR's. Plain numbers that are integers already, or whose
+ * inexactness is not to be reported (bit 3), round under any MXCSR.
+ */
+const round = (name: string, kind: Kind): Semantics =>
+  cold((s) => {
+    const f = new Floats(kind);
+    const value = f.readRm(s);
+    const control = s.local(V.immediate(s));
+    const mode = s.local(select(control.and(4), s.field(MXCSR, 'i32').shr(ROUNDING_SHIFT), control).and(3));
+    const upwards = select(mode.eq(2), f.ceil(value), f.trunc(value));
+    const result = s.local(select(mode.isZero(), f.nearest(value), select(mode.eq(1), f.floor(value), upwards)));
+    const isSilent = control.and(8).ne(0).or(f.all(f.eq(result, value))).or(openMxcsr(s));
+    unless(s, f.all(f.isPlain(s, value)).and(isSilent), name);
+    f.writeReg(s, result);
+  });
+
 const KINDS: readonly Kind[] = ['ss', 'sd', 'ps', 'pd'];
 const table: Record<string, Semantics> = {
   comiss: compareToFlags('comiss', 'ss'), comisd: compareToFlags('comisd', 'sd'),
@@ -311,6 +332,7 @@ for (const kind of KINDS) {
   table[`sqrt${kind}`] = arithmetic(`sqrt${kind}`, kind, (f, _, b) => f.sqrt(b), rootIsPlain, true);
   table[`min${kind}`] = extreme(`min${kind}`, kind, (f, a, b) => f.lt(a, b));
   table[`max${kind}`] = extreme(`max${kind}`, kind, (f, a, b) => f.lt(b, a));
+  table[`round${kind}`] = round(`round${kind}`, kind);
   table[`cmp${kind}`] = comparison(`cmp${kind}`, kind);
 }
 

@@ -1,0 +1,57 @@
+/**
+ * Non-canonical addresses (SDM 1 §3.3.7.1) in generated code, put right after the fact, so that the fast path need not look: an
+ * access through the stack segment raises #SS instead of #GP, and a near branch that cannot reach its target faults itself.
+ */
+import { Decoder } from '../x86/decoder.ts';
+import { OFFSET } from '../x86/record.ts';
+import * as S from '../x86/state.ts';
+import type { InstructionRow } from '../x86/table.ts';
+import { GENERAL_PROTECTION, STACK_FAULT } from '../x86/vectors.ts';
+import { type Core, GUEST_FAULT } from './core.ts';
+
+const RSP = S.gpr(S.RSP);
+const LONGEST_INSTRUCTION = 15;
+const CANONICAL_END = 2 ** 47;
+
+const decoder = new Decoder();
+const bytes = new Uint8Array(LONGEST_INSTRUCTION);
+
+/** #GP(0) is recorded for a non-canonical operand of the 64-bit instruction at S.RIP: #SS(0) when it was in the stack segment. */
+export function blameSegment(core: Core): void {
+  const row = decodeAt(core, core.getCanonical(S.RIP));
+  if (row === undefined) return;
+  const isStackOperation = row.stack !== 0 && !isCanonical(core.getCanonical(RSP) - (row.stack > 0 ? 8 : 0));
+  const isStackOperand = decoder.out.isMemory && decoder.out.segment === S.SS;
+  if (isStackOperation || isStackOperand) core.recordFault(STACK_FAULT, 0);
+}
+
+/**
+ * The branch of `record` went to a non-canonical RIP, where nothing can be fetched: it raises #GP(0) and has changed neither RIP nor
+ * RSP (SDM 2, JMP, CALL, RET). The return address that a CALL wrote below the stack's top stays there.
+ */
+export function undoBranch(core: Core, record: number): void {
+  const rip = core.getCanonical(S.CODE_PAGE) + (core.u16[(record + OFFSET) >>> 1] as number);
+  const row = decodeAt(core, rip);
+  core.setNumber(S.RIP, rip);
+  core.recordFault(GENERAL_PROTECTION, 0);
+  if (row === undefined || row.stack === 0) return;
+  const released = row.stack < 0 ? 8 + (row.mnemonic === 'ret_imm' ? decoder.out.immediate & 0xffff : 0) : -8;
+  core.setNumber(RSP, core.getCanonical(RSP) - released);
+}
+
+export function isCanonical(linear: number): boolean {
+  return linear >= -CANONICAL_END && linear < CANONICAL_END;
+}
+
+function decodeAt(core: Core, rip: number): InstructionRow | undefined {
+  const vector = core.getSigned32(S.FAULT_VECTOR);
+  const errorCode = core.get32(S.FAULT_ERROR_CODE);
+  let have = 0;
+  try {
+    for (; have < LONGEST_INSTRUCTION; have++) bytes[have] = core.mmu.loadSystem8(rip + have);
+  } catch (fault) {
+    if (fault !== GUEST_FAULT) throw fault;
+    core.recordFault(vector, errorCode);
+  }
+  return decoder.decode(bytes, 0, have, 64, true) > 0 ? decoder.out.row : undefined;
+}
