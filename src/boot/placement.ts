@@ -1,5 +1,5 @@
 /** Chooses where in a partition's RAM the pieces of a boot go, and refuses what does not fit or overlaps, naming both. */
-import { BulkheadError, KiB, MiB } from '../base/index.ts';
+import { BulkheadError, GiB, KiB, MiB } from '../base/index.ts';
 import type { Bytes, Gpa, LoadSegment, MemoryMapEntry } from '../contracts/index.ts';
 import { alignDown, alignUp, hex } from './bytes.ts';
 
@@ -8,6 +8,9 @@ export const PAGE_SIZE = 4 * KiB;
 const LOW_START = 0x8000;
 /** Conventional memory ends here. */
 const LOW_END = 640 * KiB;
+
+/** What a partition can have at most (BH209). */
+const MOST_RAM = 3 * GiB;
 
 interface Extent {
   readonly name: string;
@@ -46,9 +49,9 @@ export class Placement {
         `${name} needs ${extentText(wanted)}, which is not all RAM of the partition (it has ${listText(this.#ram)})`,
         {
           hint:
-            wanted.end > this.ramEnd
+            wanted.end > this.ramEnd && wanted.end <= MOST_RAM
               ? `Give the partition at least ${Math.ceil(wanted.end / MiB)} MiB of memory, or load the image at another address.`
-              : 'Load the image at another address: between 640 KiB and 1 MiB there is no RAM.',
+              : 'Load the image at another address: a partition has RAM below 640 KiB and from 1 MiB up to 3 GiB.',
         },
       );
     }

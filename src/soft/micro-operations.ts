@@ -38,7 +38,7 @@ export const MICRO_OPERATIONS: Readonly<Record<string, (core: Core, record: numb
 
 const READ_ONLY = new Set([
   'cmp', 'test', 'push', 'call', 'jmp', 'mul', 'imul', 'div', 'idiv', 'bt', 'lgdt', 'lidt', 'lmsw', 'lldt', 'ltr', 'verr', 'verw',
-  'mov_to_sreg', 'invlpg', 'call_far_memory', 'jmp_far_memory', 'fxrstor', 'ldmxcsr', 'fldenv', 'frstor', 'fldcw', 'fbld', 'xrstor',
+  'mov_to_sreg', 'invlpg', 'call_far_memory', 'jmp_far_memory', 'fxrstor', 'ldmxcsr', 'fldenv', 'frstor', 'fldcw', 'fbld', 'xrstor', 'clflush',
 ]);
 const X87_STORE = /^f(n?st|ist|bstp|nsave|nstenv|nstcw|nstsw)/;
 

@@ -1,8 +1,9 @@
 // SDM 3A chapter 4: the three forms of paging, access rights, page faults, accessed and dirty flags; and the software TLB over them.
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CR0_PE, CR0_PG, CR0_WP, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE } from '../x86/control.ts';
+import { CR0_AM, CR0_PE, CR0_PG, CR0_WP, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE } from '../x86/control.ts';
+import { AC } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
-import { GENERAL_PROTECTION, PAGE_FAULT } from '../x86/vectors.ts';
+import { ALIGNMENT_CHECK, GENERAL_PROTECTION, PAGE_FAULT } from '../x86/vectors.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { loadPageDirectoryPointers } from './paging-registers.ts';
 import { RAM_BYTES, TestMachine } from './testing.ts';
@@ -231,9 +232,46 @@ describe('4-level paging', () => {
     m.core.setFlags(0x4_0002);
     m.core.mmu.setPrivilege();
     expect(page(0x3000).fault).toBe(-1);
+    // What the processor reads by itself is never permitted, whatever the TLB has learnt (SDM 3A §4.6.1).
+    expect(m.attempt(() => m.core.mmu.loadSystem32(0x3000))).toBe(PAGE_FAULT);
+    expect(page(0x3000).fault).toBe(-1);
     m.core.setFlags(2);
     m.core.mmu.setPrivilege();
     expect(page(0x3000).fault).toBe(PAGE_FAULT);
+  });
+});
+
+describe('alignment checks', () => {
+  const fault = (action: () => void): number => m.attempt(action);
+  const require = (cpl: number, am: boolean, ac: boolean): void => {
+    m.enterProtected(cpl);
+    m.core.set32(S.CR0, CR0_PE | (am ? CR0_AM : 0));
+    m.core.setFlags(ac ? AC : 0);
+    m.core.mmu.setPrivilege();
+  };
+
+  it('are for level 3 with CR0.AM and EFLAGS.AC', () => {
+    for (const [cpl, am, ac, expected] of [[3, true, true, ALIGNMENT_CHECK], [3, false, true, -1], [3, true, false, -1], [0, true, true, -1]] as const) {
+      require(cpl, am, ac);
+      expect([cpl, am, ac, fault(() => m.core.mmu.load32(0x5002))]).toEqual([cpl, am, ac, expected]);
+    }
+  });
+
+  it('hold for reads and writes of every size, and for pages that were accessed before', () => {
+    require(3, true, false);
+    m.core.mmu.store32(0x5000, 0);
+    require(3, true, true);
+    m.core.mmu.load32(0x5004);
+    expect([
+      fault(() => m.core.mmu.load16(0x5001)), fault(() => m.core.mmu.store32(0x5002, 1)), fault(() => m.core.mmu.load64(0x5004)),
+      fault(() => m.core.mmu.load32(0x5ffe)), fault(() => m.core.mmu.load8(0x5001)),
+    ]).toEqual([ALIGNMENT_CHECK, ALIGNMENT_CHECK, ALIGNMENT_CHECK, ALIGNMENT_CHECK, -1]);
+    expect([fault(() => m.core.mmu.load16(0x5003)), m.errorCode]).toEqual([ALIGNMENT_CHECK, 0]);
+  });
+
+  it('do not hold for what the processor reads by itself', () => {
+    require(3, true, true);
+    expect(fault(() => m.core.mmu.loadSystem32(0x5001))).toBe(-1);
   });
 });
 

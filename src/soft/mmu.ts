@@ -39,6 +39,8 @@ export class Mmu {
 
   /** The supervisor may not touch user pages now. Its TLBs hold none then. */
   #smapInForce = false;
+  /** It may, because RFLAGS.AC is set: but only where an instruction asks for it. */
+  #smapSuspended = false;
   /** Data accesses at level 3 must be aligned. The user's data TLBs are empty then. */
   #alignmentInForce = false;
 
@@ -237,9 +239,11 @@ export class Mmu {
     core.set32(S.TLB_WRITE, tables + TLB_SIZE);
     core.set32(S.TLB_FETCH, tables + 2 * TLB_SIZE);
     const isFlagSet = (core.getSigned32(S.SYSTEM_FLAGS) & AC) !== 0;
-    const smap = !isFlagSet && (core.getSigned32(S.CR4) & CR4_SMAP) !== 0;
+    const hasSmap = (core.getSigned32(S.CR4) & CR4_SMAP) !== 0;
+    const smap = hasSmap && !isFlagSet;
     if (smap && !this.#smapInForce) this.#tlb.dropUserPages();
     this.#smapInForce = smap;
+    this.#smapSuspended = hasSmap && isFlagSet;
     const alignment = isFlagSet && core.cpl === 3 && (core.getSigned32(S.CR0) & CR0_AM) !== 0;
     if (alignment && !this.#alignmentInForce) this.flush();
     this.#alignmentInForce = alignment;
@@ -378,7 +382,7 @@ export class Mmu {
 
   /** An access that the processor makes by itself obeys SMAP even while RFLAGS.AC is set (SDM 3A §4.6.1): it finds no entry that does not. */
   #prepare(access: number): void {
-    if ((access & ACCESS_IMPLICIT) !== 0 && !this.#smapInForce) this.#tlb.dropUserPages();
+    if (this.#smapSuspended && (access & ACCESS_IMPLICIT) !== 0) this.#tlb.dropUserPages();
   }
 
   #loadFrom(linear: number, size: number, access: number): number {

@@ -1,6 +1,6 @@
 // System instructions one by one (SDM 2), as a kernel or a program sees them.
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CR0_PE, CR0_PG, CR0_TS, CR4_FSGSBASE, CR4_OSFXSR, CR4_PAE, CR4_TSD, EFER_LMA, EFER_LME, EFER_SCE } from '../x86/control.ts';
+import { CR0_PE, CR0_PG, CR0_TS, CR4_FSGSBASE, CR4_OSFXSR, CR4_PAE, CR4_PCIDE, CR4_TSD, CR4_UMIP, EFER_LMA, EFER_LME, EFER_SCE } from '../x86/control.ts';
 import { AC, AF, CF, DF, ID, IF, IOPL, OF, PF, RF, SF, TF, ZF } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
 import {
@@ -421,6 +421,65 @@ describe('descriptor-table registers', () => {
     expect([m.run('ltr', rm(RAX)), m.core.get32(S.segmentBase(S.TR)), m.read32(0x102c) & 0x200]).toEqual([-1, 0x3000, 0x200]);
     expect([m.run('ltr', rm(RAX)), m.errorCode]).toEqual([GENERAL_PROTECTION, 0x28]);
     expect([m.run('str', rm(RBX)), m.register(RBX)]).toEqual([-1, 0x28n]);
+  });
+});
+
+describe('what a user may not see or do', () => {
+  const STORES = ['sgdt', 'sidt', 'sldt', 'str', 'smsw'];
+
+  it('with CR4.UMIP: where the system keeps its tables (SDM 3A §2.5)', () => {
+    m.enterProtected(3);
+    for (const mnemonic of STORES) expect([mnemonic, m.run(mnemonic, at(0x5000))]).toEqual([mnemonic, -1]);
+    m.core.set32(S.CR4, CR4_UMIP);
+    for (const mnemonic of STORES) expect([mnemonic, m.run(mnemonic, at(0x5000))]).toEqual([mnemonic, GENERAL_PROTECTION]);
+    m.enterProtected(0);
+    for (const mnemonic of STORES) expect([mnemonic, m.run(mnemonic, at(0x5000))]).toEqual([mnemonic, -1]);
+  });
+
+  it('CLAC and STAC are undefined above level 0', () => {
+    expect([m.run('stac'), m.flags & AC, m.run('clac'), m.flags & AC]).toEqual([-1, AC, -1, 0]);
+    m.enterProtected(3);
+    expect([m.run('stac'), m.run('clac'), m.run('invpcid', at(0x5000))]).toEqual([INVALID_OPCODE, INVALID_OPCODE, GENERAL_PROTECTION]);
+  });
+});
+
+describe('PCIDs', () => {
+  const invalidate = (type: number, pcid: bigint, address: bigint): number => {
+    m.setRegister(RCX, type);
+    m.write64(0x5000, pcid);
+    m.write64(0x5008, address);
+    return m.run('invpcid', at(0x5000, { reg: S.gpr(RCX) }));
+  };
+  const write = (number: number, value: bigint | number): number => {
+    m.setRegister(RAX, value);
+    return m.run('mov_to_cr', rm(RAX, { special: number }));
+  };
+
+  it('are for long mode, and begin with 0', () => {
+    expect(write(4, CR4_PCIDE)).toBe(GENERAL_PROTECTION);
+    m.enterLong();
+    m.core.set32(S.CR4, CR4_PAE);
+    m.core.setNumber(S.CR3, 0x4018);
+    expect(write(4, CR4_PCIDE | CR4_PAE)).toBe(GENERAL_PROTECTION);
+    m.core.setNumber(S.CR3, 0x4000);
+    expect(write(4, CR4_PCIDE | CR4_PAE)).toBe(-1);
+  });
+
+  it('bit 63 of CR3 asks to keep translations and is not stored; without PCIDs it is reserved', () => {
+    m.enterLong();
+    expect(write(3, (1n << 63n) | 0x4000n)).toBe(GENERAL_PROTECTION);
+    m.core.set32(S.CR4, CR4_PCIDE | CR4_PAE);
+    expect([write(3, (1n << 63n) | 0x4005n), m.core.get64(S.CR3)]).toEqual([-1, 0x4005n]);
+  });
+
+  it('INVPCID refuses unknown types, reserved bits, a PCID without PCIDs, an address that is not canonical', () => {
+    m.enterLong();
+    expect([invalidate(0, 0n, 0x1000n), invalidate(1, 0n, 0n), invalidate(2, 0n, 0n), invalidate(3, 0n, 0n)]).toEqual([-1, -1, -1, -1]);
+    expect([invalidate(4, 0n, 0n), invalidate(2, 0x1000n, 0n), invalidate(1, 5n, 0n), invalidate(0, 0n, 1n << 47n)]).toEqual(
+      Array(4).fill(GENERAL_PROTECTION),
+    );
+    m.core.set32(S.CR4, CR4_PCIDE | CR4_PAE);
+    expect(invalidate(1, 5n, 0n)).toBe(-1);
   });
 });
 

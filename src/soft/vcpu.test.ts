@@ -196,6 +196,33 @@ describe('code that changes', () => {
   });
 });
 
+describe('debug registers', () => {
+  it('a watched write traps once it is done, and the count of instructions stays exact', () => {
+    // mov eax, 0x6000; mov dr0, eax; mov eax, 0x10402; mov dr7, eax; mov [0x6000], eax; mov [0x6004], eax; jmp $
+    start('b8 00 60 00 00  0f 23 c0  b8 02 04 01 00  0f 23 f8  a3 00 60 00 00  a3 04 60 00 00  eb fe');
+    vcpu.run(40);
+    expect([reg(3), vcpu.retired]).toEqual([1, 40]);
+  });
+
+  it('an instruction breakpoint hits before its instruction, and RF lets that run', () => {
+    load(HANDLER, '43  81 4c 24 08 00 00 01 00  cf'); // inc ebx; or dword [esp + 8], RF; iret
+    // mov eax, 0x1010; mov dr0, eax; mov eax, 0x402; mov dr7, eax; 1010: inc ecx; inc ecx; jmp $
+    start('b8 10 10 00 00  0f 23 c0  b8 02 04 00 00  0f 23 f8  41  41  eb fe');
+    vcpu.run(40);
+    expect([reg(3), reg(1)]).toEqual([1, 2]);
+  });
+
+  it('a single step waits until the instruction behind MOV SS is done', () => {
+    load(HANDLER, '43 cf');
+    // mov ecx, ss; pushfd; or dword [esp], TF; popfd; mov ss, ecx; inc edx; jmp $
+    start('8c d1  9c  81 0c 24 00 01 00 00  9d  8e d1  42  eb fe');
+    vcpu.run(6); // up to INC EDX
+    expect([reg(2), reg(3)]).toEqual([1, 0]);
+    vcpu.run(1); // the first instruction of the handler
+    expect(reg(3)).toBe(1);
+  });
+});
+
 describe('where there is no RAM', () => {
   it('finds no instruction: the bus floats high', () => {
     start('b8 00 00 00 f0  ff e0'); // mov eax, 0xf0000000; jmp eax

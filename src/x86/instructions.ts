@@ -137,7 +137,7 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f a4 /r', 'shld', 'Ev,Gv,Ib'], ['0f a5 /r', 'shld_cl', 'Ev,Gv'], ['0f ac /r', 'shrd', 'Ev,Gv,Ib'], ['0f ad /r', 'shrd_cl', 'Ev,Gv'],
   ['0f ae /0 mem', 'fxsave', 'M', 'nosize'], ['0f ae /1 mem', 'fxrstor', 'M', 'nosize'],
   ['0f ae /2 mem', 'ldmxcsr', 'Md'], ['0f ae /3 mem', 'stmxcsr', 'Md'],
-  ['np 0f ae /5 reg', 'nop', 'Ed'], ['np 0f ae /6 reg', 'nop', 'Ed'], ['np 0f ae /7 reg', 'nop', 'Ed'], ['np 0f ae /7 mem', 'nop', 'M'],
+  ['np 0f ae /5 reg', 'nop', 'Ed'], ['np 0f ae /6 reg', 'nop', 'Ed'], ['np 0f ae /7 reg', 'nop', 'Ed'], ['np 0f ae /7 mem', 'clflush', 'Mb'],
   ['np 0f ae /4 mem', 'xsave', 'M', 'nosize cpuid:xsave'], ['np 0f ae /5 mem', 'xrstor', 'M', 'nosize cpuid:xsave'],
   ['np 0f ae /6 mem', 'xsaveopt', 'M', 'nosize cpuid:xsaveopt'], ['np 0f c7 /4 mem', 'xsavec', 'M', 'nosize cpuid:xsavec'],
   ['f3 0f ae /0 reg', 'rdfsbase', 'Ey', 'only64 cpuid:fsgsbase'], ['f3 0f ae /1 reg', 'rdgsbase', 'Ey', 'only64 cpuid:fsgsbase'],

@@ -57,7 +57,6 @@ const CR4_DEFINED =
 const CR0_TRANSLATION = CR0_PG | CR0_WP | CR0_PE;
 const CR4_TRANSLATION = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE;
 
-const DR6 = S.DR + 6 * 8;
 const DR7 = S.DR + 7 * 8;
 /** Bits that read as one (SDM 3B §18.2.3, §18.2.4). */
 const DR6_FIXED = 0xffff_0ff0;

@@ -127,6 +127,8 @@ export const PROCESSOR_OPERATIONS: SystemOperations = {
     core.leave = true;
   },
 
+  /** There is no cache, but it faults as a load does (SDM 2A, CLFLUSH); nothing is read, which a device would notice. */
+  clflush: (core, record) => core.mmu.probeRead(effectiveAddress(core, record), 1),
   cmpxchg8b: compareExchange8,
   cmpxchg16b: compareExchange16,
 
