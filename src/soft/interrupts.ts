@@ -71,6 +71,7 @@ export function deliverException(core: Core): void {
   }
   core.set32(S.FAULT_VECTOR, -1);
   core.set32(S.ACTIVITY, S.ACTIVITY_SHUTDOWN);
+  core.breakpoints.pending = 0;
   core.detail = `triple fault: exception ${first} could not be delivered, nor the double fault after it (${where(core)})`;
   core.leave = true;
 }

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CR0_PE, CR0_PG, CR0_TS, CR4_FSGSBASE, CR4_OSFXSR, CR4_PAE, CR4_PCIDE, CR4_TSD, CR4_UMIP, EFER_LMA, EFER_LME, EFER_SCE } from '../x86/control.ts';
 import { AC, AF, CF, DF, ID, IF, IOPL, OF, PF, RF, SF, TF, ZF } from '../x86/flags.ts';
+import { featuresOf } from '../x86/features.ts';
 import * as S from '../x86/state.ts';
 import {
   BOUND_RANGE,
@@ -12,6 +13,7 @@ import {
   PAGE_FAULT,
   STACK_FAULT,
 } from '../x86/vectors.ts';
+import { createCpuidModel } from './cpuid.ts';
 import { SYSTEM_OPERATIONS } from './operations.ts';
 import { RAM_BYTES, type RecordFields, TestMachine } from './testing.ts';
 
@@ -455,7 +457,15 @@ describe('PCIDs', () => {
     return m.run('mov_to_cr', rm(RAX, { special: number }));
   };
 
+  it('have no bit in CR4 where CPUID does not announce them', () => {
+    m.enterLong();
+    m.core.set32(S.CR4, CR4_PAE);
+    m.wiring.cpuid = createCpuidModel({ vcpuId: 0, vcpus: 1, features: featuresOf('x86-64-v2', { pcid: false }) });
+    expect(write(4, CR4_PCIDE | CR4_PAE)).toBe(GENERAL_PROTECTION);
+  });
+
   it('are for long mode, and begin with 0', () => {
+    m.wiring.cpuid = createCpuidModel({ vcpuId: 0, vcpus: 1 });
     expect(write(4, CR4_PCIDE)).toBe(GENERAL_PROTECTION);
     m.enterLong();
     m.core.set32(S.CR4, CR4_PAE);

@@ -21,7 +21,7 @@ export class FakeWiring implements VcpuWiring {
   readonly logged: string[] = [];
   now = 1000;
   taskPriority = 0;
-  readonly cpuid: CpuidModel = { lookup: (leaf, subleaf, out) => out.set([leaf, subleaf, 3, 4]) };
+  cpuid: CpuidModel = { lookup: (leaf, subleaf, out) => out.set([leaf, subleaf, 3, 4]) };
   readonly io = {
     read: (space: IoSpaceName, address: number, size: number): number => {
       this.accesses.push(`${space} read ${address.toString(16)} ${size}`);

@@ -118,9 +118,9 @@ export class SoftVcpu implements Vcpu {
       }
       core.set32(S.BRANCH_RECORD, 0);
       core.mmu.refusedNonCanonical = false;
+      core.clearedTrap = false; // an interrupt may have switched tasks
       const reason = this.#run(core.base, record);
       const stepped = stepping && core.get32(S.BUDGET) === 0 && !core.clearedTrap;
-      core.clearedTrap = false;
       this.#restoreBudget();
       if (reason === Leave.Fault) {
         if (core.mmu.refusedNonCanonical && core.get32(S.FAULT_VECTOR) === GENERAL_PROTECTION) blameSegment(core);

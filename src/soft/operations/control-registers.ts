@@ -39,6 +39,7 @@ import {
   EFER_LMA,
   EFER_LME,
 } from '../../x86/control.ts';
+import { announcedFeatures } from '../../x86/features.ts';
 import * as S from '../../x86/state.ts';
 import { DEBUG, GENERAL_PROTECTION } from '../../x86/vectors.ts';
 import type { Core } from '../core.ts';
@@ -53,6 +54,25 @@ const CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP
 const CR4_DEFINED =
   CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_UMIP |
   CR4_FSGSBASE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
+/** Bits that exist with a feature only: where CPUID does not announce it, they are reserved. */
+const CR4_OF_FEATURE: readonly (readonly [bits: number, feature: string])[] = [
+  [CR4_VME | CR4_PVI, 'vme'], [CR4_DE, 'de'], [CR4_MCE, 'mce'], [CR4_UMIP, 'umip'], [CR4_FSGSBASE, 'fsgsbase'], [CR4_PCIDE, 'pcid'],
+  [CR4_OSXSAVE, 'xsave'], [CR4_SMEP, 'smep'], [CR4_SMAP, 'smap'],
+];
+const reservedBits = new WeakMap<Core, number>();
+
+/** What may not be set in CR4; worked out once for each core. */
+function reservedInCr4(core: Core): number {
+  let reserved = reservedBits.get(core);
+  if (reserved === undefined) {
+    const features = announcedFeatures((leaf, subleaf, out) => core.wiring.cpuid.lookup(leaf, subleaf, out));
+    reserved = ~CR4_DEFINED;
+    for (const [bits, feature] of CR4_OF_FEATURE) if (!features.has(feature)) reserved |= bits;
+    reservedBits.set(core, reserved);
+  }
+  return reserved;
+}
+
 /** Changes of these make cached translations wrong (SDM 3A §4.10.4.1). */
 const CR0_TRANSLATION = CR0_PG | CR0_WP | CR0_PE;
 const CR4_TRANSLATION = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE;
@@ -109,7 +129,7 @@ export function writeCr3(core: Core, value: number): void {
 export function writeCr4(core: Core, value: number): void {
   const old = core.get32(S.CR4);
   const changed = old ^ value;
-  if ((value & ~CR4_DEFINED) !== 0) core.raise(GENERAL_PROTECTION, 0);
+  if ((value & reservedInCr4(core)) !== 0) core.raise(GENERAL_PROTECTION, 0);
   if ((changed & CR4_PAE) !== 0 && core.isLongMode) core.raise(GENERAL_PROTECTION, 0);
   // PCIDs are for IA-32e mode, and start from PCID 0 (SDM 3A §4.10.1).
   if ((changed & value & CR4_PCIDE) !== 0 && (!core.isLongMode || (core.get32(S.CR3) & 0xfff) !== 0)) core.raise(GENERAL_PROTECTION, 0);

@@ -271,7 +271,7 @@ function maskedMove(bytes: number): Operation {
 }
 
 const table: Record<string, Operation> = {
-  /** What generated code calls when an instruction may not be used: raises the fault that applies. */
+  /** What stands in for an instruction that may not be used: raises the fault that applies (blocks.ts). */
   sse_unavailable: (core) => U.requireSse(core),
   mmx_unavailable: (core) => U.requireMmx(core),
   misaligned_operand: (core) => core.raise(GENERAL_PROTECTION, 0),

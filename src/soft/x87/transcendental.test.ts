@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { FloatEnvironment, INEXACT, INVALID, ZERO_DIVIDE } from '../float/environment.ts';
 import { pack64, unpack64 } from '../float/formats.ts';
-import { BINARY64, type FloatValue } from '../float/value.ts';
+import { BINARY64, type FloatValue, finite } from '../float/value.ts';
 import { decode80, narrow } from './f80.ts';
 import * as T from './transcendental.ts';
 
@@ -37,6 +37,7 @@ describe('against the host library, as doubles', () => {
     closeTo(T.sine(e(), number(2 ** -900)), 2 ** -900);
     closeTo(T.powerOfTwoMinusOne(e(), number(2 ** -900)), 2 ** -900 * Math.LN2);
     closeTo(T.timesLogarithm(e(), number(1 + 2 ** -52), number(1)), 2 ** -52 / Math.LN2);
+    closeTo(T.timesLogarithmOfSuccessor(e(), finite(false, -200, 1n), finite(false, 0, 3n)), (3 * 2 ** -200) / Math.LN2);
   });
 });
 

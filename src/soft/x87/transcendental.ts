@@ -148,8 +148,9 @@ export function timesLogarithmOfSuccessor(environment: FloatEnvironment, x: Floa
   if (x.kind === ZERO || y.kind === ZERO) return zero(x.negative !== y.negative);
   const magnitude = magnitudeOf(x);
   if (magnitude < -TINY) {
-    const significand = ((x.significand * y.significand) << SHIFT) / LN2;
-    return deliver(environment, x.negative !== y.negative, x.exponent + y.exponent, significand);
+    // denormals have few bits of their own: the quotient gets its precision from the shift
+    const significand = ((x.significand * y.significand) << (2n * SHIFT)) / LN2;
+    return deliver(environment, x.negative !== y.negative, x.exponent + y.exponent - FRACTION, significand);
   }
   if (magnitude >= 0) return x.negative ? invalid(environment) : product(environment, y, logarithm(successor(x)));
   const fixed = x.negative ? -toFixed(x) : toFixed(x);
