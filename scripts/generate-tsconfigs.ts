@@ -2,7 +2,7 @@
  * Writes the tsconfig.json of every room, and tsconfig.rooms.json over them, from the table of rooms. The references are what makes
  * the compiler refuse an import in the wrong direction (TS6307), and `types: []` what keeps Node and the DOM out of pure rooms.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Room, ROOMS, roomNamed } from './rooms.ts';
@@ -10,9 +10,12 @@ import { type Room, ROOMS, roomNamed } from './rooms.ts';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const NOTE = '// Generated from scripts/rooms.ts by `npm run generate`.\n';
 
+/** The table is the plan of the house; the compiler only hears of rooms that have something in them. */
+const FURNISHED: readonly Room[] = ROOMS.filter((room) => globSync(`src/${room.name}/**/*.ts`, { cwd: ROOT }).length > 0);
+
 function roomConfig(room: Room): unknown {
   const up = '../'.repeat(room.name.split('/').length + 1);
-  const references = [...new Set(room.imports.map((name) => roomNamed(name)?.name))];
+  const references = [...new Set(room.imports.map((name) => roomNamed(name)))].filter((target) => FURNISHED.some((furnished) => furnished === target));
   return {
     extends: `${up}tsconfig.json`,
     compilerOptions: {
@@ -26,10 +29,9 @@ function roomConfig(room: Room): unknown {
       // The types of packages may speak of Node or the DOM; ours may not.
       ...(room.packages === undefined ? {} : { skipLibCheck: true }),
     },
-    // types/ comes with every room: a room that has no file yet would be an error otherwise.
     include: [`${up}types`, '.'],
     exclude: ['**/*.test.ts'],
-    references: references.map((name) => ({ path: `${up}src/${name}` })),
+    references: references.map((target) => ({ path: `${up}src/${target?.name}` })),
   };
 }
 
@@ -37,8 +39,8 @@ function roomConfig(room: Room): unknown {
 export function tsconfigFiles(): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   const add = (path: string, value: unknown): void => void files.set(path, `${NOTE}${JSON.stringify(value, null, 2)}\n`);
-  add('tsconfig.rooms.json', { files: [], references: ROOMS.map((room) => ({ path: `src/${room.name}` })) });
-  for (const room of ROOMS) add(`src/${room.name}/tsconfig.json`, roomConfig(room));
+  add('tsconfig.rooms.json', { files: [], references: FURNISHED.map((room) => ({ path: `src/${room.name}` })) });
+  for (const room of FURNISHED) add(`src/${room.name}/tsconfig.json`, roomConfig(room));
   return files;
 }
 
@@ -57,8 +59,6 @@ function read(path: string): string | undefined {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const [path, text] of tsconfigFiles()) {
-    const target = join(ROOT, path);
-    mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, text);
+    writeFileSync(join(ROOT, path), text);
   }
 }
