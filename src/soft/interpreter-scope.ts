@@ -7,7 +7,7 @@ import * as S from '../x86/state.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import type { Operand, Scope, Size, VectorRegister, Word } from './semantics/dsl.ts';
 import type { Code } from './wasm/code.ts';
-import { call, constant, getLocal, i32, i64, select, store, type Value } from './wasm/value.ts';
+import { call, constant, getLocal, i32, select, store, type Value } from './wasm/value.ts';
 
 /** Functions that generated code calls. */
 export interface Imports {
@@ -455,4 +455,3 @@ export class InterpreterScope implements Scope {
 
 export const linkOf = (): Value => RECORD.load('i32', 4, LINK);
 export const advanceRecord = (code: Code, bytes: number): void => code.setLocal(1, RECORD.add(constant('i32', bytes)));
-export const noTarget: Value = i64(0);

@@ -15,7 +15,7 @@ import { SEMANTICS, type Semantics, type Size } from './semantics/index.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
 import type { Code } from './wasm/code.ts';
 import { ModuleBuilder } from './wasm/module.ts';
-import { call, constant, getLocal, i32, type Value } from './wasm/value.ts';
+import { call, constant, getLocal, i32, store, type Value } from './wasm/value.ts';
 
 /** Why generated code came back. */
 export const Leave = {
@@ -59,7 +59,6 @@ export interface Interpreter {
 
 export interface RunExports {
   run(state: number, record: number): number;
-  clear(address: number, bytes: number): void;
 }
 
 export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
@@ -81,12 +80,6 @@ export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
   const coldFunction = builder.function(signature, undefined, (code) =>
     emitColdFunction(code, coldHandlers, imports, FIRST_HANDLER + hotHandlers.length));
   builder.function(signature, 'run', (code) => emitMainLoop(code, hotHandlers, imports, coldFunction));
-  builder.function({ parameters: ['i32', 'i32'], results: [] }, 'clear', (code) => {
-    getLocal('i32', 0).emit(code);
-    i32(-1).emit(code);
-    getLocal('i32', 1).emit(code);
-    code.bytes.raw([0xfc, 0x0b, 0]); // memory.fill: 28 times faster than filling a shared array from JavaScript
-  });
   return {
     module: new WebAssembly.Module(builder.build()),
     handler: (row, sizeLog2, memory, condition) => {
@@ -139,39 +132,26 @@ function emitColdFunction(code: Code, handlers: readonly Handler[], imports: Imp
       next: () => give(NEXT),
       fault: () => give(Leave.Fault),
       jump: (rip) => {
-        rip.emit(code);
-        code.setLocal(ripLocal, new PopValue());
-        storeRip(code, getLocal('i64', ripLocal));
+        storeRip(code, rip);
         give(JUMP);
       },
       jumpRelative: () => ends.jump(new InterpreterScope(code, handler.shape, imports, ends).relativeTarget()),
       repeat: () => give(REPEAT),
       afterSystem: (status) => code.returnValue(status),
       setBudget: (value) => {
-        STATE.emit(code);
-        value.emit(code);
-        code.bytes.byte(0x36).unsigned(0).unsigned(S.BUDGET);
+        store(code, STATE, 4, value, S.BUDGET);
       },
       budget: () => STATE.load('i32', 4, S.BUDGET),
     };
     emitHandler(code, handler, imports, ends);
     give(NEXT);
   };
-  const ripLocal = code.newLocal('i64');
   code.switch(RECORD.load('i32', 2, HANDLER).sub(first), handlers.map((handler) => () => scopeOf(handler)), () => code.op(0x00));
   code.op(0x00); // unreachable: every case returns
 }
 
-/** Takes what is already on the stack. */
-class PopValue {
-  readonly type = 'i64' as const;
-  emit(): void {}
-}
-
 function storeRip(code: Code, rip: Value): void {
-  STATE.emit(code);
-  rip.emit(code);
-  code.bytes.byte(0x37).unsigned(0).unsigned(S.RIP);
+  store(code, STATE, 8, rip, S.RIP);
 }
 
 function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports, coldFunction: number): void {
@@ -181,9 +161,7 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
   const reason = code.newLocal('i32');
   const budgetValue = getLocal('i32', budget);
   const saveBudget = (): void => {
-    STATE.emit(code);
-    budgetValue.emit(code);
-    code.bytes.byte(0x36).unsigned(0).unsigned(S.BUDGET);
+    store(code, STATE, 4, budgetValue, S.BUDGET);
   };
   const restoreBudget = (): void => code.setLocal(budget, STATE.load('i32', 4, S.BUDGET));
   const giveBack = (): void => code.setLocal(budget, budgetValue.add(1));
@@ -272,9 +250,7 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
       });
       emitLookup(code, rip, from, next);
       storeRip(code, getLocal('i64', rip));
-      STATE.emit(code);
-      RECORD.emit(code);
-      code.bytes.byte(0x36).unsigned(0).unsigned(S.BRANCH_RECORD);
+      store(code, STATE, 4, RECORD, S.BRANCH_RECORD);
       saveBudget();
       code.returnValue(i32(Leave.Lookup));
     });
@@ -313,16 +289,10 @@ function emitLookup(code: Code, rip: number, from: number, next: { readonly dept
     code.branchIf(miss, entryValue.load('i64', 8).ne(STATE.load('i64', 8, S.DECODE_KEY).or(hostValue.widen())));
     code.setLocal(1, entryValue.load('i32', 4, 8));
     code.if(getLocal('i32', from), () => {
-      getLocal('i32', from).emit(code);
-      RECORD.emit(code);
-      code.bytes.byte(0x36).unsigned(0).unsigned(LINK);
+      store(code, getLocal('i32', from), 4, RECORD, LINK);
     });
-    STATE.emit(code);
-    pageValue.emit(code);
-    code.bytes.byte(0x37).unsigned(0).unsigned(S.CODE_PAGE);
-    STATE.emit(code);
-    getLocal('i32', pageHost).emit(code);
-    code.bytes.byte(0x36).unsigned(0).unsigned(S.CODE_HOST);
+    store(code, STATE, 8, pageValue, S.CODE_PAGE);
+    store(code, STATE, 4, getLocal('i32', pageHost), S.CODE_HOST);
     code.branch(next);
   });
 }

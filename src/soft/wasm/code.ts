@@ -189,12 +189,6 @@ export class Code {
     this.bytes.byte(0x10).unsigned(index);
   }
 
-  store(opcode: number, align: number, address: Emittable, offset: number, value: Emittable): void {
-    address.emit(this);
-    value.emit(this);
-    this.bytes.byte(opcode).unsigned(align).unsigned(offset);
-  }
-
   #structured(opcode: number, blockType: number, body: (label: Label) => void): void {
     this.bytes.byte(opcode).byte(blockType);
     this.#depth++;
