@@ -1,4 +1,5 @@
 export * from './error-table.ts';
 export * from './errors.ts';
+export * from './frame-ring.ts';
 export * from './ring.ts';
 export * from './units.ts';

@@ -113,3 +113,48 @@ it('gives 8-bit chips wide accesses as byte cycles', () => {
   chip.write(4, 2, 0xabcd);
   expect(cycles).toEqual(['4=cd', '5=ab']);
 });
+
+describe('ranges that the guest places', () => {
+  const named = (name: string, calls: string[]) => ({
+    read: (offset: number) => {
+      calls.push(`${name} ${offset}`);
+      return 0;
+    },
+    write: () => undefined,
+  });
+
+  it('answer around what is claimed, at offsets of their own', () => {
+    const calls: string[] = [];
+    const fresh = new SystemBus();
+    for (const space of ['pio', 'mmio'] as const) {
+      fresh.claim({ space, base: 0x1010, size: 0x10 }, 'board', named('board', calls));
+      fresh.decode({ space, base: 0x1000, size: 0x40 }, 'placed', named('placed', calls));
+      for (const address of [0x1000, 0x1010, 0x1020, 0x1040]) fresh.read(space, address, 1);
+      fresh.read(space, 0x100e, 4); // straddles both: bytes
+    }
+    const once = ['placed 0', 'board 0', 'placed 32', 'board 1', 'board 0', 'placed 15', 'placed 14'];
+    expect(calls).toEqual([...once, ...once]);
+  });
+
+  it('give way to a claim that comes later, and come back when it goes', () => {
+    const calls: string[] = [];
+    const fresh = new SystemBus();
+    fresh.decode({ space: 'mmio', base: 0xd000_0000, size: 0x1000 }, 'placed', named('placed', calls));
+    const claim = fresh.claim({ space: 'mmio', base: 0xd000_0000, size: 0x1000 }, 'board', named('board', calls));
+    fresh.read('mmio', 0xd000_0004, 4);
+    claim[Symbol.dispose]();
+    fresh.read('mmio', 0xd000_0004, 4);
+    expect(calls).toEqual(['board 4', 'placed 4']);
+  });
+
+  it('may lie anywhere: outside the space they are nowhere', () => {
+    const fresh = new SystemBus();
+    const nowhere = [
+      { space: 'pio', base: 0xfff0, size: 0x20 },
+      { space: 'mmio', base: 2 ** 60, size: 16 },
+      { space: 'mmio', base: Number.NaN, size: 16 },
+    ] as const;
+    for (const range of nowhere) expect(fresh.decode(range, 'placed', probe)).toBeUndefined();
+    expect(fresh.claims({ space: 'pio', base: 0, size: 0x10000 })).toBe(false);
+  });
+});

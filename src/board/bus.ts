@@ -5,6 +5,9 @@
  * last-hit cache, because drivers touch one device many times in a row. An access that straddles two owners, or an owner and
  * nothing, is split into bytes, as a chipset splits it into bus cycles.
  *
+ * Two layers: what the board claims is fixed and must not overlap. What the guest places (PCI base addresses) may lie anywhere; it
+ * answers where nothing is claimed, and where two such ranges overlap, the one that was there first.
+ *
  * Not modelled: wrap-around at port 0xFFFF (bytes beyond it belong to nobody).
  */
 import { BulkheadError } from '../base/index.ts';
@@ -21,39 +24,61 @@ interface Claim {
   readonly end: number;
 }
 
+/** A part of a claim that is not hidden by another. */
+interface Piece {
+  readonly base: number;
+  readonly end: number;
+  readonly claim: Claim;
+}
+
 export class SystemBus implements Bus {
   /** Accesses nobody answered: a wrong address in a guest, or a device missing from the manifest. */
   readonly unclaimed = { reads: 0, writes: 0 };
+  readonly #claimed: Claim[] = [];
+  /** In the order they were placed. */
+  readonly #placed: Claim[] = [];
   /** Index into `#portClaims`; 0 is nobody. */
   readonly #ports = new Uint16Array(PORTS);
-  readonly #portClaims: (Claim | undefined)[] = [undefined];
-  readonly #mmioClaims: Claim[] = [];
-  #lastMmio: Claim | undefined;
+  #portClaims: readonly (Claim | undefined)[] = [undefined];
+  #mmio: readonly Piece[] = [];
+  #lastMmio: Piece | undefined;
 
   claim(range: IoRange, owner: string, handler: IoHandler): Disposable {
     const claim: Claim = { range, owner, handler, base: range.base, end: range.base + range.size };
-    const spaceEnd = range.space === 'pio' ? PORTS : MMIO_END;
-    if (!Number.isInteger(range.base) || !Number.isInteger(range.size) || range.base < 0 || range.size < 1 || claim.end > spaceEnd) {
+    if (!isInSpace(claim)) {
       throw new BulkheadError('BH212', `${owner}: ${describe(range)} is not a range of the ${range.space} space`);
     }
-    for (const other of this.ranges()) {
-      if (other.space === range.space && range.base < other.base + other.size && other.base < claim.end) {
-        throw new BulkheadError('BH210', `${owner} claims ${describe(range)}, but ${other.owner} owns ${describe(other)}`, {
-          hint: `move ${owner} or ${other.owner} to other addresses`,
-        });
-      }
+    const other = this.#claimed.find((candidate) => overlap(candidate, claim));
+    if (other !== undefined) {
+      throw new BulkheadError('BH210', `${owner} claims ${describe(range)}, but ${other.owner} owns ${describe(other.range)}`, {
+        hint: `move ${owner} or ${other.owner} to other addresses`,
+      });
     }
-    return range.space === 'pio' ? this.#claimPorts(claim) : this.#claimMmio(claim);
+    return this.#add(this.#claimed, claim);
+  }
+
+  /** A range that the guest placed: anywhere. Never throws; `undefined` when it lies outside its space. */
+  decode(range: IoRange, owner: string, handler: IoHandler): Disposable | undefined {
+    const claim: Claim = { range, owner, handler, base: range.base, end: range.base + range.size };
+    return isInSpace(claim) ? this.#add(this.#placed, claim) : undefined;
+  }
+
+  /** Some of the range is claimed by the board. */
+  claims(range: IoRange): boolean {
+    const wanted = { range, base: range.base, end: range.base + range.size };
+    return this.#claimed.some((claim) => overlap(claim, wanted));
   }
 
   *ranges(): Iterable<IoRange & { readonly owner: string }> {
-    const ports = this.#portClaims.filter((claim) => claim !== undefined).sort((a, b) => a.base - b.base);
-    for (const { range, owner } of [...ports, ...this.#mmioClaims]) yield { ...range, owner };
+    const all = [...this.#claimed, ...this.#placed].sort((a, b) => a.base - b.base);
+    for (const space of ['pio', 'mmio'] as const) {
+      for (const { range, owner } of all) if (range.space === space) yield { ...range, owner };
+    }
   }
 
   read(space: IoSpaceName, address: number, size: AccessSize): number {
-    const claim = space === 'pio' ? this.#portClaims[this.#ports[address] ?? 0] : this.#findMmio(address);
-    if (claim !== undefined && address + size <= claim.end) return claim.handler.read(address - claim.base, size);
+    const claim = space === 'pio' ? this.#findPorts(address, size) : this.#findMmio(address, size);
+    if (claim !== undefined) return claim.handler.read(address - claim.base, size);
     if (size === 1 || this.#ownsNone(space, address, size)) {
       this.unclaimed.reads++;
       return size === 1 ? 0xff : size === 2 ? 0xffff : 0xffff_ffff;
@@ -64,8 +89,8 @@ export class SystemBus implements Bus {
   }
 
   write(space: IoSpaceName, address: number, size: AccessSize, value: number): void {
-    const claim = space === 'pio' ? this.#portClaims[this.#ports[address] ?? 0] : this.#findMmio(address);
-    if (claim !== undefined && address + size <= claim.end) {
+    const claim = space === 'pio' ? this.#findPorts(address, size) : this.#findMmio(address, size);
+    if (claim !== undefined) {
       claim.handler.write(address - claim.base, size, value);
       return;
     }
@@ -78,54 +103,92 @@ export class SystemBus implements Bus {
 
   #ownsNone(space: IoSpaceName, address: number, size: number): boolean {
     for (let i = 0; i < size; i++) {
-      if (space === 'pio' ? (this.#ports[address + i] ?? 0) !== 0 : this.#findMmio(address + i) !== undefined) return false;
+      if (space === 'pio' ? (this.#ports[address + i] ?? 0) !== 0 : this.#findMmio(address + i, 1) !== undefined) return false;
     }
     return true;
   }
 
-  #findMmio(address: number): Claim | undefined {
+  /** Whose ports they all are. */
+  #findPorts(address: number, size: AccessSize): Claim | undefined {
+    const ports = this.#ports;
+    const index = ports[address] ?? 0;
+    if (size > 1 && (ports[address + size - 1] !== index || (size === 4 && (ports[address + 1] !== index || ports[address + 2] !== index)))) {
+      return undefined;
+    }
+    return this.#portClaims[index];
+  }
+
+  /** Whose bytes they all are. */
+  #findMmio(address: number, size: AccessSize): Claim | undefined {
     const last = this.#lastMmio;
-    if (last !== undefined && address >= last.base && address < last.end) return last;
+    if (last !== undefined && address >= last.base && address + size <= last.end) return last.claim;
     let low = 0;
-    let high = this.#mmioClaims.length - 1;
+    let high = this.#mmio.length - 1;
     while (low <= high) {
       const middle = (low + high) >> 1;
-      const claim = this.#mmioClaims[middle] as Claim;
-      if (address < claim.base) high = middle - 1;
-      else if (address >= claim.end) low = middle + 1;
+      const piece = this.#mmio[middle] as Piece;
+      if (address < piece.base) high = middle - 1;
+      else if (address >= piece.end) low = middle + 1;
       else {
-        this.#lastMmio = claim;
-        return claim;
+        this.#lastMmio = piece;
+        return address + size <= piece.end ? piece.claim : undefined;
       }
     }
     return undefined;
   }
 
-  #claimPorts(claim: Claim): Disposable {
-    let index = this.#portClaims.indexOf(undefined, 1);
-    if (index < 0) index = this.#portClaims.length;
-    this.#portClaims[index] = claim;
-    this.#ports.fill(index, claim.base, claim.end);
+  #add(layer: Claim[], claim: Claim): Disposable {
+    layer.push(claim);
+    this.#rebuild(claim.range.space);
     return {
       [Symbol.dispose]: () => {
-        if (this.#portClaims[index] !== claim) return;
-        this.#portClaims[index] = undefined;
-        this.#ports.fill(0, claim.base, claim.end);
+        const index = layer.indexOf(claim);
+        if (index < 0) return;
+        layer.splice(index, 1);
+        this.#rebuild(claim.range.space);
       },
     };
   }
 
-  #claimMmio(claim: Claim): Disposable {
-    this.#mmioClaims.push(claim);
-    this.#mmioClaims.sort((a, b) => a.base - b.base);
-    return {
-      [Symbol.dispose]: () => {
-        const index = this.#mmioClaims.indexOf(claim);
-        if (index >= 0) this.#mmioClaims.splice(index, 1);
-        if (this.#lastMmio === claim) this.#lastMmio = undefined;
-      },
-    };
+  /** The tables that accesses are looked up in, from what is claimed and placed now. */
+  #rebuild(space: IoSpaceName): void {
+    const claims = [...this.#claimed, ...this.#placed].filter(({ range }) => range.space === space);
+    if (space === 'pio') {
+      this.#portClaims = [undefined, ...claims];
+      this.#ports.fill(0);
+      for (let index = claims.length; index > 0; index--) {
+        const { base, end } = claims[index - 1] as Claim;
+        this.#ports.fill(index, base, end);
+      }
+      return;
+    }
+    const pieces: Piece[] = [];
+    for (const claim of claims) {
+      let visible: Piece[] = [{ base: claim.base, end: claim.end, claim }];
+      for (const front of pieces) visible = visible.flatMap((piece) => withoutPart(piece, front));
+      pieces.push(...visible);
+    }
+    this.#mmio = pieces.sort((a, b) => a.base - b.base);
+    this.#lastMmio = undefined;
   }
+}
+
+function isInSpace({ range, base, end }: Claim): boolean {
+  const spaceEnd = range.space === 'pio' ? PORTS : MMIO_END;
+  return Number.isInteger(base) && Number.isInteger(range.size) && base >= 0 && range.size >= 1 && end <= spaceEnd;
+}
+
+function overlap(a: Pick<Claim, 'range' | 'base' | 'end'>, b: Pick<Claim, 'range' | 'base' | 'end'>): boolean {
+  return a.range.space === b.range.space && a.base < b.end && b.base < a.end;
+}
+
+/** What is left of `piece` beside `front`: nothing, one part or two. */
+function withoutPart(piece: Piece, front: Piece): Piece[] {
+  if (front.base >= piece.end || front.end <= piece.base) return [piece];
+  const parts: Piece[] = [];
+  if (piece.base < front.base) parts.push({ ...piece, end: front.base });
+  if (front.end < piece.end) parts.push({ ...piece, base: front.end });
+  return parts;
 }
 
 function describe({ space, base, size }: IoRange): string {

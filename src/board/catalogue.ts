@@ -4,21 +4,29 @@
  *
  * What every board has (interrupt controllers, timer, clock, power management, PCI bridge, reset) is not here: see platform.ts.
  */
-import { BulkheadError } from '../base/index.ts';
-import type { CharacterBackend, Device, DeviceSlot, DeviceSpec, IoRange, PowerControl } from '../contracts/index.ts';
+import { BulkheadError, MiB } from '../base/index.ts';
+import type { CharacterBackend, Device, DeviceSlot, DeviceSpec, InputBackend, IoRange, PowerControl, WirePort } from '../contracts/index.ts';
 import { AttachedChip, type Wired } from './attached-chip.ts';
-import { byteWide } from './byte-wide.ts';
+import { byteWide, type ByteRegisters } from './byte-wide.ts';
+import { DebugConsole } from './chips/debug-console.ts';
 import { DebugExit } from './chips/debug-exit.ts';
 import { Hctl2016 } from './chips/hctl2016.ts';
 import { I8042 } from './chips/i8042.ts';
+import { I82540em } from './chips/i82540em.ts';
+import { derivedMacAddress, MAC_PATTERN, parseMacAddress } from './ethernet.ts';
 import { Telemetry } from './chips/telemetry.ts';
 import { Uart16550 } from './chips/uart16550.ts';
-import { VGA_WINDOW_BASE, VGA_WINDOW_BYTES, VgaText } from './chips/vga-text.ts';
+import { Stdvga } from './chips/stdvga.ts';
+import { MONOCHROME_PORTS, Vga, VGA_COLOUR_PORTS, VGA_PORT_BASE, VGA_PORTS } from './chips/vga.ts';
+import { VGA_MEMORY_BYTES, VGA_WINDOW_BASE, VGA_WINDOW_BYTES } from './chips/vga-planes.ts';
+import { DISPLAY_MODE_FORM, DISPLAY_MODE_PATTERN, parseDisplayMode } from './display/mode-option.ts';
+import { derivedMacAddress, MAC_PATTERN, parseMacAddress } from './ethernet.ts';
 
 export type DeviceOption = { readonly description: string } & (
   | { readonly type: 'number'; readonly default: number; readonly minimum?: number; readonly maximum?: number }
   | { readonly type: 'boolean'; readonly default: boolean }
-  | { readonly type: 'string'; readonly default: string }
+  /** `pattern`: a regular expression that any value but the default must match; `form` is what it asks for, in words. */
+  | { readonly type: 'string'; readonly default: string; readonly pattern?: string; readonly form?: string }
 );
 
 /** One set of addresses and lines that fits a model. */
@@ -31,6 +39,14 @@ export interface DevicePlace {
 /** What the partition offers a device beside its slot. */
 export interface DeviceEnvironment {
   character(deviceName: string): CharacterBackend;
+  /** What its network cable leads to. */
+  wire(deviceName: string): WirePort;
+  /** What is typed at its keyboard and done with its mouse. */
+  input(deviceName: string): InputBackend;
+  /** Its expansion ROM, where it has one. */
+  rom?(deviceName: string): Uint8Array | undefined;
+  /** Name of the partition. */
+  readonly partition: string;
   readonly power: PowerControl;
 }
 
@@ -42,6 +58,12 @@ export interface DeviceModel {
   readonly relocatable: boolean;
   /** Has a character stream that can be a partition's console. */
   readonly console: boolean;
+  /** Has a screen. */
+  readonly display?: boolean;
+  /** Has a keyboard. */
+  readonly input?: boolean;
+  /** Has a socket for a network cable. */
+  readonly network?: boolean;
   readonly options: Readonly<Record<string, DeviceOption>>;
   create(spec: DeviceSpec, environment: DeviceEnvironment): Device;
 }
@@ -49,6 +71,9 @@ export interface DeviceModel {
 export type DeviceCatalogue = Readonly<Record<string, DeviceModel>>;
 
 const ports = (base: number, size: number): IoRange => ({ space: 'pio', base, size });
+
+/** PCI gives it addresses and a line. */
+const ON_PCI: DevicePlace = { ranges: [], irqs: [] };
 
 export const DEVICE_CATALOGUE: DeviceCatalogue = {
   uart16550: {
@@ -76,16 +101,19 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
 
   i8042: {
     title: '8042 keyboard controller with keyboard, and a PS/2 mouse when asked for',
+    input: true,
     places: [{ ranges: [ports(0x60, 1), ports(0x64, 1)], irqs: [1, 12] }],
     relocatable: false,
     console: false,
-    options: { mouse: { type: 'boolean', default: false, description: 'a three-button mouse on the auxiliary port' } },
+    options: { mouse: { type: 'boolean', default: false, description: 'a wheel mouse on the auxiliary port' } },
     create: (spec, environment) =>
       attached(spec, (slot) => {
         const mouse = option(spec, 'mouse') === true;
         const keyboardLine = line(slot, spec, 0);
         const mouseLine = mouse ? line(slot, spec, 1) : undefined;
         const chip = new I8042({
+          clock: slot.clock,
+          input: environment.input(spec.name),
           mouse,
           pins: {
             keyboardInterrupt: (level) => keyboardLine.set(level),
@@ -100,15 +128,66 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
   },
 
   'vga-text': {
-    title: 'VGA in 80×25 text mode',
+    title: 'VGA with 256 KiB, without PCI: text and the planar graphics modes',
     places: [{ ranges: [{ space: 'mmio', base: VGA_WINDOW_BASE, size: VGA_WINDOW_BYTES }, ports(0x3c0, 0x20)], irqs: [] }],
     relocatable: false,
     console: false,
+    display: true,
     options: {},
     create: (spec) =>
       attached(spec, (slot) => {
-        const chip = new VgaText({ clock: slot.clock });
-        return { chip, handlers: [chip.window, byteWide(chip)] };
+        const chip = new Vga({ clock: slot.clock, memory: new Uint8Array(new SharedArrayBuffer(VGA_MEMORY_BYTES)) });
+        return { chip, handlers: [chip.window, byteWide(colourPorts(chip))] };
+      }),
+  },
+
+  stdvga: {
+    title: 'VGA with Bochs VBE modes and a linear framebuffer, on PCI (1234:1111)',
+    places: [
+      {
+        ranges: [
+          { space: 'mmio', base: VGA_WINDOW_BASE, size: VGA_WINDOW_BYTES },
+          ports(VGA_PORT_BASE, MONOCHROME_PORTS),
+          ports(VGA_PORT_BASE + VGA_COLOUR_PORTS, VGA_PORTS - VGA_COLOUR_PORTS),
+          ports(0x1ce, 3),
+        ],
+        irqs: [],
+      },
+    ],
+    relocatable: false,
+    console: false,
+    display: true,
+    options: {
+      mode: {
+        type: 'string',
+        default: '',
+        pattern: DISPLAY_MODE_PATTERN,
+        form: DISPLAY_MODE_FORM,
+        description: 'mode the screen starts in, for systems that are started without firmware; text when empty',
+      },
+      prefer: {
+        type: 'string',
+        default: '1024x768',
+        pattern: DISPLAY_MODE_PATTERN,
+        form: DISPLAY_MODE_FORM,
+        description: 'mode that the monitor asks for (EDID)',
+      },
+      'memory-mib': { type: 'number', default: 16, minimum: 1, maximum: 64, description: 'display memory in MiB, a power of two' },
+    },
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const start = parseDisplayMode(String(option(spec, 'mode')));
+        const rom = environment.rom?.(spec.name);
+        const chip = new Stdvga({
+          clock: slot.clock,
+          memoryBytes: 2 ** Math.round(Math.log2(numeric(spec, 'memory-mib'))) * MiB,
+          preferred: start ?? parseDisplayMode(String(option(spec, 'prefer'))) ?? { width: 1024, height: 768 },
+          ...(start === undefined ? {} : { start }),
+          ...(rom === undefined ? {} : { rom }),
+        });
+        chip.connect(slot.pci(chip.description));
+        const monochrome = { read: (at: number) => chip.vga.read(at), write: (at: number, value: number) => chip.vga.write(at, value) };
+        return { chip, handlers: [chip.vga.window, byteWide(monochrome), byteWide(colourPorts(chip.vga)), chip.dispi] };
       }),
   },
 
@@ -121,6 +200,22 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
     create: (spec, environment) =>
       attached(spec, () => {
         const chip = new DebugExit({ exit: (status) => environment.power.request('debug-exit', status) });
+        return { chip: {}, handlers: [chip] };
+      }),
+  },
+
+  'debug-console': {
+    title: 'Port to which firmware and boot loaders write what they do',
+    places: [
+      { ranges: [ports(0x402, 1)], irqs: [] },
+      { ranges: [ports(0xe9, 1)], irqs: [] },
+    ],
+    relocatable: true,
+    console: true,
+    options: {},
+    create: (spec, environment) =>
+      attached(spec, () => {
+        const chip = new DebugConsole({ line: environment.character(spec.name) });
         return { chip: {}, handlers: [chip] };
       }),
   },
@@ -163,6 +258,34 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
       }),
   },
 
+  e1000: {
+    title: 'Gigabit Ethernet controller (Intel 82540EM)',
+    places: [ON_PCI],
+    relocatable: false,
+    console: false,
+    network: true,
+    options: {
+      mac: {
+        type: 'string',
+        default: '',
+        pattern: MAC_PATTERN,
+        form: "a station's address, as in 02:00:00:00:00:01",
+        description: 'station address; left out: made from the names of partition and device',
+      },
+    },
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const mac = String(option(spec, 'mac'));
+        const chip = new I82540em({
+          clock: slot.clock,
+          wire: environment.wire(spec.name),
+          address: mac === '' ? derivedMacAddress(`${environment.partition}.${spec.name}`) : parseMacAddress(mac),
+          pci: (description) => slot.pci(description),
+        });
+        return { chip, handlers: [] };
+      }),
+  },
+
   telemetry: {
     title: 'Port at which a real-time system reports periods and deadline misses',
     places: [{ ranges: [ports(0x510, 16)], irqs: [] }],
@@ -193,6 +316,14 @@ export function optionValue(name: string, option: DeviceOption, value: string | 
 export function describeOption(option: DeviceOption): string {
   const range = option.type === 'number' && option.minimum !== undefined ? ` from ${option.minimum} to ${option.maximum ?? 'any'}` : '';
   return `${option.type}${range}, ${JSON.stringify(option.default)} by default`;
+}
+
+/** Ports from 0x3C0 on of a chip that counts from 0x3B0. */
+function colourPorts(vga: Vga): ByteRegisters {
+  return {
+    read: (at) => vga.read(at + VGA_COLOUR_PORTS),
+    write: (at, value) => vga.write(at + VGA_COLOUR_PORTS, value),
+  };
 }
 
 function attached(spec: DeviceSpec, wire: (slot: DeviceSlot) => Wired): Device {

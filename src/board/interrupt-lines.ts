@@ -10,6 +10,7 @@ import { FIRST_PCI_PIN, type I82093aa, IO_APIC_PINS } from './chips/i82093aa.ts'
 import type { I8259Pair } from './chips/i8259.ts';
 
 const CASCADE = 2;
+const NOWHERE: IrqLine = { set: () => undefined, pulse: () => undefined };
 /** MADT and MP table say the same. */
 export const TIMER_IO_APIC_PIN = 2;
 
@@ -38,6 +39,11 @@ export class InterruptLines {
     }
     this.#owners.set(pin, owner);
     return this.#line(pin);
+  }
+
+  /** A wire to a line that belongs to nobody alone: what the interrupt router drives. Lines that do not exist are connected to nothing. */
+  share(pin: number): IrqLine {
+    return pin >= 0 && pin < IO_APIC_PINS && pin !== CASCADE ? this.#line(pin) : NOWHERE;
   }
 
   /** In line order; what `bulkhead inspect irq` prints. */

@@ -71,3 +71,60 @@ describe('refused', () => {
     }
   });
 });
+
+describe('what the guest sees (the map)', () => {
+  const ram = [{ base: 0, size: 16 * 4096, access: 'rw' as const }];
+
+  it('is RAM alone at first, in whole pages', () => {
+    const memory = createPhysicalMemory([{ base: 0, size: 0x2800, access: 'rw' }, { base: 0x5000, size: 0x1000, access: 'ro' }], 0x10000);
+    expect(memory.map).toEqual([
+      { base: 0, end: 0x2000, offset: 0x10000, access: 'rw' },
+      { base: 0x5000, end: 0x6000, offset: 0x15000, access: 'ro' },
+    ]);
+  });
+
+  it('shows an overlay in front of RAM and of earlier ones, until it is taken away', () => {
+    const memory = createPhysicalMemory(ram, 0, 0x10000);
+    const rom = memory.reserve(0x3000, 'rom');
+    const first = memory.overlay(0x4000, 0x3000, rom, 'ro');
+    const second = memory.overlay(0x5000, 0x1000, memory.offsetOf(0x5000, 0x1000), 'ro');
+    expect(memory.map).toEqual([
+      { base: 0, end: 0x4000, offset: 0, access: 'rw' },
+      { base: 0x4000, end: 0x5000, offset: rom, access: 'ro' },
+      { base: 0x5000, end: 0x6000, offset: 0x5000, access: 'ro' },
+      { base: 0x6000, end: 0x7000, offset: rom + 0x2000, access: 'ro' },
+      { base: 0x7000, end: 0x10000, offset: 0x7000, access: 'rw' },
+    ]);
+    first[Symbol.dispose]();
+    first[Symbol.dispose]();
+    second[Symbol.dispose]();
+    expect(memory.map).toEqual([{ base: 0, end: 0x10000, offset: 0, access: 'rw' }]);
+  });
+
+  it('tells its observers of each change, and of bytes written from outside', () => {
+    const memory = createPhysicalMemory(ram, 0, 0x10000);
+    const seen: string[] = [];
+    const observation = memory.observe({ memoryChanged: (gpa, size) => seen.push(`${gpa}+${size}`), memoryMapChanged: () => seen.push('map') });
+    memory.overlay(0xd000_0000, 0x1000, memory.reserve(0x1000, 'frames'), 'rw')[Symbol.dispose]();
+    memory.written(0x10, 4);
+    observation[Symbol.dispose]();
+    memory.written(0x20, 4);
+    expect(seen).toEqual(['map', 'map', '16+4']);
+  });
+
+  it('leaves loaders and DMA to RAM', () => {
+    const memory = createPhysicalMemory(ram, 0, 0x10000);
+    const frames = memory.reserve(0x1000, 'frames');
+    memory.overlay(0x2000, 0x1000, frames, 'rw');
+    memory.overlay(0xd000_0000, 0x1000, frames, 'rw');
+    memory.write(0x2000, Uint8Array.of(9));
+    expect([memory.bytes[0x2000], memory.bytes[frames], memory.offsetOf(0xd000_0000, 4)]).toEqual([9, 0, -1]);
+  });
+});
+
+it('reserves whole pages beside RAM, and refuses what does not fit', () => {
+  const memory = createPhysicalMemory([{ base: 0, size: 0x10800, access: 'rw' }], 0, 0x20000);
+  const offsets = [memory.reserve(1, 'a'), memory.reserve(0x1000, 'b'), memory.reserve(0x1001, 'c')];
+  expect(offsets).toEqual([0x11000, 0x12000, 0x13000]);
+  expect(() => memory.reserve(0x30000, 'd')).toThrow(expect.objectContaining({ code: 'BH401' }));
+});

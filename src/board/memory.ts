@@ -1,8 +1,9 @@
 /**
  * A partition's RAM: one shared, fixed-size WebAssembly memory.
  *
- *     0 ──────────── ramOffset ─────────────────────────────── end
- *     │ the engine's │ guest-physical 0 … top of RAM, linearly │
+ *     0 ──────────── ramOffset ─────────────────────────────────────────────────── end
+ *     │ the engine's │ guest-physical 0 … top of RAM, linearly │ beside RAM: display │
+ *                                                              │ memory, ROMs        │
  *
  * Every guest-physical address below the top of RAM has its own byte at `ramOffset + gpa`, holes included (the VGA window,
  * 0xA0000–0xBFFFF), so that translated code adds one constant. Bytes under a hole exist but `offsetOf` never hands them out;
@@ -11,8 +12,11 @@
  * Not modelled: RAM above 4 GiB (one 32-bit WebAssembly memory holds it all).
  */
 import { BulkheadError, GiB, KiB, MiB } from '../base/index.ts';
-import type { Bytes, Gpa, PhysicalMemory, RamRegion } from '../contracts/index.ts';
+import type { Bytes, Gpa, MappedRange, MemoryObserver, PhysicalMemory, RamRegion } from '../contracts/index.ts';
 
+/** Bytes that an engine keeps free beside RAM for what {@link GuestMemory.reserve} hands out: address space until it is touched. */
+export const BESIDE_RAM_BYTES: Bytes = 64 * MiB;
+const PAGE = 4 * KiB;
 const WASM_PAGE = 64 * KiB;
 /** What one 32-bit memory can hold, less one page so that `offset + size` never wraps to 0. */
 const MAXIMUM_BYTES = 4 * GiB - WASM_PAGE;
@@ -41,10 +45,16 @@ export class GuestMemory implements PhysicalMemory {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   /** Offset of guest-physical address 0 in `bytes`; a multiple of 64 KiB. */
   readonly ramOffset: number;
+  map: readonly MappedRange[];
   readonly #runs: readonly Run[];
+  readonly #overlays: MappedRange[] = [];
+  readonly #observers = new Set<MemoryObserver>();
+  /** Next byte that `reserve` can give. */
+  #unreserved: number;
   #lastBase = 0;
   #lastEnd = 0;
 
+  /** What lies in `memory` from the end of `regions` on is free. */
   constructor(memory: WebAssembly.Memory, regions: readonly RamRegion[], ramOffset: number) {
     this.memory = memory;
     this.regions = regions;
@@ -54,6 +64,8 @@ export class GuestMemory implements PhysicalMemory {
     const widest = this.#runs.reduce((a, b) => (b.end - b.base > a.end - a.base ? b : a), { base: 0, end: 0 });
     this.#lastBase = widest.base;
     this.#lastEnd = widest.end;
+    this.#unreserved = roundUp(ramOffset + (this.#runs.at(-1)?.end ?? 0), PAGE);
+    this.map = this.#mapOfRam();
   }
 
   offsetOf(gpa: Gpa, size: Bytes): number {
@@ -76,6 +88,58 @@ export class GuestMemory implements PhysicalMemory {
     return copy;
   }
 
+  reserve(size: Bytes, owner: string): number {
+    const offset = this.#unreserved;
+    const end = offset + roundUp(size, PAGE);
+    if (end > this.bytes.length) {
+      const left = this.bytes.length - offset;
+      throw new BulkheadError('BH401', `${owner} needs ${mebibytes(size)} beside the RAM of its partition, where ${mebibytes(left)} are left`, {
+        hint: 'give it less memory of its own, or the partition fewer such devices',
+      });
+    }
+    this.#unreserved = end;
+    return offset;
+  }
+
+  overlay(gpa: Gpa, size: Bytes, offset: number, access: 'rw' | 'ro'): Disposable {
+    const range: MappedRange = { base: gpa, end: gpa + size, offset, access };
+    this.#overlays.push(range);
+    this.#remap();
+    return {
+      [Symbol.dispose]: () => {
+        const index = this.#overlays.indexOf(range);
+        if (index < 0) return;
+        this.#overlays.splice(index, 1);
+        this.#remap();
+      },
+    };
+  }
+
+  observe(observer: MemoryObserver): Disposable {
+    this.#observers.add(observer);
+    return { [Symbol.dispose]: () => this.#observers.delete(observer) };
+  }
+
+  written(gpa: Gpa, size: Bytes): void {
+    for (const observer of this.#observers) observer.memoryChanged(gpa, size);
+  }
+
+  /** Whole pages only: what begins or ends within one is left to the bus. */
+  #mapOfRam(): MappedRange[] {
+    return this.regions.flatMap(({ base, size, access }) => {
+      const first = roundUp(base, PAGE);
+      const end = base + size - ((base + size) % PAGE);
+      return end > first ? [{ base: first, end, offset: this.ramOffset + first, access }] : [];
+    });
+  }
+
+  #remap(): void {
+    let map = this.#mapOfRam();
+    for (const front of this.#overlays) map = [...map.flatMap((behind) => withoutPart(behind, front)), front];
+    this.map = map.sort((a, b) => a.base - b.base);
+    for (const observer of this.#observers) observer.memoryMapChanged();
+  }
+
   #search(gpa: Gpa, size: Bytes): number {
     if (!(size >= 0)) return -1;
     for (const run of this.#runs) {
@@ -90,10 +154,10 @@ export class GuestMemory implements PhysicalMemory {
 }
 
 /**
- * One memory for the engine's `reservedBytes` and, from the next 64 KiB boundary on, RAM.
+ * One memory for the engine's `reservedBytes`, from the next 64 KiB boundary on RAM, and `besideBytes` for `reserve`.
  * Throws BH401 when it is more than 4 GiB less 64 KiB or the host has not that much address space; BH213 when regions overlap.
  */
-export function createPhysicalMemory(regions: readonly RamRegion[], reservedBytes: Bytes): GuestMemory {
+export function createPhysicalMemory(regions: readonly RamRegion[], reservedBytes: Bytes, besideBytes: Bytes = 0): GuestMemory {
   const ordered = [...regions].sort((a, b) => a.base - b.base);
   let top = 0;
   for (const region of ordered) {
@@ -103,10 +167,10 @@ export function createPhysicalMemory(regions: readonly RamRegion[], reservedByte
     top = region.base + region.size;
   }
   const ramOffset = roundUp(reservedBytes, WASM_PAGE);
-  const total = roundUp(ramOffset + top, WASM_PAGE);
+  const total = roundUp(roundUp(ramOffset + top, PAGE) + besideBytes, WASM_PAGE);
   if (total > MAXIMUM_BYTES) {
     throw new BulkheadError('BH401', `${mebibytes(top)} of RAM and ${mebibytes(ramOffset)} for the engine exceed one 4 GiB memory`, {
-      hint: `give the partition at most ${Math.floor((MAXIMUM_BYTES - ramOffset) / MiB)} MiB`,
+      hint: `give the partition at most ${Math.floor((MAXIMUM_BYTES - ramOffset - besideBytes) / MiB)} MiB`,
     });
   }
   const pages = Math.max(1, total / WASM_PAGE);
@@ -130,6 +194,15 @@ function joinNeighbours(ordered: readonly RamRegion[]): Run[] {
     else runs.push({ base, end: base + size });
   }
   return runs;
+}
+
+/** What is left of `range` beside `hole`: nothing, one piece or two. */
+function withoutPart(range: MappedRange, hole: MappedRange): MappedRange[] {
+  if (hole.base >= range.end || hole.end <= range.base) return [range];
+  const pieces: MappedRange[] = [];
+  if (range.base < hole.base) pieces.push({ ...range, end: hole.base });
+  if (hole.end < range.end) pieces.push({ ...range, base: hole.end, offset: range.offset + hole.end - range.base });
+  return pieces;
 }
 
 function roundUp(value: number, unit: number): number {

@@ -4,7 +4,8 @@ import { DEVICE_CATALOGUE } from './catalogue.ts';
 import { Hctl2016 } from './chips/hctl2016.ts';
 import { Telemetry } from './chips/telemetry.ts';
 import { Uart16550 } from './chips/uart16550.ts';
-import { VgaText } from './chips/vga-text.ts';
+import { Vga } from './chips/vga.ts';
+import { screenText } from './display/index.ts';
 import { createPhysicalMemory, pcRamRegions } from './memory.ts';
 import { createPlatform, type Platform, type PlatformOptions } from './platform.ts';
 import { FakePower, FakeTerminal, ManualClock, silent } from './testing.ts';
@@ -255,7 +256,7 @@ describe('devices', () => {
     out(0x510, 42, 4);
     expect(platform.chip('telemetry', Telemetry)?.report.periods).toBe(42);
     platform.wiring(1).io.write('mmio', 0xb8000, 4, 0x07690748);
-    expect(platform.chip('screen', VgaText)?.screenText()[0]).toBe('Hi');
+    expect(screenText(platform.chip('screen', Vga)!.buffers)?.[0]).toBe('Hi');
     expect(platform.chip('screen', Hctl2016)).toBeUndefined();
     expect(platform.chips(Uart16550).map(({ name }) => name)).toEqual(['com1']);
   });

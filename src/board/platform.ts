@@ -12,6 +12,7 @@
 import { BulkheadError } from '../base/index.ts';
 import type {
   AccessSize,
+  BootMedium,
   CharacterBackend,
   Clock,
   CpuidModel,
@@ -20,6 +21,7 @@ import type {
   DeviceSpec,
   DeviceState,
   Gpa,
+  InputBackend,
   IoSpace,
   IoSpaceName,
   LoadSegment,
@@ -30,6 +32,7 @@ import type {
   Vcpu,
   VcpuId,
   VcpuWiring,
+  WirePort,
 } from '../contracts/index.ts';
 import { AttachedChip, type Chip } from './attached-chip.ts';
 import { SystemBus } from './bus.ts';
@@ -39,7 +42,7 @@ import { AcpiPm } from './chips/acpi-pm.ts';
 import { I8042 } from './chips/i8042.ts';
 import { I8254 } from './chips/i8254.ts';
 import { I8259Pair } from './chips/i8259.ts';
-import { I82093aa, IO_APIC_WINDOW_BYTES } from './chips/i82093aa.ts';
+import { FIRST_PCI_PIN, I82093aa, IO_APIC_WINDOW_BYTES } from './chips/i82093aa.ts';
 import { InterruptMessages } from './chips/interrupt-messages.ts';
 import { APIC_WINDOW_BYTES, LocalApic, type LocalApicState } from './chips/local-apic.ts';
 import { Mc146818 } from './chips/mc146818.ts';
@@ -48,11 +51,17 @@ import { Port92 } from './chips/port-92.ts';
 import { PortCf9 } from './chips/port-cf9.ts';
 import { PostCode } from './chips/post-code.ts';
 import { Uart16550 } from './chips/uart16550.ts';
-import { createFirmware } from './firmware/firmware.ts';
-import { IO_APIC_BASE, LOCAL_APIC_BASE, PM_BASE, PM_BYTES, SCI_LINE, SMI_COMMAND_PORT } from './firmware/shape.ts';
+import { DmaGate } from './dma.ts';
+import { bootOrderCmos, FIRMWARE_PIRQ_ROUTES, firmwareFiles } from './chipset/firmware-files.ts';
+import { RomSocket } from './chipset/rom-socket.ts';
+import { UNPLUGGED } from './ethernet.ts';
+import { createFirmware, type Firmware } from './firmware/firmware.ts';
+import { type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, PM_BASE, PM_BYTES, SCI_LINE, SMI_COMMAND_PORT } from './firmware/shape.ts';
 import { InterruptLines } from './interrupt-lines.ts';
 import { ConfigurationMechanism1 } from './pci/configuration-mechanism-1.ts';
 import { HostBridge } from './pci/host-bridge.ts';
+import { PciBus } from './pci/pci-bus.ts';
+import { chooseRoutes, Piix3, pirqOfSlot } from './pci/piix3.ts';
 
 // MSRs of the local APIC (SDM 4 table 2-2)
 const IA32_APIC_BASE = 0x1b;
@@ -63,6 +72,9 @@ const X2APIC_LAST = 0x83f;
 const CPUID_X2APIC = 1 << 21;
 const CPUID_TSC_DEADLINE = 1 << 24;
 
+/** What a ROM finds when it starts. */
+const NOTHING_IN_RAM: Omit<Firmware, 'acpi'> = { segments: [], memoryMap: [], rsdp: undefined };
+const NO_INPUT: InputBackend = { key: () => undefined, pointer: () => undefined };
 const TIMER_LINE = 0;
 const RTC_LINE = 8;
 /** Physical APIC IDs are 8 bits, 0xFF is the broadcast, and MADT entries of this kind end at 254 (ACPI 6.5 §5.2.12.2). */
@@ -78,12 +90,31 @@ export interface PlatformOptions {
   readonly power: PowerControl;
   /** The host's side of a serial device. */
   character(deviceName: string): CharacterBackend;
+  /** What a network cable leads to; a socket without one has none. */
+  wire?(deviceName: string): WirePort | undefined;
+  /** The host's side of a keyboard and mouse; nobody touches them without it. */
+  input?(deviceName: string): InputBackend;
+  /** Expansion ROMs, by device. */
+  readonly roms?: ReadonlyMap<string, Uint8Array>;
   /** One model for all vCPUs, or one for each (their APIC IDs differ). */
   readonly cpuid: CpuidModel | ((id: VcpuId) => CpuidModel);
   /** Seconds since 1970-01-01 UTC at the start. */
   readonly wallTime: number;
+  /** An access of a device outside RAM: only reported (the default), or the end of the partition. */
+  readonly dmaViolations?: 'report' | 'stop';
+  /** Firmware runs first, in place of what {@link Platform.firmware} leaves in RAM, and places what is on PCI. */
+  readonly rom?: FirmwareRom;
   /** Device models beside or in place of the built-in ones. */
   readonly models?: DeviceCatalogue;
+}
+
+export interface FirmwareRom {
+  /** Whole pages; its last byte is the last below 4 GiB. */
+  readonly image: Uint8Array;
+  /** Where it looks for a system. */
+  readonly order: readonly BootMedium[];
+  /** Port of the serial line that is keyboard and screen to it; absent where there is a screen. */
+  readonly serialConsole?: number;
 }
 
 /** What `save` gives: one state per chip, by name. */
@@ -116,12 +147,18 @@ export class Platform implements Disposable {
   readonly rtc: Mc146818;
   readonly ioapic: I82093aa;
   readonly pm: AcpiPm;
-  readonly pci: ConfigurationMechanism1;
+  readonly pci: PciBus;
+  readonly piix3: Piix3;
+  readonly dma: DmaGate;
   readonly postCode = new PostCode();
   readonly #messages = new InterruptMessages();
   readonly #port61: Port61;
   readonly #port92: Port92;
   readonly #portCf9: PortCf9;
+  readonly #configuration: ConfigurationMechanism1;
+  /** Of PIRQ A to D, where no firmware chooses. */
+  readonly #pirqRoutes: readonly number[];
+  readonly #romSocket: RomSocket | undefined;
   readonly #sockets: readonly Socket[];
   readonly #devices = new Map<string, Device>();
 
@@ -141,35 +178,63 @@ export class Platform implements Disposable {
     const topOfRam = memory.regions.reduce((top, region) => Math.max(top, region.base + region.size), 0);
     this.#sockets = Array.from({ length: vcpus }, (_, id) => this.#socket(id, options));
     this.pit = new I8254({ clock, output0: (level) => timerLine.set(level) });
-    this.rtc = new Mc146818({ clock, wallTime: options.wallTime, memoryBytes: topOfRam, vcpus, interrupt: (level) => rtcLine.set(level) });
+    this.rtc = new Mc146818({ clock, wallTime: options.wallTime, memoryBytes: topOfRam, vcpus, settings: cmosSettings(options), interrupt: (level) => rtcLine.set(level) });
     this.pm = new AcpiPm({ clock, sci: (level) => sciLine.set(level), powerOff: () => power.request('power-off', 0) });
     this.#port61 = new Port61({ timer: this.pit, clock });
     this.#port92 = new Port92({ reset });
     this.#portCf9 = new PortCf9({ reset });
-    this.pci = new ConfigurationMechanism1({ resetControl: this.#portCf9 });
-    this.pci.plug(0, 0, new HostBridge());
+    const { rom } = options;
+    this.#romSocket = rom === undefined ? undefined : new RomSocket(memory, rom.image);
+    this.dma = new DmaGate({
+      memory,
+      log: options.log,
+      stop: options.dmaViolations === 'stop' ? (cause) => power.fail(cause) : undefined,
+    });
+    this.#configuration = new ConfigurationMechanism1({ resetControl: this.#portCf9 });
+    this.piix3 = new Piix3({
+      pin: (pirq) => this.lines.own(FIRST_PCI_PIN + pirq, 'pci'),
+      isa: (line) => this.lines.share(line),
+    });
+    this.pci = new PciBus({
+      bus: this.bus,
+      memory,
+      configuration: this.#configuration,
+      dma: this.dma,
+      msi: this.#messages,
+      log: options.log,
+      interrupt: (slot) => this.piix3.wire(slot),
+    });
+    this.pci.plugChipset({ device: 0, function: 0 }, new HostBridge({ shadow: this.#romSocket?.shadow }));
     this.#claimCore();
     this.#attachDevices(options);
+    if (rom !== undefined || this.pci.functions.length > 0) this.pci.plugChipset({ device: 1, function: 0 }, this.piix3);
+    this.#pirqRoutes = rom !== undefined ? FIRMWARE_PIRQ_ROUTES : chooseRoutes([...this.lines.owners().map(({ pin }) => pin), ...options.devices.flatMap(({ irqs }) => irqs)]);
     this.#refuseRamOverDevices(memory);
 
     const signature = new Uint32Array(4);
     cpuidOf(options, 0).lookup(1, 0, signature);
-    const firmware = createFirmware(
-      {
-        vcpus,
-        ioApicId,
-        topOfRam,
-        devices: options.devices.map(({ model, ranges, irqs, options: chosen }) => ({
-          model,
-          irqs,
-          ports: ranges.filter(({ space }) => space === 'pio'),
-          mouse: chosen['mouse'] === true,
+    const shape: FirmwareShape = {
+      vcpus,
+      ioApicId,
+      topOfRam,
+      devices: options.devices.map(({ model, ranges, irqs, options: chosen }) => ({
+        model,
+        irqs,
+        ports: ranges.filter(({ space }) => space === 'pio'),
+        mouse: chosen['mouse'] === true,
+      })),
+      pciInterrupts: this.pci.functions
+        .filter(({ hasInterruptPin }) => hasInterruptPin)
+        .map(({ place }) => ({
+          slot: place.device,
+          globalLine: FIRST_PCI_PIN + pirqOfSlot(place.device),
+          isaLine: this.#pirqRoutes[pirqOfSlot(place.device)] as number,
         })),
-        processorSignature: signature[0] as number,
-        processorFeatures: signature[3] as number,
-      },
-      memory,
-    );
+      processorSignature: signature[0] as number,
+      processorFeatures: signature[3] as number,
+    };
+    const firmware = rom === undefined ? createFirmware(shape, memory) : NOTHING_IN_RAM;
+    this.#romSocket?.attach(this.bus, { dma: this.dma.port({ name: 'firmware' }), ...firmwareFiles({ shape, memory, serialConsole: rom?.serialConsole }) });
     this.firmware = firmware.segments;
     this.memoryMap = firmware.memoryMap;
     this.rsdp = firmware.rsdp;
@@ -196,6 +261,7 @@ export class Platform implements Disposable {
   /** The reset line of everything but the cores. */
   reset(kind: 'cold' | 'warm'): void {
     for (const { apic } of this.#sockets) apic.reset();
+    this.pci.reset(); // before the devices, which may begin to use their functions
     for (const device of this.#devices.values()) device.reset(kind);
     this.pit.reset();
     this.#port61.reset();
@@ -203,11 +269,12 @@ export class Platform implements Disposable {
     this.#portCf9.reset();
     this.rtc.reset();
     this.pm.reset();
-    this.pci.reset();
     this.postCode.reset();
     // Last, so that no edge of the resets above is kept.
     this.ioapic.reset();
     this.pic.reset();
+    if (this.#romSocket === undefined) this.#configurePci();
+    else this.#romSocket.reset();
   }
 
   /** Host input may be waiting: look at once, instead of at the line's own pace. */
@@ -261,6 +328,9 @@ export class Platform implements Disposable {
       'core/rtc': this.rtc.save(),
       'core/ioapic': this.ioapic.save(),
       'core/acpi-pm': this.pm.save(),
+      'core/piix3': this.piix3.save(),
+      'core/pci': this.pci.save(),
+      ...(this.#romSocket === undefined ? {} : { 'core/firmware': this.#romSocket.save() }),
       'core/apics': { version: 1, apics: this.#sockets.map(({ apic }) => apic.save()) },
     };
     for (const [name, device] of this.#devices) if (device.save !== undefined) state[name] = device.save();
@@ -269,15 +339,18 @@ export class Platform implements Disposable {
 
   /** Into a platform of the same shape, on a clock that stands where it stood at `save`. */
   restore(state: PlatformState): void {
-    for (const [name, device] of this.#devices) {
-      const saved = state[name];
-      if (saved !== undefined) device.restore?.(saved);
-    }
     const core = (name: string): DeviceState => {
       const saved = state[`core/${name}`];
       if (saved === undefined) throw new BulkheadError('BH215', `the saved state lacks core/${name}`);
       return saved;
     };
+    this.piix3.restore(core('piix3'));
+    this.pci.restore(core('pci'));
+    this.#romSocket?.restore(core('firmware'));
+    for (const [name, device] of this.#devices) {
+      const saved = state[name];
+      if (saved !== undefined) device.restore?.(saved);
+    }
     this.pit.restore(core('pit'));
     this.rtc.restore(core('rtc'));
     this.pm.restore(core('acpi-pm'));
@@ -293,6 +366,17 @@ export class Platform implements Disposable {
   [Symbol.dispose](): void {
     for (const device of this.#devices.values()) device[Symbol.dispose]();
     this.#devices.clear();
+    this.pci[Symbol.dispose]();
+  }
+
+  /** What firmware leaves to the system it starts: PCI addresses, interrupt lines routed, level-triggered and noted. */
+  #configurePci(): void {
+    this.pci.post((slot) => this.#pirqRoutes[pirqOfSlot(slot)] as number);
+    for (const pirq of this.piix3.wired) {
+      const line = this.#pirqRoutes[pirq] as number;
+      this.piix3.setRoute(pirq, line);
+      this.pic.writeElcr(line >> 3, this.pic.readElcr(line >> 3) | (1 << (line & 7)));
+    }
   }
 
   get #bootstrap(): Socket {
@@ -347,7 +431,7 @@ export class Platform implements Disposable {
     claim('port-92', 0x92, 1, byteWide(this.#port92));
     claim('acpi-pm', SMI_COMMAND_PORT, 1, this.pm.smiCommand);
     claim('acpi-pm', PM_BASE, PM_BYTES, this.pm.registers);
-    claim('pci', 0xcf8, 8, this.pci);
+    claim('pci', 0xcf8, 8, this.#configuration);
     this.bus.claim({ space: 'mmio', base: IO_APIC_BASE, size: IO_APIC_WINDOW_BYTES }, 'ioapic', this.ioapic);
     // Each core answers this window itself (see CoreIoSpace); the claim keeps others away and swallows what a disabled APIC lets by.
     const floating = {
@@ -359,7 +443,14 @@ export class Platform implements Disposable {
 
   #attachDevices(options: PlatformOptions): void {
     const { clock, log, memory } = options;
-    const environment: DeviceEnvironment = { character: (name) => options.character(name), power: options.power };
+    const environment: DeviceEnvironment = {
+      input: (name) => options.input?.(name) ?? NO_INPUT,
+      rom: (name) => options.roms?.get(name),
+      character: (name) => options.character(name),
+      wire: (name) => options.wire?.(name) ?? UNPLUGGED,
+      partition: options.partition,
+      power: options.power,
+    };
     for (const spec of options.devices) {
       const model = options.models?.[spec.model] ?? DEVICE_CATALOGUE[spec.model];
       if (model === undefined) {
@@ -374,6 +465,8 @@ export class Platform implements Disposable {
         clock,
         log,
         msi: this.#messages,
+        dma: this.dma.port({ name: spec.name }),
+        pci: (description) => this.pci.plug(spec.name, description),
         irq: (pin) => {
           if (!spec.irqs.includes(pin)) {
             throw new BulkheadError('BH211', `${spec.name} drives interrupt line ${pin}; it was given ${spec.irqs.join(', ') || 'none'}`);
@@ -448,6 +541,10 @@ function wire(apic: LocalApic, cpuid: CpuidModel, io: IoSpace, clock: Clock, tsc
     },
     timestamp: () => clock.now(),
   };
+}
+
+function cmosSettings({ rom }: PlatformOptions): ReadonlyMap<number, number> {
+  return rom === undefined ? new Map() : bootOrderCmos(rom.order);
 }
 
 function cpuidOf({ cpuid }: PlatformOptions, id: VcpuId): CpuidModel {

@@ -1,7 +1,24 @@
 /** The test kit for chips and device models: a clock moved by hand, and a slot whose far side can be looked at. */
-import type { Bus, CharacterBackend, Clock, DeviceSlot, IrqLine, Logger, Nanos, PhysicalMemory, PowerControl } from '../contracts/index.ts';
+import type {
+  Bus,
+  CharacterBackend,
+  Clock,
+  DeviceSlot,
+  DmaPort,
+  IrqLine,
+  Logger,
+  Nanos,
+  PhysicalMemory,
+  PowerControl,
+  WirePort,
+} from '../contracts/index.ts';
 import { SystemBus } from './bus.ts';
+import { DmaGate } from './dma.ts';
 import { createPhysicalMemory, type GuestMemory } from './memory.ts';
+import { ConfigurationMechanism1 } from './pci/configuration-mechanism-1.ts';
+import { PciBus } from './pci/pci-bus.ts';
+import { COMMAND, COMMAND_MASTER } from './pci/pci-function.ts';
+import type { Type0Function } from './pci/type-0-function.ts';
 
 interface Deadline {
   readonly at: Nanos;
@@ -76,31 +93,62 @@ export interface FakeSlot extends DeviceSlot {
   readonly messages: readonly string[];
   /** Message-signalled interrupts sent: `address, data`. */
   readonly msis: readonly (readonly [number, number])[];
+  /** What the device plugged into PCI, in order: with addresses, decoding and bus mastering on, as a driver would leave it. */
+  readonly functions: readonly Type0Function[];
 }
 
-/** Everything a device may touch, on a bus, a clock and 1 MiB of RAM of its own. */
-export function fakeSlot(): FakeSlot {
+const FAKE_RAM_BYTES = 1 << 20;
+const FAKE_BESIDE_RAM_BYTES = 32 << 20;
+
+/**
+ * Everything a device may touch: a bus, a clock, 1 MiB of RAM and a PCI bus of its own. `deviceName` is what its DMA is reported under.
+ * INTA# of a function shows in `functions[n].interruptAsserted`.
+ */
+export function fakeSlot(deviceName = 'device'): FakeSlot {
   const lines = new Map<number, RecordingLine>();
   const messages: string[] = [];
   const msis: [number, number][] = [];
-  let memory: GuestMemory | undefined;
+  const bus = new SystemBus();
+  const log: Logger = { log: (severity, message) => messages.push(`${severity}: ${message}`) };
+  const msi = { send: (address: number, data: number) => msis.push([address, data]) };
+  let board: { memory: GuestMemory; dma: DmaPort; gate: DmaGate; pci: PciBus } | undefined;
+  const made = () => (board ??= fakeBoard());
+  const fakeBoard = () => {
+    const memory = createPhysicalMemory([{ base: 0, size: FAKE_RAM_BYTES, access: 'rw' }], 0, FAKE_BESIDE_RAM_BYTES);
+    const gate = new DmaGate({ memory, log });
+    const configuration = new ConfigurationMechanism1({ resetControl: { read: () => 0xff, write: () => undefined } });
+    const pci = new PciBus({ bus, memory, configuration, dma: gate, msi: { send: msi.send }, log, interrupt: () => () => undefined });
+    return { memory, gate, pci, dma: gate.port({ name: deviceName }) };
+  };
   return {
-    bus: new SystemBus(),
+    bus,
     get memory() {
-      memory ??= createPhysicalMemory([{ base: 0, size: 1 << 20, access: 'rw' }], 0);
-      return memory;
+      return made().memory;
     },
     clock: new ManualClock(),
-    log: { log: (severity, message) => messages.push(`${severity}: ${message}`) },
+    log,
     irq(pin) {
       const line = lines.get(pin) ?? new RecordingLine();
       lines.set(pin, line);
       return line;
     },
-    msi: { send: (address, data) => msis.push([address, data]) },
+    msi,
+    pci(description) {
+      const { pci } = made();
+      const plugged = pci.plug(deviceName, description);
+      pci.post(() => 0);
+      plugged.writeConfig(COMMAND, 2, plugged.readConfig(COMMAND, 2) | COMMAND_MASTER);
+      return plugged;
+    },
+    get dma() {
+      return made().dma;
+    },
     lines,
     messages,
     msis,
+    get functions() {
+      return made().pci.functions;
+    },
   };
 }
 
@@ -126,12 +174,64 @@ export class FakeTerminal implements CharacterBackend {
   }
 }
 
+/** The far end of a wire: `sent` is what the device sent, `deliver` brings it a frame. */
+export class FakeWire implements WirePort {
+  readonly sent: Uint8Array[] = [];
+  /** No room: what is sent is refused. */
+  full = false;
+  missed = 0;
+  #connected = true;
+  #changed: () => void = () => undefined;
+  readonly #waiting: Uint8Array[] = [];
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  plug(connected: boolean): void {
+    this.#connected = connected;
+    this.#changed();
+  }
+
+  /** Several frames arrive together. */
+  deliver(...frames: readonly Uint8Array[]): void {
+    this.#waiting.push(...frames);
+    this.#changed();
+  }
+
+  /** Frames the device has not taken. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  send(frame: Uint8Array): boolean {
+    if (this.full || !this.#connected) return false;
+    this.sent.push(frame.slice());
+    return true;
+  }
+
+  receive(target: Uint8Array): number {
+    const frame = this.#waiting.shift();
+    if (frame === undefined) return 0;
+    target.set(frame.subarray(0, target.length));
+    return Math.min(frame.length, target.length);
+  }
+
+  listen(changed: () => void): void {
+    this.#changed = changed;
+  }
+}
+
 /** Remembers what the guest asked of the platform: `reset 0`, `debug-exit 85`. */
 export class FakePower implements PowerControl {
   readonly requests: string[] = [];
 
   request(kind: 'reset' | 'power-off' | 'debug-exit', code: number): void {
     this.requests.push(`${kind} ${code}`);
+  }
+
+  fail(cause: string): void {
+    this.requests.push(`fail: ${cause}`);
   }
 }
 

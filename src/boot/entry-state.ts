@@ -14,6 +14,8 @@ const GDT_SIZE = 0x20;
 // SDM 3A §2.5, 2.2.1: control register and EFER bits
 const CR0_PE = 1n << 0n,
   CR0_ET = 1n << 4n,
+  CR0_NW = 1n << 29n,
+  CR0_CD = 1n << 30n,
   CR0_PG = 1n << 31n;
 const CR4_PAE = 1n << 5n;
 const EFER_LME = 1n << 8n,
@@ -34,6 +36,10 @@ const UNUSABLE = 1 << 16;
 const TSS_LIMIT = 0x67;
 const FLAT_LIMIT = 0xffffffff,
   REAL_LIMIT = 0xffff;
+
+const RESET_OFFSET = 0xfff0;
+/** EDX after power-on: family 6 (SDM 3A §10.1.2). */
+const SIGNATURE = 0x06f0n;
 
 /** Paging entries (SDM 3A §4.5): present, writable; and "this entry maps a page" in a page directory. */
 const PRESENT_WRITABLE = 3,
@@ -90,6 +96,14 @@ export function realMode(entry: Gpa): VcpuState {
     cr4: 0n,
     efer: 0n,
   };
+}
+
+/** After power-on: 16-bit real mode 16 bytes below 4 GiB, with a CS base that no selector gives (SDM 3A table 10-1). */
+export function powerOn(): VcpuState {
+  const { segments, ...state } = realMode(RESET_OFFSET);
+  const gpr = state.gpr.with(2, SIGNATURE);
+  const cs = { ...segments.cs, selector: 0xf000, base: 0xffff_0000n };
+  return { ...state, gpr, segments: { ...segments, cs }, idtr: { base: 0n, limit: REAL_LIMIT }, cr0: CR0_ET | CR0_NW | CR0_CD };
 }
 
 /** 32-bit protected mode, flat segments over 4 GiB, no paging, interrupts off, no stack. `gdt` is where {@link bootGdt} lies. */

@@ -5,6 +5,7 @@ import { matchesAt, toBytes } from './bytes.ts';
 import { compressionOf, decompress } from './decompress/index.ts';
 import { describeElf } from './elf.ts';
 import { isElf, parseElf } from './elf-file.ts';
+import { describeFirmware } from './firmware.ts';
 import { describeLinux, isLinuxImage, KERNEL_SIZE_MAX, parseLinuxHeader } from './linux.ts';
 import { describeMultiboot, findMultibootHeader } from './multiboot.ts';
 
@@ -21,10 +22,11 @@ const CPIO_NEWC = toBytes('070701'),
 
 /**
  * Looks at the headers of a kernel file; only a file that is compressed as a whole is read in full. Throws BH301 (nothing that is
- * known), BH302 to BH304 (known, but damaged), BH310 to BH312 (compression).
+ * known), BH302 to BH304 and BH307 (known, but damaged), BH310 to BH312 (compression).
  */
 export function detectImage(kernel: Uint8Array, name: string, protocol: BootSource['protocol']): DetectedImage {
   if (protocol === 'flat') return { kind: 'flat', description: 'flat image', data: kernel };
+  if (protocol === 'firmware') return { kind: 'firmware', description: describeFirmware(kernel, name), data: kernel };
   if (compressionOf(kernel) === undefined) return detectBare(kernel, name);
   const { format, data } = decompress(kernel, name, KERNEL_SIZE_MAX);
   const inside = detectBare(data, name);

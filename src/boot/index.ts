@@ -1,6 +1,7 @@
 /** Loaders: from image files to a {@link BootPlan}. */
 import type { BootEnvironment, BootPlan, ImageKind } from '../contracts/index.ts';
 import { loadElf } from './elf.ts';
+import { loadFirmware } from './firmware.ts';
 import { loadFlat } from './flat.ts';
 import { detectImage } from './image.ts';
 import type { BootInput } from './input.ts';
@@ -9,6 +10,7 @@ import { loadMultiboot } from './multiboot.ts';
 
 export { type CpioEntry, readCpio, writeCpio } from './cpio.ts';
 export { decompress } from './decompress/index.ts';
+export { describeFirmware, LARGEST_FIRMWARE } from './firmware.ts';
 export { type DetectedImage, describeInitrd, detectImage } from './image.ts';
 export type { BootInput } from './input.ts';
 export { LINUX_CMDLINE, linuxCmdline } from './linux-cmdline.ts';
@@ -19,6 +21,7 @@ const LOADERS: Readonly<Record<ImageKind, (input: BootInput, env: BootEnvironmen
   multiboot: loadMultiboot,
   elf: loadElf,
   flat: loadFlat,
+  firmware: loadFirmware,
 };
 
 /**

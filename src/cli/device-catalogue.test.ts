@@ -12,7 +12,7 @@ function barePlatform() {
     memory: createPhysicalMemory(pcRamRegions(4 * MiB), 0),
     clock: { now: () => 0, at: () => ({ [Symbol.dispose]: () => undefined }) },
     log: { log: () => undefined },
-    power: { request: () => undefined },
+    power: { request: () => undefined, fail: () => undefined },
     character: () => ({ output: () => undefined, input: () => undefined }),
     cpuid: { lookup: (_leaf, _subleaf, out) => void out.fill(0) },
     wallTime: 0,

@@ -3,6 +3,7 @@
  * second list says in words what platform.ts claims in code; device-catalogue.test.ts holds it to a real platform.
  */
 import { DEVICE_CATALOGUE as MODELS } from '../board/index.ts';
+import { LARGEST_FIRMWARE } from '../boot/index.ts';
 import type { IoRange } from '../contracts/index.ts';
 import type { DeviceCatalogue } from '../manifest/index.ts';
 
@@ -21,5 +22,9 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
     { name: 'PCI host bridge', ranges: [ports(0xcf8, 8)], irqs: [] },
     { name: 'I/O APIC', ranges: [mmio(0xfec00000, 0x1000)], irqs: [] },
     { name: 'local APIC', ranges: [mmio(0xfee00000, 0x1000)], irqs: [] },
+  ],
+  firmware: [
+    { name: 'firmware configuration device', ranges: [ports(0x510, 12)], irqs: [] },
+    { name: 'firmware ROM', ranges: [mmio(0x1_0000_0000 - LARGEST_FIRMWARE, LARGEST_FIRMWARE)], irqs: [] },
   ],
 };

@@ -2,8 +2,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { BulkheadError } from '../base/index.ts';
-import { describeInitrd, detectImage } from '../boot/index.ts';
-import { type Compilation, compileManifest, type ImageFile, type ManifestHost } from '../manifest/index.ts';
+import { describeFirmware, describeInitrd, detectImage } from '../boot/index.ts';
+import { type Compilation, compileManifest, type ImageDescription, type ImageFile, type ImageRefusal, type ImageRole, type ManifestHost } from '../manifest/index.ts';
 import { DEVICE_CATALOGUE } from './device-catalogue.ts';
 import { locatePackagedImage, packagedName } from './packaged-images.ts';
 
@@ -37,19 +37,28 @@ export function manifestHost(folder: string): ManifestHost {
       const name = packagedName(reference);
       return name === undefined ? fileAt(resolve(folder, reference)) : packaged(name, role);
     },
-    inspectKernel(bytes, name) {
-      try {
+    inspectKernel: (bytes, name) =>
+      inspected(() => {
         const { kind, description } = detectImage(bytes, name, 'auto');
         return { kind, description };
-      } catch (error) {
-        return { problem: reasonOf(error), hint: error instanceof BulkheadError ? error.hint : undefined };
-      }
-    },
+      }),
+    // It lies beside the partition's RAM.
+    inspectFirmware: (bytes, name) => inspected(() => ({ kind: 'firmware', description: describeFirmware(bytes, name), footprint: 0 })),
+    path: (reference) => resolve(folder, reference),
+    inspectRecording: (path) => recordingProblem(path),
     inspectInitrd: (bytes) => describeInitrd(bytes),
   };
 }
 
-function packaged(name: string, role: 'kernel' | 'initrd'): ImageFile {
+function inspected(look: () => ImageDescription): ImageDescription | ImageRefusal {
+  try {
+    return look();
+  } catch (error) {
+    return { problem: reasonOf(error), hint: error instanceof BulkheadError ? error.hint : undefined };
+  }
+}
+
+function packaged(name: string, role: ImageRole): ImageFile {
   const file = locatePackagedImage(name, role);
   switch (file.status) {
     case 'ready':

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { cacheFolder, writeAtomically } from '../host/node/cache.ts';
 import { linuxImages } from '../host/node/initramfs.ts';
 import { packageFile, type ProgressListener } from '../host/node/packages.ts';
+import type { ImageRole } from '../manifest/index.ts';
 
 export interface PackagedImage {
-  readonly role: 'kernel' | 'initrd';
+  readonly role: ImageRole;
   readonly title: string;
   /** The path of the image, fetched or built on the first call. */
   fetch(progress: ProgressListener | undefined): Promise<string>;
@@ -22,6 +23,7 @@ export const PACKAGED_IMAGES: Readonly<Record<string, PackagedImage>> = {
   'linux-i386': { role: 'kernel', title: "Debian's 686-pae kernel", fetch: async (progress) => (await linuxImages('i386', progress)).kernel },
   'busybox-i386': { role: 'initrd', title: 'a busybox system for i386', fetch: async (progress) => (await linuxImages('i386', progress)).initrd },
   'memtest-amd64': { role: 'kernel', title: 'memtest86+ for 64 bits', fetch: (progress) => packageFile('memtest86+', 'amd64', 'boot/*x64.bin', progress) },
+  seabios: { role: 'firmware', title: 'SeaBIOS', fetch: (progress) => packageFile('seabios', 'amd64', 'usr/share/seabios/bios-256k.bin', progress) },
   'memtest-i386': { role: 'kernel', title: 'memtest86+ for 32 bits', fetch: (progress) => packageFile('memtest86+', 'amd64', 'boot/*ia32.bin', progress) },
 };
 

@@ -1,6 +1,7 @@
 import type { Bus, IrqLine, MsiSink } from './bus.ts';
 import type { Clock, Logger } from './clock.ts';
 import type { PhysicalMemory } from './memory.ts';
+import type { DmaPort, PciFunctionDescription, PciFunctionPort } from './pci.ts';
 
 /**
  * The life of a device. Order is fixed: attach → (reset →) start → [pause → (save|restore|reset) → resume]* → dispose.
@@ -27,6 +28,10 @@ export interface DeviceSlot {
   /** Global system interrupt `pin` (ISA IRQ numbers below 16). Throws BH211 when the partition does not own it. */
   irq(pin: number): IrqLine;
   readonly msi: MsiSink;
+  /** Puts a function into a slot of the partition's PCI bus. A device may be several. */
+  pci(description: PciFunctionDescription): PciFunctionPort;
+  /** RAM as a bus master that is not on PCI reaches it. */
+  readonly dma: DmaPort;
 }
 
 export interface DeviceState {
@@ -46,4 +51,6 @@ export interface CharacterBackend {
 export interface PowerControl {
   /** `code` is the guest's own exit status where it gave one (debug-exit). */
   request(kind: 'reset' | 'power-off' | 'debug-exit', code: number): void;
+  /** The partition is not to go on: it crashes after the current instruction, with `cause` in its report. */
+  fail(cause: string): void;
 }

@@ -1,7 +1,7 @@
 import type { IoSpace } from './bus.ts';
 import type { Logger } from './clock.ts';
-import type { PhysicalMemory, RamRegion } from './memory.ts';
-import type { VcpuId } from './scalars.ts';
+import type { MemoryObserver, PhysicalMemory, RamRegion } from './memory.ts';
+import type { Gpa, VcpuId } from './scalars.ts';
 
 export interface EngineCapabilities {
   readonly available: boolean;
@@ -22,10 +22,9 @@ export interface Engine {
   createVm(memory: PhysicalMemory, vcpus: number, log: Logger): Vm;
 }
 
-export interface Vm extends Disposable {
+/** Observes its memory from `createVm` until it is disposed. */
+export interface Vm extends Disposable, MemoryObserver {
   createVcpu(id: VcpuId, wiring: VcpuWiring): Vcpu;
-  /** Bytes of RAM were changed from outside the vCPUs (loader, DMA): forget decoded or translated code over them. */
-  memoryChanged(gpa: number, size: number): void;
 }
 
 /** CPUID leaves, answered the same way by every engine. */
@@ -60,7 +59,7 @@ export const ExitReason = {
   Budget: 0,
   /** `limit(0)`, a kick, or the guest executed PAUSE in a multi-vCPU partition: let others run. */
   Yield: 1,
-  /** HLT (or MWAIT): sleep until an interrupt. */
+  /** HLT: sleep until an interrupt. MWAIT: or until `awake`. */
   Halt: 2,
   /** Triple fault. */
   Shutdown: 3,
@@ -81,6 +80,10 @@ export interface Vcpu extends Disposable {
   readonly retired: number;
   /** Inside an {@link IoSpace} call: end the current `run` after at most this many further instructions (a nearer deadline). */
   limit(instructions: number): void;
+  /** It would execute: neither halted nor waiting for SIPI. A store to the line that MWAIT waits for sets it without any pin. */
+  readonly awake: boolean;
+  /** More than NMI, INIT and SIPI can end its sleep: the INTR pin, or a store that MWAIT waits for. */
+  readonly canWake: boolean;
   /** In words, after `Shutdown` or `Fatal`. */
   readonly detail: string;
   /** INTR pin. Delivered when IF and the interrupt shadow allow, through `acknowledgeInterrupt`. */
@@ -96,7 +99,9 @@ export interface Vcpu extends Disposable {
 export type VcpuEvent =
   | { readonly kind: 'nmi' }
   | { readonly kind: 'init' }
-  | { readonly kind: 'sipi'; readonly vector: number };
+  | { readonly kind: 'sipi'; readonly vector: number }
+  /** An uncorrected hardware error: its MCA code (SDM 3B §16.9) and, where known, the physical address. Without CR4.MCE it shuts down. */
+  | { readonly kind: 'machine-check'; readonly code: number; readonly address?: Gpa };
 
 export interface SegmentState {
   readonly selector: number;

@@ -52,7 +52,10 @@ export interface SharedResource {
   readonly grants: readonly { readonly partition: PartitionName; readonly access: 'ro' | 'rw' }[];
 }
 
-export type ImageKind = 'linux' | 'elf' | 'multiboot' | 'flat' | 'memtest';
+export type ImageKind = 'linux' | 'elf' | 'multiboot' | 'flat' | 'memtest' | 'firmware';
+
+/** Where firmware looks for a system. */
+export type BootMedium = 'disk' | 'cdrom' | 'floppy' | 'network';
 
 export interface Partition {
   readonly name: PartitionName;
@@ -83,11 +86,14 @@ export interface CpuChoice {
 
 /** Absolute paths; `role` names of packaged images are already resolved to files. */
 export interface BootSource {
+  /** What runs first: a kernel, or with the protocol `firmware` the firmware's ROM image. */
   readonly kernel: string;
   readonly initrd?: string;
   readonly cmdline: string;
-  /** `auto`: by magic. A flat image needs `load` (and `entry`, which defaults to it); it starts in 16-bit real mode below 1 MiB, else in 32-bit flat protected mode. */
-  readonly protocol: 'auto' | 'flat';
+  /** `auto`: by magic. A flat image needs `load` (and `entry`, which defaults to it); it starts in 16-bit real mode below 1 MiB, else in 32-bit flat protected mode. `firmware`: the image is a ROM at the end of the first 4 GiB, started as a PC starts after power-on. */
+  readonly protocol: 'auto' | 'flat' | 'firmware';
+  /** Firmware looks for a system in this order. */
+  readonly order?: readonly BootMedium[];
   readonly load?: Gpa;
   readonly entry?: Gpa;
   /** False: enter the image's own decompressor, as a boot loader would. */
@@ -110,6 +116,21 @@ export interface DeviceSpec {
   readonly board?: string;
   /** The shared resource behind it, in {@link Machine.shared}. */
   readonly shared?: string;
+  /** What its network cable leads to. Absent: it has none, or none is plugged in. */
+  readonly wire?: WireSpec;
+}
+
+/** One end of an Ethernet wire, as its network controller sees it. What it leads to: `peer`, `tap` or `replay`; with none of them, nowhere. */
+export interface WireSpec {
+  readonly name: string;
+  /** The controller of another partition, or of the same one. */
+  readonly peer?: { readonly partition: PartitionName; readonly device: string };
+  /** A network interface of the host (Linux TAP). */
+  readonly tap?: string;
+  /** Absolute path of a pcap file whose frames arrive here, at the times it says. */
+  readonly replay?: string;
+  /** Absolute path of the pcap file that this end writes: everything it sends and receives. */
+  readonly capture?: string;
 }
 
 /**

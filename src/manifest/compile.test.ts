@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { GiB, MiB } from '../base/index.ts';
 import type { Finding } from '../contracts/index.ts';
-import { compileManifest, MAX_FINDINGS, RULES } from './index.ts';
+import { compileManifest, MAX_FINDINGS, packageReferences, RULES } from './index.ts';
 import { testHost } from './testing.ts';
 
-const FILES = { 'bzImage': 'LINUX', 'initrd': 'cpio', 'rtos.elf': 'ELF', 'memtest.bin': 'MEMTEST', 'notes.txt': 'hello', 'big.img': 400 * MiB };
+const FILES = { 'bzImage': 'LINUX', 'initrd': 'cpio', 'rtos.elf': 'ELF', 'memtest.bin': 'MEMTEST', 'notes.txt': 'hello', 'bios.rom': 'ROM', 'big.img': 400 * MiB };
 const host = testHost(FILES);
 
 
@@ -207,9 +207,30 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH253', 31, 'a flat image beyond its RAM', 'kernel: rtos.elf', 'kernel: notes.txt, protocol: flat, load: 1GiB'],
   ['BH254', 30, 'an image larger than its RAM', 'kernel: rtos.elf', 'kernel: big.img, protocol: flat, load: 0'],
   ['BH256', 21, 'an initrd Linux cannot unpack', 'initrd: initrd', 'initrd: notes.txt'],
+  ['BH257', 31, 'nothing to start from', '{ kernel: rtos.elf }', '{ decompress: false }'],
+  ['BH257', 31, 'two things to start from', 'kernel: rtos.elf', 'kernel: rtos.elf, firmware: bios.rom'],
+  ['BH257', 31, 'a command line for firmware', 'kernel: rtos.elf', 'firmware: bios.rom, cmdline: quiet'],
+  ['BH250', 31, 'firmware that is not there', 'kernel: rtos.elf', 'firmware: bios.bin'],
+  ['BH258', 31, 'firmware that is no ROM', 'kernel: rtos.elf', 'firmware: notes.txt'],
+  ['BH107', 31, 'a place where firmware cannot look', 'kernel: rtos.elf', 'firmware: bios.rom, order: [tape]'],
+  ['BH229', 33, "a device at the ports of the firmware's configuration", '{ kernel: rtos.elf }\n    devices:\n      com1: { model: uart16550 }', '{ firmware: bios.rom }\n    devices:\n      com1: { model: telemetry, ports: 0x510 }'],
   ['BH260', 26, 'no restart at all', 'limit: 3', 'limit: 0'],
   ['BH260', 26, 'a limit for nothing', 'action: restart', 'action: halt'],
 ];
+
+describe('a partition with firmware', () => {
+  const started = (boot: string) => compile(GOOD.replace('{ kernel: rtos.elf }', boot)).machine?.partitions[1]?.boot;
+
+  it('starts from the ROM it names, and looks for a system where it is told', () => {
+    expect(started('{ firmware: bios.rom, order: [cdrom, disk] }')).toMatchObject({ kernel: '/m/bios.rom', protocol: 'firmware', order: ['cdrom', 'disk'] });
+  });
+
+  it('takes SeaBIOS from its package', () => {
+    const text = GOOD.replace('{ kernel: rtos.elf }', '{ firmware: seabios }');
+    expect(started('{ firmware: seabios }')?.kernel).toBe('/cache/seabios');
+    expect(packageReferences(text)).toEqual(['package:seabios']);
+  });
+});
 
 describe('a malformed manifest', () => {
   it.each(MALFORMED.map(([code, line, what, find, write]) => ({ code, line, what, find, write })))(

@@ -1,5 +1,5 @@
 /** The manifest compiler: text in, a proved machine or findings out. */
-import type { BoardDevice, DeviceSpec, Finding, Machine, Partition } from '../contracts/index.ts';
+import type { BoardDevice, DeviceSpec, Finding, Machine, Partition, WireSpec } from '../contracts/index.ts';
 import { DEFAULT_RESTARTS, draftOf, type Draft, type DraftDevice, type DraftPartition } from './draft.ts';
 import type { ManifestHost } from './host.ts';
 import { resolveImages } from './images.ts';
@@ -39,7 +39,7 @@ export function compileManifest(text: string, file: string, host: ManifestHost):
   const findings = inOrder(RULES.flatMap((rule) => take(rule, rule.check(draft, { host, images }), source)));
   if (findings.some((finding) => finding.severity === 'error')) return { findings };
 
-  const machine = machineOf(draft, images);
+  const machine = machineOf(draft, images, host);
   const proof = prove(machine);
   if (proof.holds) return { machine, findings, proof };
   const violations = proof.claims.flatMap(({ claim, violations }) => violations.map((violation) => `${claim}: ${violation}`));
@@ -77,7 +77,7 @@ function inOrder(findings: readonly Finding[]): Finding[] {
   return findings.toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column).slice(0, MAX_FINDINGS);
 }
 
-function machineOf(draft: Draft, images: ReadonlyMap<string, ResolvedImage>): Machine {
+function machineOf(draft: Draft, images: ReadonlyMap<string, ResolvedImage>, host: ManifestHost): Machine {
   const devices: BoardDevice[] = draft.board.devices.map((device) => {
     const owner = draft.partitions.find((partition) => partition.devices.some((candidate) => candidate.board === device.name));
     return {
@@ -91,12 +91,17 @@ function machineOf(draft: Draft, images: ReadonlyMap<string, ResolvedImage>): Ma
   return {
     name: draft.name,
     board: { cores: draft.board.cores, memory: draft.board.memory, devices },
-    partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images)),
+    partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images, wireSpecs(draft, host))),
     shared: draft.shared.map(({ name, kind, grants }) => ({ name, kind, grants: grants.map(({ partition, access }) => ({ partition, access })) })),
   };
 }
 
-function partitionOf(draft: DraftPartition, boardDevices: readonly BoardDevice[], images: ReadonlyMap<string, ResolvedImage>): Partition {
+function partitionOf(
+  draft: DraftPartition,
+  boardDevices: readonly BoardDevice[],
+  images: ReadonlyMap<string, ResolvedImage>,
+  wires: ReadonlyMap<DraftDevice, WireSpec>,
+): Partition {
   const { boot, onCrash } = draft;
   const pathOf = (reference: string): string => {
     const file = images.get(reference)?.file;
@@ -105,7 +110,7 @@ function partitionOf(draft: DraftPartition, boardDevices: readonly BoardDevice[]
   const own = {
     cores: draft.cores,
     memory: { base: draft.memory.base ?? 0, size: draft.memory.size },
-    devices: draft.devices.map(specOf),
+    devices: draft.devices.map((device) => specOf(device, wires)),
   };
   return {
     name: draft.name,
@@ -117,6 +122,7 @@ function partitionOf(draft: DraftPartition, boardDevices: readonly BoardDevice[]
       ...(boot.initrd === undefined ? {} : { initrd: pathOf(boot.initrd) }),
       cmdline: boot.cmdline,
       protocol: boot.protocol,
+      ...(boot.protocol === 'firmware' ? { order: boot.order } : {}),
       ...(boot.load === undefined ? {} : { load: boot.load }),
       ...(boot.entry === undefined ? {} : { entry: boot.entry }),
       decompress: boot.decompress,
@@ -129,7 +135,29 @@ function partitionOf(draft: DraftPartition, boardDevices: readonly BoardDevice[]
   };
 }
 
-function specOf(device: DraftDevice): DeviceSpec {
+/** By controller: what its cable leads to. The first controller of a wire writes the recording. */
+function wireSpecs(draft: Draft, host: ManifestHost): ReadonlyMap<DraftDevice, WireSpec> {
+  return new Map(
+    draft.wires.flatMap(({ name, tap, replay, capture, controllers }) =>
+      controllers.map(({ device }, index): [DraftDevice, WireSpec] => {
+        const other = controllers[1 - index];
+        return [
+          device,
+          {
+            name,
+            ...(other === undefined ? {} : { peer: { partition: other.partition, device: other.device.name } }),
+            ...(tap === undefined ? {} : { tap }),
+            ...(replay === undefined ? {} : { replay: host.path(replay) }),
+            ...(capture === undefined || index > 0 ? {} : { capture: host.path(capture) }),
+          },
+        ];
+      }),
+    ),
+  );
+}
+
+function specOf(device: DraftDevice, wires: ReadonlyMap<DraftDevice, WireSpec>): DeviceSpec {
+  const wire = wires.get(device);
   return {
     name: device.name,
     model: device.model ?? '',
@@ -138,5 +166,6 @@ function specOf(device: DraftDevice): DeviceSpec {
     options: device.options,
     ...(device.board === undefined ? {} : { board: device.board }),
     ...(device.shared === undefined ? {} : { shared: device.shared }),
+    ...(wire === undefined ? {} : { wire }),
   };
 }

@@ -17,12 +17,13 @@ export interface DraftDevice {
   readonly known: DeviceModel | undefined;
   readonly board: string | undefined;
   readonly shared: string | undefined;
+  readonly wire: string | undefined;
   readonly ranges: readonly IoRange[];
   readonly irqs: readonly number[];
   readonly options: Readonly<Record<string, OptionValue>>;
   /** Options whose value the model cannot take, and why. */
   readonly unreadable: readonly { readonly option: string; readonly problem: string; readonly hint: string }[];
-  /** Which of `model`, `ports`, `mmio`, `irq`, `options` were written in this place. */
+  /** Which of `model`, `ports`, `mmio`, `irq`, `wire`, `options` were written in this place. */
   readonly written: readonly string[];
   /** Why it has no place, or not the one that is written. */
   readonly misplaced: readonly { readonly key: 'ports' | 'mmio' | 'irq' | undefined; readonly problem: string; readonly hint: string }[];
@@ -35,12 +36,22 @@ export interface DraftPartition {
   readonly engine: 'soft' | 'kvm';
   readonly cores: readonly number[];
   readonly memory: { readonly size: number; readonly base: number | undefined; readonly placedByHand: boolean };
-  readonly boot: ManifestPartition['boot'];
+  readonly boot: DraftBoot;
   readonly devices: readonly DraftDevice[];
   readonly console: string | undefined;
   readonly onCrash: { readonly action: 'halt' | 'restart' | 'stop-machine'; readonly limit: number | undefined };
   readonly instructionsPerMicrosecond: number;
   readonly cpu: CpuChoice;
+}
+
+export interface DraftBoot extends Omit<ManifestPartition['boot'], 'kernel' | 'protocol'> {
+  /** What runs first; empty where nothing is named. */
+  readonly kernel: string;
+  /** Which key named it. */
+  readonly source: 'kernel' | 'firmware';
+  /** Both were. */
+  readonly isAmbiguous: boolean;
+  readonly protocol: 'auto' | 'flat' | 'firmware';
 }
 
 export interface DraftShared {
@@ -50,11 +61,22 @@ export interface DraftShared {
   readonly grants: readonly { readonly partition: string; readonly access: 'ro' | 'rw'; readonly path: Path }[];
 }
 
+/** A wire and the controllers at it, in the order of the file. */
+export interface DraftWire {
+  readonly name: string;
+  readonly path: Path;
+  readonly tap: string | undefined;
+  readonly replay: string | undefined;
+  readonly capture: string | undefined;
+  readonly controllers: readonly { readonly partition: string; readonly device: DraftDevice }[];
+}
+
 export interface Draft {
   readonly name: string;
   readonly board: { readonly cores: number; readonly memory: number; readonly devices: readonly DraftDevice[] };
   readonly partitions: readonly DraftPartition[];
   readonly shared: readonly DraftShared[];
+  readonly wires: readonly DraftWire[];
 }
 
 /** `limit` where a restart policy names none. */
@@ -65,7 +87,7 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
   const entries = Object.entries(manifest.partitions);
   const wanted = entries.map(([, partition]) => memoryOf(partition));
   const bases = place(wanted, manifest.board.memory);
-  return {
+  const draft: Omit<Draft, 'wires'> = {
     name: manifest.machine,
     board: { cores: manifest.board.cores, memory: manifest.board.memory, devices: boardDevices },
     partitions: entries.map(([name, written], index) => ({
@@ -75,7 +97,7 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       engine: written.engine,
       cores: written.cores,
       memory: { size: wanted[index]!.size, base: bases[index], placedByHand: wanted[index]!.base !== undefined },
-      boot: written.boot,
+      boot: bootOf(written.boot),
       devices: resolveAll(['partitions', name, 'devices'], written.devices, catalogue).map((own) => {
         const owned = own.board === undefined ? undefined : boardDevices.find((candidate) => candidate.name === own.board);
         const { name, path, board, shared, written } = own;
@@ -97,11 +119,36 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       })),
     })),
   };
+  return {
+    ...draft,
+    wires: Object.entries(manifest.wires).map(([name, { tap, replay, capture }]) => ({
+      name,
+      path: ['wires', name],
+      tap,
+      replay,
+      capture,
+      controllers: draft.partitions.flatMap((partition) =>
+        partition.devices.filter((device) => device.wire === name).map((device) => ({ partition: partition.name, device })),
+      ),
+    })),
+  };
 }
 
 function memoryOf(partition: ManifestPartition): { readonly size: number; readonly base: number | undefined } {
   const written = partition.memory;
   return typeof written === 'number' ? { size: written, base: undefined } : { size: written.size, base: written.base };
+}
+
+/** Firmware that goes by a name comes from a package. */
+const FIRMWARE_NAMES = ['seabios'];
+
+export function firmwareReference(written: string): string {
+  return FIRMWARE_NAMES.includes(written) ? `package:${written}` : written;
+}
+
+function bootOf({ kernel, firmware, protocol, ...rest }: ManifestPartition['boot']): DraftBoot {
+  if (firmware === undefined) return { ...rest, firmware, kernel: kernel ?? '', source: 'kernel', isAmbiguous: false, protocol };
+  return { ...rest, firmware, kernel: firmwareReference(firmware), source: 'firmware', isAmbiguous: kernel !== undefined, protocol: 'firmware' };
 }
 
 type WrittenDevice = Omit<ManifestBoardDevice, 'model'> & {
@@ -125,6 +172,9 @@ function resolveAll(above: Path, devices: Readonly<Record<string, WrittenDevice>
 
 const placedByHand = (written: WrittenDevice): boolean => written.ports !== undefined || written.mmio !== undefined;
 
+/** Firmware gives it addresses and a line: there can be as many as there are slots. */
+const isOnPci = ({ ranges, irqs }: DevicePlace): boolean => ranges.length === 0 && irqs.length === 0;
+
 function standsAt(written: WrittenDevice, usual: DevicePlace): boolean {
   return placedByHand(written) && usual.ranges.every((range, index) => baseOf(written, usual, index) === range.base);
 }
@@ -140,7 +190,7 @@ function baseOf(written: WrittenDevice, usual: DevicePlace, index: number): numb
 }
 
 function resolve(name: string, path: Path, written: WrittenDevice, known: DeviceModel | undefined, taken: Set<DevicePlace>): DraftDevice {
-  const free = known?.places.find((candidate) => (placedByHand(written) ? standsAt(written, candidate) : !taken.has(candidate)));
+  const free = known?.places.find((candidate) => (placedByHand(written) ? standsAt(written, candidate) : isOnPci(candidate) || !taken.has(candidate)));
   if (free !== undefined) taken.add(free);
   const usual = free ?? known?.places[0];
   const ranges: IoRange[] = [];
@@ -156,11 +206,12 @@ function resolve(name: string, path: Path, written: WrittenDevice, known: Device
     known,
     board: written.board,
     shared: written.shared,
+    wire: written.wire,
     ranges,
     irqs: list(written.irq) ?? usual?.irqs ?? [],
     options,
     unreadable,
-    written: (['model', 'ports', 'mmio', 'irq', 'options'] as const).filter((key) => written[key] !== undefined),
+    written: (['model', 'ports', 'mmio', 'irq', 'wire', 'options'] as const).filter((key) => written[key] !== undefined),
     misplaced: known === undefined ? [] : misplacements(written, known, free),
   };
 }
@@ -215,6 +266,9 @@ const TYPE_WORDS = { number: 'a number', boolean: '`true` or `false`', string: '
 /** Why an option cannot have this value. */
 function objection(option: DeviceOption, value: OptionValue): string | undefined {
   if (typeof value !== option.type || Number.isNaN(value)) return `must be ${TYPE_WORDS[option.type]}`;
+  if (option.type === 'string' && typeof value === 'string' && value !== option.default && option.pattern !== undefined) {
+    return new RegExp(option.pattern).test(value) ? undefined : `must be ${option.form ?? `like ${option.pattern}`}`;
+  }
   if (option.type !== 'number' || typeof value !== 'number') return undefined;
   if (value < (option.minimum ?? Number.NEGATIVE_INFINITY)) return `must be at least ${option.minimum}`;
   if (value > (option.maximum ?? Number.POSITIVE_INFINITY)) return `must be at most ${option.maximum}`;

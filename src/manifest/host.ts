@@ -7,7 +7,8 @@ export type OptionValue = string | number | boolean;
 export type DeviceOption = { readonly description: string } & (
   | { readonly type: 'number'; readonly default: number; readonly minimum?: number; readonly maximum?: number }
   | { readonly type: 'boolean'; readonly default: boolean }
-  | { readonly type: 'string'; readonly default: string }
+  /** `pattern`: a regular expression that any value but the default must match; `form` is what it asks for, in words. */
+  | { readonly type: 'string'; readonly default: string; readonly pattern?: string; readonly form?: string }
 );
 
 /** One set of addresses and lines that fits a model. */
@@ -24,6 +25,8 @@ export interface DeviceModel {
   readonly relocatable: boolean;
   /** Has a byte stream that can be a console. */
   readonly console: boolean;
+  /** Has a socket for a network cable. */
+  readonly network?: boolean;
   readonly options: Readonly<Record<string, DeviceOption>>;
 }
 
@@ -35,7 +38,12 @@ export interface PlatformDevice extends DevicePlace {
 export interface DeviceCatalogue {
   readonly models: Readonly<Record<string, DeviceModel>>;
   readonly platform: readonly PlatformDevice[];
+  /** What a partition has beside that when it starts from firmware. */
+  readonly firmware: readonly PlatformDevice[];
 }
+
+/** What a boot file is named as. */
+export type ImageRole = 'kernel' | 'firmware' | 'initrd';
 
 /** A file that a manifest names, found or not. */
 export type ImageFile =
@@ -61,9 +69,15 @@ export interface ImageRefusal {
 export interface ManifestHost {
   readonly catalogue: DeviceCatalogue;
   /** `reference` as written: a path relative to the manifest, or `package:NAME`. Called once per reference. Must not throw. */
-  resolveImage(reference: string, role: 'kernel' | 'initrd'): ImageFile;
+  resolveImage(reference: string, role: ImageRole): ImageFile;
   /** What a kernel is, or why it cannot be booted. Must not throw. */
   inspectKernel(bytes: Uint8Array, name: string): ImageDescription | ImageRefusal;
+  /** What a firmware image is, or why no PC starts from it. Must not throw. */
+  inspectFirmware(bytes: Uint8Array, name: string): ImageDescription | ImageRefusal;
   /** What an initrd is, in words; undefined: nothing that Linux would unpack. Must not throw. */
   inspectInitrd(bytes: Uint8Array): string | undefined;
+  /** The absolute path of a file that is named relative to the manifest; it need not exist. */
+  path(reference: string): string;
+  /** Why a recording of frames cannot be played, in words; undefined: it can. Must not throw. */
+  inspectRecording(path: string): string | undefined;
 }

@@ -1,17 +1,18 @@
 /** The files a machine starts from: found, and looked into, once each. */
 import type { Draft, DraftPartition } from './draft.ts';
-import type { ImageFile, ManifestHost } from './host.ts';
+import type { ImageFile, ImageRole, ManifestHost } from './host.ts';
 import type { ResolvedImage } from './rule.ts';
 
 export interface BootFile {
   readonly reference: string;
-  readonly role: 'kernel' | 'initrd';
+  readonly role: ImageRole;
   readonly partition: DraftPartition;
 }
 
 export function bootFiles(draft: Draft): BootFile[] {
   return draft.partitions.flatMap((partition) => {
-    const files: BootFile[] = [{ reference: partition.boot.kernel, role: 'kernel', partition }];
+    const { kernel, source } = partition.boot;
+    const files: BootFile[] = kernel === '' ? [] : [{ reference: kernel, role: source, partition }];
     if (partition.boot.initrd !== undefined) files.push({ reference: partition.boot.initrd, role: 'initrd', partition });
     return files;
   });
@@ -32,14 +33,16 @@ export function resolveImages(draft: Draft, host: ManifestHost): ReadonlyMap<str
 function lookInto(file: Extract<ImageFile, { status: 'found' }>, reference: string, uses: readonly BootFile[], host: ManifestHost): ResolvedImage {
   const usedAs = (role: BootFile['role']): boolean =>
     uses.some((use) => use.role === role && (role === 'initrd' || use.partition.boot.protocol !== 'flat'));
-  const bytes = usedAs('kernel') || usedAs('initrd') ? file.read() : new Uint8Array(0);
+  const bytes = usedAs('kernel') || usedAs('initrd') || usedAs('firmware') ? file.read() : new Uint8Array(0);
+  const firmware = usedAs('firmware') ? host.inspectFirmware(bytes, reference) : undefined;
   const kernel = usedAs('kernel') ? host.inspectKernel(bytes, reference) : undefined;
   const archive = usedAs('initrd') ? host.inspectInitrd(bytes) : '';
   return {
     file,
-    description: kernel !== undefined && 'kind' in kernel ? kernel : undefined,
+    description: [kernel, firmware].find((found) => found !== undefined && 'kind' in found),
     refusals: {
       ...(kernel !== undefined && 'problem' in kernel ? { kernel } : {}),
+      ...(firmware !== undefined && 'problem' in firmware ? { firmware } : {}),
       ...(archive === undefined ? { initrd: { problem: 'it is no archive that Linux unpacks' } } : {}),
     },
   };

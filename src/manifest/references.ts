@@ -1,4 +1,5 @@
 /** Which packages a manifest wants, before it is compiled: fetching takes time and the network, compiling neither. */
+import { firmwareReference } from './draft.ts';
 import { isPackageReference } from './images.ts';
 import { manifestSchema } from './schema.ts';
 import { ManifestSource } from './source.ts';
@@ -7,6 +8,6 @@ import { ManifestSource } from './source.ts';
 export function packageReferences(text: string): string[] {
   const shape = manifestSchema.safeParse(new ManifestSource(text, '').data);
   if (!shape.success) return [];
-  const references = Object.values(shape.data.partitions).flatMap(({ boot }) => [boot.kernel, boot.initrd ?? '']);
+  const references = Object.values(shape.data.partitions).flatMap(({ boot: { kernel, firmware, initrd } }) => [kernel ?? '', firmwareReference(firmware ?? ''), initrd ?? '']);
   return [...new Set(references.filter(isPackageReference))];
 }

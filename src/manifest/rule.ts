@@ -1,7 +1,7 @@
 /** What a rule is: one property of a well-shaped manifest, with the code its findings carry. */
 import type { Finding } from '../contracts/index.ts';
 import type { Draft } from './draft.ts';
-import type { ImageDescription, ImageFile, ImageRefusal, ManifestHost } from './host.ts';
+import type { ImageDescription, ImageFile, ImageRefusal, ImageRole, ManifestHost } from './host.ts';
 import type { Path } from './source.ts';
 
 /** What a rule found. `at` is shown by its value, or by its key where `key` is set. */
@@ -21,10 +21,10 @@ export interface RuleContext {
 
 export interface ResolvedImage {
   readonly file: ImageFile;
-  /** What its bytes are as a kernel; undefined when it is none, not found, or only wanted as an initrd. */
+  /** What its bytes are as a kernel or as firmware; undefined when it is none, not found, or only wanted as an initrd. */
   readonly description: ImageDescription | undefined;
-  /** Why it is no kernel, or no initrd for Linux, where it is wanted as one and was found. */
-  readonly refusals: Readonly<Partial<Record<'kernel' | 'initrd', ImageRefusal>>>;
+  /** Why it is no kernel, no firmware, or no initrd for Linux, where it is wanted as one and was found. */
+  readonly refusals: Readonly<Partial<Record<ImageRole, ImageRefusal>>>;
 }
 
 export interface Rule {

@@ -64,6 +64,7 @@ const place = {
   ports: oneOrMore(address('A port'), 'First port of each of its register windows; the model knows their sizes. Left out: the usual place.').optional(),
   mmio: oneOrMore(address('An address'), 'First address of each of its memory-mapped windows. Left out: the usual place.').optional(),
   irq: oneOrMore(whole(0, 255, 'A line'), 'Interrupt line or lines. Left out: the usual ones.').optional(),
+  wire: text('The wire its network cable leads to, from `wires`.').optional(),
   options: named(option, "Settings of the model; `bulkhead inspect devices` lists each model's.").optional(),
 };
 
@@ -77,7 +78,14 @@ const device = keyed({
 });
 
 const boot = keyed({
-  kernel: text('The image to start: a path relative to this file, or `package:NAME`. Its kind is found out from its bytes.'),
+  kernel: text('The image to start: a path relative to this file, or `package:NAME`. Its kind is found out from its bytes.').optional(),
+  firmware: text("In place of a kernel: `seabios`, or the path of a PC's firmware image. It finds a system on the partition's disks.").optional(),
+  order: z
+    .array(z.enum(['disk', 'cdrom', 'floppy', 'network']))
+    .min(1)
+    .max(4)
+    .meta({ description: 'Where firmware looks for a system, in this order.' })
+    .default(['disk', 'cdrom', 'floppy', 'network']),
   initrd: text('Initial RAM disk: a path relative to this file, or `package:NAME`.').optional(),
   cmdline: text('Kernel command line.').default(''),
   protocol: word(['auto', 'flat'], '`flat`: no header, load the bytes at `load` and jump to `entry`.').default('auto'),
@@ -115,6 +123,12 @@ const shared = keyed({
   ),
 });
 
+const wire = keyed({
+  tap: text('Leads to this network interface of the host, a Linux TAP.').optional(),
+  replay: text('Leads to a recording: the frames of this pcap file arrive at the times it says. A path relative to this file.').optional(),
+  capture: text('Everything on the wire is written to this pcap file. A path relative to this file.').optional(),
+});
+
 export const manifestSchema = keyed({
   version: z.literal(1).meta({ description: 'Version of the manifest language: 1.' }),
   machine: text('Name of the machine.'),
@@ -123,6 +137,7 @@ export const manifestSchema = keyed({
     memory: size('RAM it has.'),
     devices: named(boardDevice, 'Its own devices. Each can be owned by one partition.').default({}),
   }),
+  wires: named(wire, 'Ethernet wires. Each leads from one network controller to another, to the host or to a recording.').default({}),
   shared: named(shared, 'What several partitions use, through brokers, and who was granted it.').default({}),
   partitions: named(partition, 'The partitions, by name.'),
 });
@@ -131,4 +146,5 @@ export const manifestSchema = keyed({
 export type Manifest = z.output<typeof manifestSchema>;
 export type ManifestPartition = Manifest['partitions'][string];
 export type ManifestDevice = ManifestPartition['devices'][string];
+export type ManifestWire = Manifest['wires'][string];
 export type ManifestBoardDevice = Manifest['board']['devices'][string];

@@ -28,6 +28,13 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
         index: { type: 'boolean', default: false, description: 'has an index mark' },
       },
     },
+    e1000: {
+      ...MODEL,
+      title: 'Ethernet controller',
+      places: [{ ranges: [], irqs: [] }],
+      network: true,
+      options: { mac: { type: 'string', default: '', pattern: '^[0-9a-f:]{17}$', form: 'an address', description: 'its address' } },
+    },
     telemetry: { ...MODEL, title: 'telemetry port', places: [{ ranges: [ports(0x500, 16)], irqs: [] }] },
     framebuffer: { ...MODEL, title: 'linear framebuffer', places: [{ ranges: [mmio(0xd0000000, 0x400000)], irqs: [] }] },
     'text-screen': { ...MODEL, title: 'text screen', places: [{ ranges: [mmio(0xb8000, 0x8000), ports(0x3c0, 0x20)], irqs: [] }] },
@@ -37,9 +44,10 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
     { name: 'timer', ranges: [ports(0x40, 4)], irqs: [0] },
     { name: 'local APIC', ranges: [mmio(0xfee00000, 0x1000)], irqs: [] },
   ],
+  firmware: [{ name: 'firmware configuration device', ranges: [ports(0x510, 12)], irqs: [] }],
 };
 
-/** By content: `LINUX…`, `ELF…`, `MULTIBOOT…`, `MEMTEST…`; anything else is no kernel. `c…` is an initrd. A number is a file of that size. */
+/** By content: `LINUX…`, `ELF…`, `MULTIBOOT…`, `MEMTEST…`; anything else is no kernel. `R…` is firmware, `c…` is an initrd. A number is a file of that size. */
 export function testHost(files: Readonly<Record<string, string | number>>, catalogue: DeviceCatalogue = TEST_CATALOGUE): ManifestHost {
   const kinds = { LINUX: 'linux', ELF: 'elf', MULTIBOOT: 'multiboot', MEMTEST: 'memtest' } as const;
   return {
@@ -58,6 +66,10 @@ export function testHost(files: Readonly<Record<string, string | number>>, catal
       const found = Object.entries(kinds).find(([magic]) => text.startsWith(magic));
       return found === undefined ? { problem: `${name} is nothing that is known` } : { kind: found[1], description: `a ${found[1]} image` };
     },
+    inspectFirmware: (bytes, name) =>
+      bytes[0] === 'R'.charCodeAt(0) ? { kind: 'firmware', description: 'a ROM', footprint: 0 } : { problem: `${name} is no ROM` },
+    path: (reference) => `/m/${reference}`,
+    inspectRecording: (path) => (Object.hasOwn(files, path.slice(3)) ? undefined : 'there is no such file'),
     inspectInitrd: (bytes) => (bytes[0] === 'c'.charCodeAt(0) ? 'cpio archive' : undefined),
   };
 }

@@ -3,8 +3,8 @@
  * becomes in RAM. The only place where engine, board and boot loader meet.
  */
 import { BulkheadError } from '../base/index.ts';
-import { createPlatform, pcRamRegions, type Platform, Telemetry } from '../board/index.ts';
-import { loadBoot } from '../boot/index.ts';
+import { createPlatform, type FirmwareRom, pcRamRegions, type Platform, Telemetry } from '../board/index.ts';
+import { describeFirmware, loadBoot } from '../boot/index.ts';
 import type { BootPlan, CpuidModel, Engine, Logger, Partition, PartitionName, PowerControl } from '../contracts/index.ts';
 import type { VirtualClock } from './clock.ts';
 import { type ConsoleBuffers, ConsolePort } from './console-port.ts';
@@ -43,6 +43,7 @@ export function assemble(options: AssemblyOptions): Hardware {
     const why = available ? `it has at most ${maxVcpus} vCPUs, not ${vcpuCount}` : (reason ?? 'no reason given');
     throw new BulkheadError('BH504', `the engine \`${engine.name}\` cannot run ${spec.name}: ${why}`);
   }
+  const isFirmware = spec.boot.protocol === 'firmware';
   const memory = engine.createMemory(pcRamRegions(spec.memory.size), vcpuCount);
   const ports = new Map(Object.entries(options.consoles).map(([name, buffers]) => [name, new ConsolePort(buffers)] as const));
   const platform = createPlatform({
@@ -56,6 +57,7 @@ export function assemble(options: AssemblyOptions): Hardware {
     character: (device) => ports.get(device) ?? NOWHERE,
     cpuid: options.cpuid,
     wallTime: options.wallTime,
+    ...(isFirmware ? { rom: romOf(spec, options.images.kernel) } : {}),
   });
   const telemetry = platform.chips(Telemetry)[0]?.chip;
   const plan = load(spec, options.images, platform);
@@ -71,7 +73,7 @@ export function assemble(options: AssemblyOptions): Hardware {
     connect: (vcpu, pins) => platform.connect(vcpu, pins),
     reset(kind) {
       platform.reset(kind);
-      platform.enterVirtualWire();
+      if (!isFirmware) platform.enterVirtualWire();
     },
     admitInput() {
       let waiting = false;
@@ -96,6 +98,14 @@ export function cannotStart(partition: PartitionName, error: unknown): CrashRepo
   return { partition, kind: 'cannot-start', cause, guestTime: 0, retired: 0, vcpus: [], ...stack };
 }
 
+/** Throws BH307 when `image` is no firmware. */
+function romOf({ boot, console, devices }: Partition, image: Uint8Array): FirmwareRom {
+  describeFirmware(image, boot.kernel);
+  const serial = devices.find(({ name, model }) => name === console && model === 'uart16550')?.ranges[0]?.base;
+  const hasScreen = devices.some(({ model }) => DISPLAYS_WITH_ROM.includes(model));
+  return { image, order: boot.order ?? [], ...(serial === undefined || hasScreen ? {} : { serialConsole: serial }) };
+}
+
 function load(spec: Partition, images: Images, platform: Platform): BootPlan {
   const { kernel, initrd, cmdline, protocol, decompress, load: loadAddress, entry } = spec.boot;
   return loadBoot(
@@ -108,4 +118,6 @@ function hintOf({ hint }: BulkheadError): string {
   return hint === undefined ? '' : ` (${hint})`;
 }
 
+/** Models that bring a video BIOS. */
+const DISPLAYS_WITH_ROM: readonly string[] = ['stdvga'];
 const NOWHERE = { output: (): void => {}, input: (): undefined => undefined };

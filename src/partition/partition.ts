@@ -77,8 +77,6 @@ export type PartitionEnd =
 export const DEFAULT_QUANTUM = 20_000;
 /** Asleep this long with nothing to wake it: worth asking whether anything ever can. */
 const SLEEP_BEFORE_INQUIRY: Nanos = s;
-/** RFLAGS.IF (SDM 1 §3.4.3.3). */
-const RFLAGS_IF = 1n << 9n;
 
 export class RunningPartition implements Disposable {
   readonly clock: VirtualClock;
@@ -90,6 +88,8 @@ export class RunningPartition implements Disposable {
   /** Host time at which virtual time was 0. */
   readonly #hostEpoch: Nanos;
   #request: { readonly kind: 'reset' | 'power-off' | 'debug-exit'; readonly code: number } | undefined;
+  /** Why the hardware wants an end: the first reason given. */
+  #failure: string | undefined;
   #running = false;
   #end: PartitionEnd | undefined;
   #resets = 0;
@@ -103,7 +103,10 @@ export class RunningPartition implements Disposable {
     this.#hostNow = options.hostNow;
     this.#pace = options.pace;
     this.clock = new VirtualClock(options.spec.instructionsPerMicrosecond);
-    this.#hardware = options.build(this.clock, { request: (kind, code) => this.#requestPower(kind, code) });
+    this.#hardware = options.build(this.clock, {
+      request: (kind, code) => this.#requestPower(kind, code),
+      fail: (cause) => this.#fail(cause),
+    });
     this.#scheduler = new Scheduler(this.#hardware.vcpus, this.clock, options.quantum ?? DEFAULT_QUANTUM);
     for (const vcpu of this.#hardware.vcpus) this.#hardware.connect(vcpu.id, this.#scheduler.pins(vcpu.id));
     this.#load('cold');
@@ -146,7 +149,8 @@ export class RunningPartition implements Disposable {
     if (this.#end !== undefined) return Number.POSITIVE_INFINITY;
     try {
       this.clock.fireDue();
-      const outcome = this.#request === undefined ? this.#runSlice() : ExitReason.Yield;
+      const outcome = this.#request === undefined && this.#failure === undefined ? this.#runSlice() : ExitReason.Yield;
+      if (this.#failure !== undefined) return this.#crash('device', this.#failure, this.#scheduler.current.id);
       if (this.#request !== undefined) return this.#obeyRequest();
       switch (outcome) {
         case IDLE:
@@ -211,6 +215,11 @@ export class RunningPartition implements Disposable {
     if (this.#running) this.#scheduler.interrupt();
   }
 
+  #fail(cause: string): void {
+    this.#failure ??= cause;
+    if (this.#running) this.#scheduler.interrupt();
+  }
+
   #obeyRequest(): Nanos {
     const request = this.#request;
     this.#request = undefined;
@@ -271,7 +280,7 @@ export class RunningPartition implements Disposable {
 
   /** `cli; hlt` on every core: only an NMI could wake it, and nothing here sends one to a sleeping machine. */
   #sleepsForGood(): boolean {
-    return this.#hardware.vcpus.every((vcpu) => (vcpu.readState().rflags & RFLAGS_IF) === 0n);
+    return this.#hardware.vcpus.every((vcpu) => !vcpu.canWake);
   }
 
   /** How far virtual time is ahead of the wall clock. */

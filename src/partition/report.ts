@@ -5,6 +5,8 @@ import type { Nanos, PartitionName, SegmentName, VcpuState } from '../contracts/
 export type CrashKind =
   /** The guest ran into a triple fault (SDM 3A §6.15, interrupt 8). */
   | 'triple-fault'
+  /** A device did what the partition's policy does not forgive. */
+  | 'device'
   /** The engine met something it cannot do, and will not compute wrongly. */
   | 'engine'
   /** A host error was thrown in the partition's thread: ours or the host's, never the guest's. */

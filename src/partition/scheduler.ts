@@ -1,7 +1,7 @@
 /**
  * The vCPUs of one partition take turns in one thread, by counted instructions: round-robin over those that can run, a quantum each,
- * cut short where a deadline is due. PAUSE ends a turn early (a spinning core waits for another one), HLT takes the core out of the
- * round until an interrupt, NMI, INIT or SIPI reaches it. Which core runs which instruction when depends on nothing but the guest.
+ * cut short where a deadline is due. PAUSE ends a turn early (a spinning core waits for another one), HLT and MWAIT take the core out of
+ * the round until an interrupt, NMI, INIT or SIPI reaches it, or the store that MWAIT waits for. Which core runs which instruction when depends on nothing but the guest.
  *
  * Not modelled: cores that run at the same instant; that needs a thread per vCPU.
  */
@@ -17,8 +17,8 @@ export const IDLE = -1;
 /** Sits on the wires to a vCPU and notes what could wake it. */
 class Seat implements VcpuPins {
   readonly vcpu: Vcpu;
-  /** Out of the round until something on the pins wakes it. */
-  parked = false;
+  /** Out of the round until something on the pins wakes it, or a store. */
+  #parked = false;
   /** Something came over the pins since its last run began. */
   woken = false;
   level = false;
@@ -27,6 +27,13 @@ class Seat implements VcpuPins {
 
   constructor(vcpu: Vcpu) {
     this.vcpu = vcpu;
+  }
+
+  get parked(): boolean {
+    return this.#parked && !this.vcpu.awake;
+  }
+  set parked(parked: boolean) {
+    this.#parked = parked;
   }
 
   setInterruptPin(level: boolean): void {

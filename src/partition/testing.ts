@@ -43,6 +43,19 @@ export class ScriptedVcpu implements Vcpu {
     this.#onInterrupt = onInterrupt;
   }
 
+  get awake(): boolean {
+    return !this.#asleep && !this.#waitingForSipi;
+  }
+
+  get canWake(): boolean {
+    return this.interruptsEnabled;
+  }
+
+  /** What a store does to MWAIT. */
+  wake(): void {
+    this.#asleep = false;
+  }
+
   run(budget: number): ExitReason {
     this.retired = 0;
     this.#end = budget;
@@ -150,7 +163,7 @@ export function scriptedPartition(options: ScriptedOptions): ScriptedPartition {
     const state = (vcpus[0] as ScriptedVcpu).readState();
     return {
       memory,
-      vm: { createVcpu: () => vcpus[0] as ScriptedVcpu, memoryChanged: () => {}, [Symbol.dispose]: () => {} },
+      vm: { createVcpu: () => vcpus[0] as ScriptedVcpu, memoryChanged: () => {}, memoryMapChanged: () => {}, [Symbol.dispose]: () => {} },
       vcpus,
       image: 'a script',
       segments: options.segments ?? [],

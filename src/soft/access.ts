@@ -10,3 +10,5 @@ export const ACCESS_RESERVED: number = 1 << 3;
 export const ACCESS_FETCH: number = 1 << 4;
 /** Not an error-code bit: an access the processor makes by itself to descriptor tables and TSSs (SDM 3A §4.6). */
 export const ACCESS_IMPLICIT: number = 1 << 8;
+/** Nor this: base and limit of the segment were applied by whoever asks. */
+export const ACCESS_IN_SEGMENT: number = 1 << 9;

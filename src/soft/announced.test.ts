@@ -52,6 +52,7 @@ describe.each([
   ['movbe', '0f 38 f0 05 00 20 00 00'],
   ['xsave', '0f 01 d0'],
   ['rdtscp', '0f 01 f9'],
+  ['monitor', '0f 01 c8'],
 ])('%s', (feature, code) => {
   it('can be used when it is announced, and only then', () => {
     expect([processor(featuresOf())(code), processor(featuresOf('x86-64-v2', { [feature]: false }))(code)]).toEqual([-1, INVALID_OPCODE]);

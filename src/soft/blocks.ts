@@ -14,12 +14,15 @@ import type { InstructionRow, OperandCode } from '../x86/table.ts';
 import { GENERAL_PROTECTION } from '../x86/vectors.ts';
 import type { CodeTracker } from './code-pages.ts';
 import type { Core } from './core.ts';
-import { HANDLER_END, HANDLER_MICRO, HANDLER_SYSTEM, type Interpreter, SYSTEM_NUMBER } from './interpreter.ts';
+import { HANDLER_END, HANDLER_MICRO, HANDLER_SYSTEM, type HandlerTable } from './handlers.ts';
+import { SYSTEM_NUMBER } from './interpreter.ts';
 import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, blockSlot, RECORDS_OFFSET, RECORDS_SIZE } from './layout.ts';
 import { memoryBytes, readsOnly } from './micro-operations.ts';
 
 const PAGE = 4096;
 const LONGEST_BLOCK = 32;
+/** Lookups that make a block worth translating. */
+const HOT_LOOKUPS = 1500;
 /** Records one instruction can need: two micro-operations, itself, and the end of the block. */
 const RECORDS_PER_INSTRUCTION = 4;
 /** The first records of the area are for an instruction that crosses its page: decoded anew every time. */
@@ -28,7 +31,7 @@ const CROSSING_RECORDS = 8;
 export class Blocks {
   readonly #core: Core;
   readonly #tracker: CodeTracker;
-  readonly #interpreter: Interpreter;
+  readonly #handlerTable: HandlerTable;
   readonly #decoder = new Decoder();
   readonly #handlers = new Map<InstructionRow, Int16Array>();
   readonly #features: ReadonlySet<string>;
@@ -43,11 +46,12 @@ export class Blocks {
   readonly #crossing = new Uint8Array(16);
   /** Set when the page being executed was changed: leave at the next instruction. */
   onForget: () => void = () => undefined;
+  onForgetAll: () => void = () => undefined;
 
-  constructor(core: Core, tracker: CodeTracker, interpreter: Interpreter) {
+  constructor(core: Core, tracker: CodeTracker, handlers: HandlerTable) {
     this.#core = core;
     this.#tracker = tracker;
-    this.#interpreter = interpreter;
+    this.#handlerTable = handlers;
     this.#features = announcedFeatures((leaf, subleaf, out) => core.wiring.cpuid.lookup(leaf, subleaf, out));
     this.#table = core.base + BLOCK_OFFSET;
     this.#firstRecord = core.base + RECORDS_OFFSET + CROSSING_RECORDS * R.RECORD_SIZE;
@@ -61,6 +65,37 @@ export class Blocks {
     this.#byPage.clear();
     this.#segmented.clear();
     this.#nextRecord = this.#firstRecord;
+    this.onForgetAll();
+  }
+
+  /** Word index in the block table of the flat block that starts at `host` in a mode; −1 when it is not known. */
+  slotOf(host: number, mode: number = this.#core.get32(S.MODE)): number {
+    const { i32 } = this.#core;
+    const slot = (this.#table + blockSlot(host)) >>> 2;
+    return i32[slot] === (host | 0) && i32[slot + 1] === mode << 8 ? slot : -1;
+  }
+
+  /** The block at RIP was entered `times` more; true when that makes it hot. */
+  heat(times: number): boolean {
+    const core = this.#core;
+    const slot = this.slotOf(core.get32(S.CODE_HOST) + (core.get32(S.RIP) & (PAGE - 1)));
+    if (slot < 0 || (core.i32[slot + 3] as number) >= 0) return false;
+    core.i32[slot + 3] = Math.min(0, (core.i32[slot + 3] as number) + times);
+    return core.i32[slot + 3] === 0;
+  }
+
+  /** Links inside a page go past translated regions: cuts those of the page, for every mode. */
+  unlink(hostPage: number): void {
+    const { u16, i32 } = this.#core;
+    for (const host of this.#byPage.get(hostPage) ?? []) {
+      const slot = (this.#table + blockSlot(host)) >>> 2;
+      if (i32[slot] !== (host | 0)) continue;
+      for (let at = i32[slot + 2] as number; ; at += R.RECORD_SIZE) {
+        const handler = u16[at >>> 1] as number;
+        if (handler !== HANDLER_SYSTEM && handler !== HANDLER_MICRO) i32[(at + R.LINK) >>> 2] = 0;
+        if (handler === HANDLER_END) break;
+      }
+    }
   }
 
   forgetPage(hostPage: number): void {
@@ -111,6 +146,7 @@ export class Blocks {
     core.i32[slot] = host;
     core.i32[slot + 1] = mode << 8;
     core.i32[slot + 2] = record;
+    core.i32[slot + 3] = -HOT_LOOKUPS;
     this.#remember(host);
     return record;
   }
@@ -184,12 +220,13 @@ export class Blocks {
     const core = this.#core;
     const bytes = this.#crossing;
     for (let i = 0; i < have; i++) bytes[i] = core.u8[host + i] as number;
-    if (room <= have) {
+    const nextLow = ((low & -PAGE) + PAGE) | 0;
+    const isEndOfFlat = nextLow === 0 && bits !== 64 && (mode & S.MODE_SEGMENTED) === 0;
+    if (room <= have || isEndOfFlat) {
       // The segment ends inside the instruction (SDM 3A §5.3).
       core.recordFault(GENERAL_PROTECTION, 0);
       return 0;
     }
-    const nextLow = ((low & -PAGE) + PAGE) | 0;
     const nextHigh = nextLow === 0 && bits === 64 ? (high + 1) | 0 : high;
     const next = core.mmu.fetchSlow(nextLow, nextHigh);
     if (next === 0) return 0;
@@ -335,7 +372,8 @@ export class Blocks {
     if (feature !== undefined && !this.#features.has(feature)) return 'undefined';
     const isOff = (mode & S.MODE_FPU_OFF) !== 0;
     if (row.attributes.has('sse')) return isOff || (mode & S.MODE_SSE_ENABLED) === 0 ? 'sse_unavailable' : undefined;
-    return isOff && row.attributes.has('mmx') ? 'mmx_unavailable' : undefined;
+    if (isOff && row.attributes.has('mmx')) return 'mmx_unavailable';
+    return isOff && row.attributes.has('x87') && name !== 'fwait' ? 'x87_unavailable' : undefined;
   }
 
   /** Fields that some instructions use in their own way (documented with the instructions). */
@@ -376,7 +414,7 @@ export class Blocks {
       this.#handlers.set(row, known);
     }
     const slot = (size * 2 + memory) * 16 + condition;
-    if (known[slot] === -2) known[slot] = this.#interpreter.handler(row, size, memory, condition);
+    if (known[slot] === -2) known[slot] = this.#handlerTable.numberOf(row, size, memory, condition);
     return known[slot] as number;
   }
 }

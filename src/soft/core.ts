@@ -10,17 +10,17 @@ import { EFER_LMA } from '../x86/control.ts';
 import { AF, ARITHMETIC, CF, OF, PF, SF, VM, ZF } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
 import { Breakpoints } from './breakpoints.ts';
-import type { CodePages } from './code-pages.ts';
+import type { CodePages, LineWatcher } from './code-pages.ts';
 import { Mmu } from './mmu.ts';
 
 /** The one object thrown for a guest fault. What happened stands in FAULT_VECTOR, FAULT_ERROR_CODE. */
 export const GUEST_FAULT: object = Object.freeze({ name: 'guest fault' });
 
 /** For a core on its own: nothing is decoded, nothing is logged. */
-const NO_CODE: CodePages = { hasCode: () => false, storing: () => undefined };
+const NO_CODE: CodePages = { hasCode: () => false, storing: () => undefined, watchLine: () => undefined };
 const NO_LOG: Logger = { log: () => undefined };
 
-export class Core {
+export class Core implements LineWatcher {
   readonly id: number;
   readonly memory: PhysicalMemory;
   readonly wiring: VcpuWiring;
@@ -185,6 +185,12 @@ export class Core {
         (partial ? S.AUX_PARTIAL : 0) |
         (carry ? S.AUX_CARRY : 0),
     );
+  }
+
+  /** MWAIT ends, or has nothing to wait for (SDM 3A §9.10.4). */
+  lineStored(): void {
+    this.set32(S.MONITOR_LINE, 0);
+    if (this.get32(S.ACTIVITY) === S.ACTIVITY_MWAIT) this.set32(S.ACTIVITY, S.ACTIVITY_RUNNING);
   }
 
   /** Records the exception and leaves system code. `errorCode` undefined: none is pushed. */

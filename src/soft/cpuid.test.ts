@@ -33,11 +33,12 @@ describe('identity', () => {
     for (const bit of [11, 20, 26, 27, 29]) expect([bit, (extended >>> bit) & 1]).toEqual([bit, 1]);
   });
 
-  it('announces VME, machine checks, PCID, SMAP and UMIP, and not what is not there: MONITOR, VMX, AVX', () => {
+  it('announces VME, machine checks, PCID, SMAP, UMIP and MONITOR, and not what is not there: VMX, AVX', () => {
     const [, , c, d] = ask(1);
     for (const bit of [1, 2, 7, 14]) expect(((d as number) >>> bit) & 1).toBe(1);
-    expect(((c as number) >>> 17) & 1).toBe(1);
-    for (const bit of [3, 5, 28]) expect(((c as number) >>> bit) & 1).toBe(0);
+    for (const bit of [3, 17]) expect(((c as number) >>> bit) & 1).toBe(1);
+    expect(ask(5)).toEqual([64, 64, 3, 0x10]);
+    for (const bit of [5, 28]) expect(((c as number) >>> bit) & 1).toBe(0);
     expect([10, 20].map((bit) => ((ask(7)[1] as number) >>> bit) & 1)).toEqual([1, 1]);
     expect(((ask(7)[2] as number) >>> 2) & 1).toBe(1);
   });

@@ -9,6 +9,7 @@
 import type { CpuidModel, VcpuId } from '../contracts/index.ts';
 import { CPU_FEATURES, type CpuidRegister, featuresOf } from '../x86/features.ts';
 import { PHYSICAL_ADDRESS_BITS } from './access.ts';
+import { LINE_BYTES } from './code-pages.ts';
 
 export interface CpuidOptions {
   readonly vcpuId: VcpuId;
@@ -41,6 +42,8 @@ const XSAVE_AREA_BYTES = 576;
 
 type Leaf = readonly [eax: number, ebx: number, ecx: number, edx: number];
 const ABSENT: Leaf = [0, 0, 0, 0];
+/** Lines of 64 bytes; interrupts end MWAIT even while they are masked, when asked to; one C1 state, no deeper ones. */
+const MONITOR_LEAF: Leaf = [LINE_BYTES, LINE_BYTES, 0b11, 0x10];
 
 export function createCpuidModel({ vcpuId, vcpus, features = featuresOf() }: CpuidOptions): CpuidModel {
   const leaves = describe(vcpuId, vcpus, features);
@@ -80,6 +83,7 @@ function describe(vcpuId: number, vcpus: number, features: ReadonlySet<string>):
     ],
     // "Ask leaf 4" (SDM 2A, table 3-12).
     [2, [0x0000_ff01, 0, 0, 0]],
+    [5, features.has('monitor') ? MONITOR_LEAF : ABSENT],
     [7, [0, bits(7, 'ebx'), bits(7, 'ecx'), bits(7, 'edx')]],
     [0x15, [1, 1, CRYSTAL_HZ, 0]],
     [0x16, [MEGAHERTZ, MEGAHERTZ, 100, 0]],

@@ -1,10 +1,11 @@
 /** The software engine: x86 in generated WebAssembly, everywhere. */
-import { createPhysicalMemory } from '../board/memory.ts';
+import { BESIDE_RAM_BYTES, createPhysicalMemory } from '../board/memory.ts';
 import type { Engine, Logger, PhysicalMemory, RamRegion, Vcpu, VcpuWiring, Vm } from '../contracts/index.ts';
 import { INSTRUCTIONS } from '../x86/instructions.ts';
 import { CodeTracker } from './code-pages.ts';
 import { buildInterpreter, type Interpreter } from './interpreter.ts';
 import { reservedBytes } from './layout.ts';
+import { ImmediateCompiler, type RegionCompiler } from './translator/compile.ts';
 import { SoftVcpu } from './vcpu.ts';
 
 const MAX_VCPUS = 16;
@@ -16,17 +17,26 @@ class SoftVm implements Vm {
   readonly #vcpus: number;
   readonly #log: Logger;
   readonly #tracker: CodeTracker;
+  readonly #observation: Disposable;
+  readonly #translation: Translation;
 
-  constructor(memory: PhysicalMemory, vcpus: number, log: Logger) {
+  constructor(memory: PhysicalMemory, vcpus: number, log: Logger, translation: Translation) {
+    this.#translation = translation;
     this.#memory = memory;
     this.#vcpus = vcpus;
     this.#log = log;
     this.#tracker = new CodeTracker(memory.bytes.length);
+    this.#observation = memory.observe(this);
   }
 
   createVcpu(id: number, wiring: VcpuWiring): Vcpu {
     interpreter ??= buildInterpreter(INSTRUCTIONS);
-    return new SoftVcpu(id, this.#memory, wiring, this.#tracker, interpreter, this.#vcpus === 1, this.#log);
+    return new SoftVcpu(id, this.#memory, wiring, this.#tracker, interpreter, this.#compiler(interpreter), this.#vcpus === 1, this.#log);
+  }
+
+  #compiler({ handlers }: Interpreter): RegionCompiler | undefined {
+    if (this.#translation === 'none') return undefined;
+    return this.#translation === 'immediate' ? new ImmediateCompiler(handlers) : this.#translation();
   }
 
   memoryChanged(gpa: number, size: number): void {
@@ -36,17 +46,25 @@ class SoftVm implements Vm {
     }
   }
 
+  memoryMapChanged(): void {
+    for (const user of this.#tracker.users) user.forgetTranslations();
+  }
+
   [Symbol.dispose](): void {
+    this.#observation[Symbol.dispose]();
     this.#tracker.users.length = 0;
   }
 }
 
+/** Whether hot code is translated: not at all, in the vCPU's own thread, or by a compiler made for each vCPU. */
+export type Translation = 'none' | 'immediate' | (() => RegionCompiler);
+
 /** Needs nothing of the host but WebAssembly with threads and SIMD. */
-export function createSoftEngine(): Engine {
+export function createSoftEngine({ translation = 'immediate' }: { readonly translation?: Translation } = {}): Engine {
   return {
     name: 'soft',
     probe: () => ({ available: true, maxVcpus: MAX_VCPUS, deterministic: true }),
-    createMemory: (regions: readonly RamRegion[], vcpus: number) => createPhysicalMemory(regions, reservedBytes(vcpus)),
-    createVm: (memory, vcpus, log) => new SoftVm(memory, vcpus, log),
+    createMemory: (regions: readonly RamRegion[], vcpus: number) => createPhysicalMemory(regions, reservedBytes(vcpus), BESIDE_RAM_BYTES),
+    createVm: (memory, vcpus, log) => new SoftVm(memory, vcpus, log, translation),
   };
 }

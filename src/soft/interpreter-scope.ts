@@ -2,12 +2,14 @@
  * How the interpreter lowers semantics: operands are read through the decoded record, state lives in the vCPU's block. The
  * same scope serves the main loop and the second function of rarer instructions; they differ only in how an instruction ends.
  */
-import { BASE, DISP, IMM, INDEX, LENGTH, LINK, OFFSET, REG, RM, SCALE, SEGMENT } from '../x86/record.ts';
+import { BASE, DISP, IMM, INDEX, INFO, INFO_SEGMENT_SHIFT, LENGTH, LINK, OFFSET, REG, RM, SCALE, SEGMENT } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import type { Operand, Scope, Size, VectorRegister, Word } from './semantics/dsl.ts';
 import type { Code } from './wasm/code.ts';
+import { callForResults } from './wasm/function-body.ts';
 import { call, constant, getLocal, i32, select, store, type Value } from './wasm/value.ts';
+import { F80_SIGNATURES, type F80FunctionName, type F80Functions } from './x87/f80-functions.ts';
 
 /** Functions that generated code calls. */
 export interface Imports {
@@ -15,6 +17,7 @@ export interface Imports {
   readonly writeSlow: number;
   readonly commitStore: number;
   readonly system: number;
+  readonly f80: F80Functions;
 }
 
 /** How an instruction ends in the function being generated. */
@@ -37,6 +40,9 @@ export const STATE: Value = getLocal('i32', 0);
 export const RECORD: Value = getLocal('i32', 1);
 const TLB_INDEX_MASK = (TLB_ENTRIES - 1) * TLB_ENTRY_SIZE;
 
+/** A register: named by a field of the record, or fixed. */
+export type Place = { readonly field: number } | { readonly offset: number };
+
 export interface Shape {
   /** Operand roles in order: `rm,reg`, `reg,rm,imm`, `rm,cl`, … */
   readonly pattern: string;
@@ -56,6 +62,7 @@ export class InterpreterScope implements Scope {
   readonly destination: Operand;
   readonly source: Operand;
   readonly ah: Operand;
+  readonly state: Value = STATE;
   readonly #imports: Imports;
   readonly #ends: Endings;
   readonly #memory: boolean;
@@ -69,9 +76,9 @@ export class InterpreterScope implements Scope {
     this.#ends = ends;
     this.#memory = shape.memory;
     this.rm = this.rmOfSize(shape.size);
-    this.reg = this.#registerOperand(() => this.#registerAddress(REG), shape.size);
+    this.reg = this.#registerOperand({ field: REG }, shape.size);
     this.imm = this.#readOnly(shape.size, () => this.recordField(IMM, this.word, this.size === 8 ? 8 : 4));
-    this.ah = this.#registerOperand(() => STATE.add(S.gpr(S.RAX) + 1), 1);
+    this.ah = this.#registerOperand({ offset: S.gpr(S.RAX) + 1 }, 1);
     const roles: Readonly<Record<string, Operand>> = { rm: this.rm, reg: this.reg, imm: this.imm, cl: this.register(S.RCX, 1) };
     const [first, second] = shape.pattern.split(',');
     this.destination = roles[first as string] ?? this.rm;
@@ -79,11 +86,11 @@ export class InterpreterScope implements Scope {
   }
 
   rmOfSize(size: Size): Operand {
-    return this.#memory ? this.#memoryOperand(size) : this.#registerOperand(() => this.#registerAddress(RM), size);
+    return this.#memory ? this.#memoryOperand(size) : this.#registerOperand({ field: RM }, size);
   }
 
   vectorRegister(role: 'reg' | 'rm'): VectorRegister {
-    const address = (): Value => this.#registerAddress(role === 'reg' ? REG : RM);
+    const address = (): Value => this.addressOf({ field: role === 'reg' ? REG : RM });
     return {
       read: (type, size, offset = 0) => address().load(type, size, offset),
       write: (value, size, offset = 0) => store(this.code, address(), size, value, offset),
@@ -91,17 +98,17 @@ export class InterpreterScope implements Scope {
   }
 
   register(number: number, size: Size): Operand {
-    return this.#registerOperand(() => STATE, size, S.gpr(number));
+    return this.#registerOperand({ offset: S.gpr(number) }, size);
   }
 
   effectiveAddress(): Value {
-    return this.#registerAddress(BASE).load('i64', 8)
-      .add(this.#registerAddress(INDEX).load('i64', 8).shl(this.recordField(SCALE, 'i64', 1)))
+    return this.readPlace({ field: BASE }, 8)
+      .add(this.readPlace({ field: INDEX }, 8).shl(this.recordField(SCALE, 'i64', 1)))
       .add(RECORD.loadSigned('i64', 4, DISP));
   }
 
   linearAddress(): Value {
-    return this.effectiveAddress().add(this.#registerAddress(SEGMENT).load('i64', 8)).and(this.field(S.LINEAR_MASK, 'i64'));
+    return this.effectiveAddress().add(this.readPlace({ field: SEGMENT }, 8)).and(this.field(S.LINEAR_MASK, 'i64'));
   }
 
   local(value: Value): Value {
@@ -121,21 +128,21 @@ export class InterpreterScope implements Scope {
   }
 
   load(address: Value, size: Size): Value {
-    return this.local(this.#hostForRead(address, size).load(size === 8 ? 'i64' : 'i32', size));
+    return this.local(this.hostForRead(address, size).load(size === 8 ? 'i64' : 'i32', size));
   }
 
   store(address: Value, size: Size, value: Value): void {
     const kept = this.local(value);
-    this.#storeThrough(address, size, false, (host) => store(this.code, host, size, kept));
+    this.storeThrough(address, size, false, (host) => store(this.code, host, size, kept));
   }
 
   load128(address: Value): Value {
-    return this.local(this.#hostForRead(address, 16).load('v128', 16));
+    return this.local(this.hostForRead(address, 16).load('v128', 16));
   }
 
   store128(address: Value, value: Value): void {
     const kept = this.local(value);
-    this.#storeThrough(address, 16, false, (host) => store(this.code, host, 16, kept));
+    this.storeThrough(address, 16, false, (host) => store(this.code, host, 16, kept));
   }
 
   push(value: Value, size: Size): void {
@@ -199,7 +206,7 @@ export class InterpreterScope implements Scope {
 
   carryFlag(carry: Value): void {
     const kept = this.local(carry);
-    this.carryOverflowFlags(kept, this.local(this.#overflow()));
+    this.carryOverflowFlags(kept, this.local(this.overflow()));
   }
 
   carry(): Value {
@@ -209,34 +216,34 @@ export class InterpreterScope implements Scope {
   test(conditionCode: number): Value {
     const result = this.field(S.FLAG_RESULT, 'i64');
     const positive = [
-      (): Value => this.#overflow(),
+      (): Value => this.overflow(),
       (): Value => this.carry(),
       (): Value => result.isZero(),
       (): Value => this.carry().or(result.isZero()),
-      (): Value => this.#sign(),
-      (): Value => this.#parity(),
-      (): Value => this.#sign().xor(this.#overflow()),
-      (): Value => this.#sign().xor(this.#overflow()).or(result.isZero()),
+      (): Value => this.sign(),
+      (): Value => this.parity(),
+      (): Value => this.sign().xor(this.overflow()),
+      (): Value => this.sign().xor(this.overflow()).or(result.isZero()),
     ][conditionCode >> 1] as () => Value;
     return conditionCode & 1 ? positive().isZero() : positive();
   }
 
   lowFlags(): Value {
     return this.carry()
-      .or(this.#parity().shl(2))
+      .or(this.parity().shl(2))
       .or(this.field(S.FLAG_AUX, 'i32').and(S.AUX_ADJUST).shl(1))
       .or(this.field(S.FLAG_RESULT, 'i64').isZero().shl(6))
-      .or(this.#sign().shl(7))
+      .or(this.sign().shl(7))
       .or(2);
   }
 
   setLowFlags(flags: Value): void {
-    const overflow = this.local(this.#overflow());
+    const overflow = this.local(this.overflow());
     this.setArithmeticFlags(this.local(flags.and(0xd5).or(overflow.shl(11))));
   }
 
   flagsImage(): Value {
-    return this.field(S.SYSTEM_FLAGS, 'i32').and(0x00fc_ffff).or(this.lowFlags()).or(this.#overflow().shl(11));
+    return this.field(S.SYSTEM_FLAGS, 'i32').and(0x00fc_ffff).or(this.lowFlags()).or(this.overflow().shl(11));
   }
 
   setArithmeticFlags(image: Value): void {
@@ -255,16 +262,16 @@ export class InterpreterScope implements Scope {
     );
   }
 
-  #overflow(): Value {
+  protected overflow(): Value {
     const aux = this.field(S.FLAG_AUX, 'i32');
     return aux.xor(aux.shl(1)).shr(31);
   }
 
-  #sign(): Value {
+  protected sign(): Value {
     return this.field(S.FLAG_RESULT, 'i64').shr(63n).wrap().xor(this.field(S.FLAG_AUX, 'i32').and(S.AUX_SIGN_DELTA));
   }
 
-  #parity(): Value {
+  protected parity(): Value {
     const low = this.field(S.FLAG_RESULT, 'i32').xor(this.field(S.FLAG_AUX, 'i32').shr(S.AUX_PARITY_DELTA_SHIFT));
     return low.and(0xff).popcnt().and(1).xor(1);
   }
@@ -344,6 +351,22 @@ export class InterpreterScope implements Scope {
     store(this.code, STATE, value.type === 'i64' ? 8 : 4, value, offset);
   }
 
+  f80(name: F80FunctionName, args: readonly Value[]): readonly Value[] {
+    return callForResults(this.code, this.#imports.f80[name], args, F80_SIGNATURES[name].results);
+  }
+
+  rememberX87(operand?: Value): void {
+    const mask = this.field(S.LINEAR_MASK, 'i64');
+    this.setField(S.FIP, this.rip().and(mask));
+    this.setField(S.FCS, this.field(S.segmentSelector(S.CS), 'i32'));
+    this.setField(S.FOP, this.recordField(IMM, 'i32', 2).and(0x7ff));
+    if (operand === undefined) return;
+    const segment = this.local(this.recordField(INFO, 'i32', 2).shr(INFO_SEGMENT_SHIFT).and(7));
+    const base = STATE.add(segment.shl(3)).load('i64', 8, S.SEGMENT_BASE);
+    this.setField(S.FDP, operand.sub(base).and(mask));
+    this.setField(S.FDS, STATE.add(segment.shl(2)).load('i32', 4, S.SEGMENT_SELECTOR));
+  }
+
   recordField(offset: number, type: Word, size: Size): Value {
     return RECORD.load(type, size, offset);
   }
@@ -369,8 +392,21 @@ export class InterpreterScope implements Scope {
 
   // ── operands ──
 
-  #registerAddress(field: number): Value {
-    return STATE.add(this.recordField(field, 'i32', 2));
+  /** Where a register's bytes lie (i32). */
+  protected addressOf(place: Place): Value {
+    return 'field' in place ? STATE.add(this.recordField(place.field, 'i32', 2)) : STATE.add(place.offset);
+  }
+
+  protected readPlace(place: Place, size: Size): Value {
+    const type = size === 8 ? 'i64' : 'i32';
+    return 'field' in place ? this.addressOf(place).load(type, size) : STATE.load(type, size, place.offset);
+  }
+
+  /** A 32-bit result clears the upper half (SDM 1 §3.4.1.1); smaller ones keep the rest. */
+  protected writePlace(place: Place, size: Size, value: Value): void {
+    const [bytes, wide] = size === 4 ? [8, value.widen()] : [size, value];
+    if ('field' in place) store(this.code, this.addressOf(place), bytes, wide);
+    else store(this.code, STATE, bytes, wide, place.offset);
   }
 
   #readOnly(size: Size, read: () => Value): Operand {
@@ -378,14 +414,9 @@ export class InterpreterScope implements Scope {
     return { size, isMemory: false, read, write: refuse, modify: refuse };
   }
 
-  #registerOperand(address: () => Value, size: Size, offset = 0): Operand {
-    const word = size === 8 ? 'i64' : 'i32';
-    const read = (): Value => address().load(word, size, offset);
-    const write = (value: Value): void => {
-      // A 32-bit result clears the upper half (SDM 1 §3.4.1.1).
-      if (size === 4) store(this.code, address(), 8, value.widen(), offset);
-      else store(this.code, address(), size, value, offset);
-    };
+  #registerOperand(place: Place, size: Size): Operand {
+    const read = (): Value => this.readPlace(place, size);
+    const write = (value: Value): void => this.writePlace(place, size, value);
     return { size, isMemory: false, read, write, modify: (change) => write(change(this.local(read()))) };
   }
 
@@ -399,7 +430,7 @@ export class InterpreterScope implements Scope {
         this.store(this.local(this.linearAddress()), size, kept);
       },
       modify: (change) => {
-        this.#storeThrough(this.local(this.linearAddress()), size, true, (host) => {
+        this.storeThrough(this.local(this.linearAddress()), size, true, (host) => {
           const old = this.local(host.load(size === 8 ? 'i64' : 'i32', size));
           store(this.code, host, size, this.local(change(old)));
         });
@@ -420,7 +451,7 @@ export class InterpreterScope implements Scope {
     return entry.load('i64', 8).eq(last.and(-4096));
   }
 
-  #hostForRead(address: Value, size: Size | 16): Value {
+  protected hostForRead(address: Value, size: Size | 16): Value {
     const at = this.local(address);
     const entry = this.#entry(at, false);
     const host = this.variable(at.wrap().add(entry.load('i32', 4, 8)));
@@ -433,7 +464,7 @@ export class InterpreterScope implements Scope {
     return host.value;
   }
 
-  #storeThrough(address: Value, size: Size | 16, readFirst: boolean, write: (host: Value) => void): void {
+  protected storeThrough(address: Value, size: Size | 16, readFirst: boolean, write: (host: Value) => void): void {
     const at = this.local(address);
     const entry = this.#entry(at, true);
     const host = this.variable(at.wrap().add(entry.load('i32', 4, 8)));

@@ -10,12 +10,14 @@ import { LINK, OFFSET, RECORD_SIZE, HANDLER } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
+import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
 import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
-import { SEMANTICS, type Semantics, type Size } from './semantics/index.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
-import type { Code } from './wasm/code.ts';
+import { REGION_INTERPRET, REGION_SIGNATURE } from './translator/region.ts';
+import type { Code, Label } from './wasm/code.ts';
 import { ModuleBuilder } from './wasm/module.ts';
-import { call, constant, getLocal, i32, store, type Value } from './wasm/value.ts';
+import { call, constant, getLocal, i32, store, Value } from './wasm/value.ts';
+import { defineF80Functions } from './x87/f80-functions.ts';
 
 /** Why generated code came back. */
 export const Leave = {
@@ -25,6 +27,8 @@ export const Leave = {
   Lookup: 1,
   /** An exception is recorded in FAULT_VECTOR; RIP is the faulting instruction. */
   Fault: 2,
+  /** The block at RIP is hot: worth translating. */
+  Hot: 3,
 } as const;
 
 /** Status of the second function beyond Leave.Lookup and Leave.Fault. */
@@ -32,11 +36,8 @@ const NEXT = 0;
 const REPEAT = 3;
 const JUMP = 4;
 
-/** Fixed handlers; those of instructions follow. */
-export const HANDLER_END = 0;
-export const HANDLER_SYSTEM = 1;
-export const HANDLER_MICRO = 2;
-const FIRST_HANDLER = 3;
+/** Backward links inside a page are not looked up: so many of them count as as many lookups of the target. */
+export const LOOP_SAMPLE = 256;
 
 export const SYSTEM_NUMBER: ReadonlyMap<string, number> = new Map(SYSTEM_MNEMONICS.map((name, number) => [name, number]));
 
@@ -46,15 +47,9 @@ const systemNumber = (mnemonic: string): number => {
   return number;
 };
 
-interface Handler {
-  readonly semantics: Semantics;
-  readonly shape: Shape;
-}
-
 export interface Interpreter {
   readonly module: WebAssembly.Module;
-  /** Handler of a table row at log2 size (0–3) and register (0) or memory (1) operand, or −1: it is a system operation. */
-  handler(row: InstructionRow, sizeLog2: number, memory: 0 | 1, condition: number): number;
+  readonly handlers: HandlerTable;
 }
 
 export interface RunExports {
@@ -62,60 +57,27 @@ export interface RunExports {
 }
 
 export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
-  const handlers = collectHandlers(rows);
-  const hotHandlers = handlers.list.filter((h) => h.semantics.hot);
-  const coldHandlers = handlers.list.filter((h) => !h.semantics.hot);
-  const numbers = new Map<Handler, number>();
-  for (const [i, handler] of [...hotHandlers, ...coldHandlers].entries()) numbers.set(handler, FIRST_HANDLER + i);
-
+  const handlers = createHandlers(rows);
   const builder = new ModuleBuilder();
   const slow = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] } as const;
-  const imports: Imports = {
+  const functions = {
     readSlow: builder.importFunction('readSlow', slow),
     writeSlow: builder.importFunction('writeSlow', { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] }),
     commitStore: builder.importFunction('commitStore', { parameters: [], results: [] }),
     system: builder.importFunction('system', { parameters: ['i32', 'i32'], results: ['i32'] }),
   };
+  const imports: Imports = { ...functions, f80: defineF80Functions(builder) };
   const signature = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
   const coldFunction = builder.function(signature, undefined, (code) =>
-    emitColdFunction(code, coldHandlers, imports, FIRST_HANDLER + hotHandlers.length));
-  builder.function(signature, 'run', (code) => emitMainLoop(code, hotHandlers, imports, coldFunction));
+    emitColdFunction(code, handlers.cold, imports, FIRST_HANDLER + handlers.hot.length));
+  builder.importTable();
+  const regionType = builder.typeIndex(REGION_SIGNATURE);
+  builder.function(signature, 'run', (code) => emitMainLoop(code, handlers.hot, imports, coldFunction, regionType));
   return {
     module: new WebAssembly.Module(builder.build()),
-    handler: (row, sizeLog2, memory, condition) => {
-      const handler = handlers.byKey.get(key(row.mnemonic, row.pattern, sizeLog2, memory, condition));
-      return handler === undefined ? -1 : (numbers.get(handler) as number);
-    },
+    handlers,
   };
 }
-
-const key = (mnemonic: string, pattern: string, sizeLog2: number, memory: 0 | 1, condition: number): string =>
-  `${mnemonic} ${pattern} ${sizeLog2} ${memory} ${condition}`;
-
-/** One handler for each mnemonic, operand pattern, size, operand kind and condition that the table can produce. */
-function collectHandlers(rows: readonly InstructionRow[]): { list: Handler[]; byKey: Map<string, Handler> } {
-  const list: Handler[] = [];
-  const byKey = new Map<string, Handler>();
-  for (const row of rows) {
-    const semantics = SEMANTICS[row.mnemonic];
-    if (!semantics) continue;
-    for (const sizeLog2 of row.sizes) {
-      for (const memory of row.operandKinds) {
-        for (const condition of row.conditional ? CONDITIONS : [0]) {
-          const name = key(row.mnemonic, row.pattern, sizeLog2, memory, condition);
-          if (byKey.has(name)) continue;
-          const shape = { pattern: row.pattern, size: (1 << sizeLog2) as Size, memory: memory === 1, condition };
-          const handler = { semantics, shape };
-          byKey.set(name, handler);
-          list.push(handler);
-        }
-      }
-    }
-  }
-  return { list, byKey };
-}
-
-const CONDITIONS: readonly number[] = Array.from({ length: 16 }, (_, i) => i);
 
 function emitHandler(code: Code, handler: Handler, imports: Imports, ends: Endings): void {
   const scope = new InterpreterScope(code, handler.shape, imports, ends);
@@ -154,11 +116,12 @@ function storeRip(code: Code, rip: Value): void {
   store(code, STATE, 8, rip, S.RIP);
 }
 
-function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports, coldFunction: number): void {
+function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports, coldFunction: number, regionType: number): void {
   const budget = code.newLocal('i32');
   const rip = code.newLocal('i64');
   const from = code.newLocal('i32');
   const reason = code.newLocal('i32');
+  const untranslated = code.newLocal('i32');
   const budgetValue = getLocal('i32', budget);
   const saveBudget = (): void => {
     store(code, STATE, 4, budgetValue, S.BUDGET);
@@ -182,6 +145,16 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
           const link = code.newLocal('i32');
           code.setLocal(link, linkOf());
           code.if(getLocal('i32', link), () => {
+            // A link back closes a loop.
+            code.if(getLocal('i32', link).le(RECORD), () => {
+              const left = code.newLocal('i32');
+              code.setLocal(left, STATE.load('i32', 4, S.LOOP_SAMPLE).sub(1));
+              store(code, STATE, 4, getLocal('i32', left), S.LOOP_SAMPLE);
+              code.if(getLocal('i32', left).isZero(), () => {
+                code.setLocal(1, getLocal('i32', link));
+                leave(Leave.Hot);
+              }, undefined, false);
+            });
             code.setLocal(1, getLocal('i32', link));
             code.branch(next);
           });
@@ -248,7 +221,11 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
         );
         advance();
       });
-      emitLookup(code, rip, from, next);
+      code.setLocal(untranslated, i32(0));
+      code.loop((again) => {
+        const locals = { rip, from, untranslated, budget };
+        emitLookup(code, locals, regionType, next, again, saveBudget, restoreBudget);
+      });
       storeRip(code, getLocal('i64', rip));
       store(code, STATE, 4, RECORD, S.BRANCH_RECORD);
       saveBudget();
@@ -261,16 +238,31 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
   code.returnValue(getLocal('i32', reason));
 }
 
-/** Finds the block at `rip` in the block table, through the fetch TLB where it lies on another page; falls out when unknown. */
-function emitLookup(code: Code, rip: number, from: number, next: { readonly depth: number }): void {
+interface LookupLocals {
+  readonly rip: number;
+  readonly from: number;
+  readonly untranslated: number;
+  readonly budget: number;
+}
+
+/**
+ * Finds the block at `rip` in the block table, through the fetch TLB where it lies on another page; falls out when unknown. A
+ * translated region is called, and what it says is looked up `again`; other blocks are counted and go on at `next`.
+ */
+function emitLookup(
+  code: Code, locals: LookupLocals, regionType: number, next: Label, again: Label, saveBudget: () => void, restoreBudget: () => void,
+): void {
+  const { rip, from, untranslated } = locals;
   const linear = code.newLocal('i64');
   const page = code.newLocal('i64');
   const host = code.newLocal('i32');
   const entry = code.newLocal('i32');
+  const region = code.newLocal('i32');
   const linearValue = getLocal('i64', linear);
   const pageValue = getLocal('i64', page);
   const hostValue = getLocal('i32', host);
   const entryValue = getLocal('i32', entry);
+  const regionValue = getLocal('i32', region);
   code.block((miss) => {
     code.setLocal(linear, getLocal('i64', rip).add(STATE.load('i64', 8, S.CODE_BASE)).and(STATE.load('i64', 8, S.LINEAR_MASK)));
     code.setLocal(page, linearValue.and(-4096));
@@ -287,12 +279,32 @@ function emitLookup(code: Code, rip: number, from: number, next: { readonly dept
     code.setLocal(host, hostValue.or(linearValue.wrap().and(0xfff)));
     code.setLocal(entry, STATE.add(BLOCK_OFFSET).add(hostValue.xor(hostValue.shr(15)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE))));
     code.branchIf(miss, entryValue.load('i64', 8).ne(STATE.load('i64', 8, S.DECODE_KEY).or(hostValue.widen())));
-    code.setLocal(1, entryValue.load('i32', 4, 8));
-    code.if(getLocal('i32', from), () => {
-      store(code, getLocal('i32', from), 4, RECORD, LINK);
-    });
     store(code, STATE, 8, pageValue, S.CODE_PAGE);
     store(code, STATE, 4, getLocal('i32', pageHost), S.CODE_HOST);
+    code.setLocal(region, entryValue.load('i32', 4, 12));
+    code.if(regionValue.gtSigned(getLocal('i32', untranslated)), () => {
+      saveBudget();
+      // REGION_INTERPRET is larger than any number of a region: the next look passes by.
+      code.callIndirect(regionType, regionValue, [STATE, i32(0)]);
+      code.setLocal(untranslated, new Value('i32', () => undefined));
+      code.setLocal(untranslated, getLocal('i32', untranslated).mul(0x7fff_ffff));
+      restoreBudget();
+      code.setLocal(rip, STATE.load('i64', 8, S.RIP));
+      code.setLocal(from, i32(0));
+      code.branch(again);
+    });
+    code.if(regionValue.ltSigned(0), () => {
+      store(code, entryValue, 4, regionValue.add(1), 12);
+      code.if(regionValue.eq(-1), () => {
+        storeRip(code, getLocal('i64', rip));
+        saveBudget();
+        code.returnValue(i32(Leave.Hot));
+      }, undefined, false);
+      code.if(getLocal('i32', from), () => {
+        store(code, getLocal('i32', from), 4, entryValue.load('i32', 4, 8), LINK);
+      });
+    });
+    code.setLocal(1, entryValue.load('i32', 4, 8));
     code.branch(next);
   });
 }

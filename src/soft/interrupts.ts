@@ -13,6 +13,7 @@ import {
   DOUBLE_FAULT,
   GENERAL_PROTECTION,
   INVALID_TSS,
+  MACHINE_CHECK,
   NMI,
   PAGE_FAULT,
   SEGMENT_NOT_PRESENT,
@@ -78,7 +79,7 @@ export function deliverException(core: Core): void {
 
 /** A hardware interrupt, or the NMI (vector 2), which blocks further NMIs until IRET. Ends a halt. */
 export function deliverInterrupt(core: Core, vector: number): void {
-  core.set32(S.ACTIVITY, S.ACTIVITY_RUNNING);
+  endSleep(core);
   if (vector === NMI) core.set32(S.NMI_BLOCKED, 1);
   if (!tryDeliver(core, vector, 'hardware', undefined)) deliverException(core);
 }
@@ -88,9 +89,16 @@ export function deliverDebugException(core: Core): void {
   const { breakpoints } = core;
   breakpoints.report(breakpoints.pending);
   breakpoints.pending = 0;
-  if (core.get32(S.ACTIVITY) === S.ACTIVITY_HALTED) core.set32(S.ACTIVITY, S.ACTIVITY_RUNNING);
+  endSleep(core);
   core.recordFault(DEBUG);
   deliverException(core);
+}
+
+/** HLT and MWAIT end; what MONITOR armed is armed no more. */
+export function endSleep(core: Core): void {
+  const activity = core.get32(S.ACTIVITY);
+  if (activity === S.ACTIVITY_MWAIT) core.mmu.forgetLine();
+  else if (activity === S.ACTIVITY_HALTED) core.set32(S.ACTIVITY, S.ACTIVITY_RUNNING);
 }
 
 /** INT n (`software`), INT3 and INTO (the same, but not sensitive to IOPL in virtual-8086 mode), INT1 (`hardware`). */
@@ -139,10 +147,15 @@ function tryDeliver(core: Core, vector: number, source: Source, errorCode: numbe
 function deliver(core: Core, vector: number, source: Source, errorCode: number | undefined, returnRip: number): void {
   let flags = core.getFlags();
   // A fault returns to its instruction with RF set, lest an instruction breakpoint hit again (SDM 3B §18.3.1.1).
-  if (source === 'exception' && vector !== DEBUG && vector !== DOUBLE_FAULT) flags |= RF;
+  if (source === 'exception' && isFault(vector)) flags |= RF;
   if (core.isLongMode) deliverLong(core, vector, source, errorCode, returnRip, flags);
   else if (core.isProtected || core.isVirtual8086) deliverProtected(core, vector, source, errorCode, returnRip, flags);
   else deliverReal(core, vector, returnRip, flags & ~RF);
+}
+
+/** Neither trap nor abort, or (debug exceptions) not known to be a fault here. */
+function isFault(vector: number): boolean {
+  return vector !== DEBUG && vector !== DOUBLE_FAULT && vector !== MACHINE_CHECK;
 }
 
 /** SDM 3B §21.1.4: four bytes per vector at the base of the IDT register. */

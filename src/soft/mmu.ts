@@ -16,9 +16,9 @@
 import { CR0_AM, CR4_SMAP } from '../x86/control.ts';
 import { AC } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
-import { ALIGNMENT_CHECK } from '../x86/vectors.ts';
-import { ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_USER, ACCESS_WRITE, PAGE } from './access.ts';
-import type { CodePages } from './code-pages.ts';
+import { ALIGNMENT_CHECK, GENERAL_PROTECTION } from '../x86/vectors.ts';
+import { ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_IN_SEGMENT, ACCESS_USER, ACCESS_WRITE, PAGE } from './access.ts';
+import { type CodePages, LINE_BYTES } from './code-pages.ts';
 import { type Core, GUEST_FAULT } from './core.ts';
 import { TLB_OFFSET, TLB_SIZE, TLB_USER } from './layout.ts';
 import { PageWalker } from './page-walk.ts';
@@ -43,6 +43,12 @@ export class Mmu {
   #smapSuspended = false;
   /** Data accesses at level 3 must be aligned. The user's data TLBs are empty then. */
   #alignmentInForce = false;
+
+  /** Where the operand begins, and its size (0: none), that was refused with #GP(0) because it crosses 4 GiB in a flat segment. */
+  wrapAt = 0;
+  wrapSize = 0;
+  /** It need not be flat after all: see non-canonical.ts. */
+  permitsWrap = false;
 
   /** Physical address of the bytes of a pending store, before and after the page boundary. */
   #pendingFirst = 0;
@@ -87,6 +93,39 @@ export class Mmu {
       this.#physical.store(this.#pendingFirst, scratch, room);
       this.#physical.store(this.#pendingSecond, scratch + room, size - room);
     }
+  }
+
+  /**
+   * For translated code: host offset of plain RAM, entered in a TLB where that is allowed. 0 for whatever else there is (faults, devices,
+   * code, breakpoints, pages that end inside): nothing has happened then, and the interpreter does the instruction.
+   */
+  fill(low: number, high: number, size: number, write: number): number {
+    const access = this.#explicitAccess() | (write !== 0 ? ACCESS_WRITE : 0);
+    if (!this.#mayKeep(low, high, access)) return 0;
+    const offset = low & (PAGE - 1);
+    if (offset + size > PAGE) return write !== 0 ? 0 : this.#fillAcross(low, high, size, access);
+    const physical = this.#walker.translate(low, high, access);
+    if (physical < 0) return 0;
+    const host = this.#physical.hostOf(physical);
+    if (host < 0) return 0;
+    if (write !== 0 && (!this.#physical.isWritable || this.#codePages.hasCode(host >>> 12))) return 0;
+    this.#enter(this.#tlb.entry(write !== 0 ? TLB_KIND_WRITE : TLB_KIND_READ, low, access), low, high, host, access);
+    return host + offset;
+  }
+
+  #fillAcross(low: number, high: number, size: number, access: number): number {
+    const nextLow = ((low & -PAGE) + PAGE) | 0;
+    const nextHigh = this.#nextHigh(nextLow, high);
+    if (!this.#walker.isCanonical(nextHigh) || !this.#mayKeep(nextLow, nextHigh, access)) return 0;
+    const first = this.#walker.translate(low, high, access);
+    if (first < 0 || this.#physical.hostOf(first) < 0) return 0;
+    const second = this.#walker.translate(nextLow, nextHigh, access);
+    if (second < 0 || this.#physical.hostOf(second) < 0) return 0;
+    const room = PAGE - (low & (PAGE - 1));
+    const scratch = this.#core.base + S.SCRATCH;
+    this.#physical.load(first + (low & (PAGE - 1)), scratch, room);
+    this.#physical.load(second, scratch + room, size - room);
+    return scratch;
   }
 
   /** Host offset of the code byte; 0: a fault was recorded; −1: it does not lie in RAM. */
@@ -180,7 +219,7 @@ export class Mmu {
   }
   /** Stores for a stack at a level that is not yet the current one: `user` tells which. */
   storeAs(user: boolean, linear: number, size: number, value: number): void {
-    const host = this.#storeTo(linear, size, user ? ACCESS_USER : 0);
+    const host = this.#storeTo(linear, size, (user ? ACCESS_USER : 0) | ACCESS_IN_SEGMENT);
     if (size === 2) this.#view.setUint16(host, value, true);
     else this.#view.setInt32(host, value, true);
     if (size === 8) this.#view.setInt32(host + 4, Math.floor(value / TWO_32), true);
@@ -196,7 +235,24 @@ export class Mmu {
   }
   /** As `probeWrite`, for a stack at another level. */
   probeWriteAs(user: boolean, linear: number, size: number): void {
-    this.#probe(linear, size, (user ? ACCESS_USER : 0) | ACCESS_WRITE);
+    this.#probe(linear, size, (user ? ACCESS_USER : 0) | ACCESS_WRITE | ACCESS_IN_SEGMENT);
+  }
+
+  /**
+   * Arms the line of 64 bytes around `linear` for MONITOR, which faults as a load of one byte does. Not armed is what does not lie in
+   * RAM: it is not write-back memory (SDM 2B, MONITOR).
+   */
+  watchLine(linear: number): void {
+    const host = this.#loadFrom(linear, 1, this.#explicitAccess());
+    const scratch = this.#core.base + S.SCRATCH;
+    const line = host === scratch ? 0 : host - (host % LINE_BYTES);
+    this.#core.set32(S.MONITOR_LINE, line);
+    this.#codePages.watchLine(this.#core, line);
+  }
+  /** Whatever ends MWAIT disarms the line. */
+  forgetLine(): void {
+    this.#core.lineStored();
+    this.#codePages.watchLine(this.#core, 0);
   }
 
   /** Reads 4 bytes at a physical address (a multiple of 4): all ones where there is no RAM. */
@@ -304,7 +360,7 @@ export class Mmu {
     if (!this.#isAligned(low, size, access)) return 0;
     const nextLow = ((low & -PAGE) + PAGE) | 0;
     const nextHigh = this.#nextHigh(nextLow, high);
-    if (!this.#walker.isCanonical(nextHigh)) return 0;
+    if (!this.#walker.isCanonical(nextHigh) || this.#leavesSegment(low, nextLow, size, access)) return 0;
     const first = this.#walker.translate(low, high, access);
     if (first < 0) return 0;
     const second = this.#walker.translate(nextLow, nextHigh, access);
@@ -343,7 +399,7 @@ export class Mmu {
       if (!this.#isAligned(low, size, access)) return 0;
       const nextLow = ((low & -PAGE) + PAGE) | 0;
       const nextHigh = this.#nextHigh(nextLow, high);
-      if (!this.#walker.isCanonical(nextHigh)) return 0;
+      if (!this.#walker.isCanonical(nextHigh) || this.#leavesSegment(low, nextLow, size, access)) return 0;
       first = this.#walker.translate(low, high, access | ACCESS_WRITE);
       if (first < 0) return 0;
       second = this.#walker.translate(nextLow, nextHigh, access | ACCESS_WRITE);
@@ -371,29 +427,43 @@ export class Mmu {
     return high !== 0 || this.#core.is64Bit ? (high + 1) | 0 : 0;
   }
 
+  /** An operand of an instruction crosses 4 GiB, and a fault was recorded. Where segments are not flat, each access has been checked. */
+  #leavesSegment(low: number, nextLow: number, size: number, access: number): boolean {
+    const core = this.#core;
+    if (nextLow !== 0 || core.is64Bit || (access & (ACCESS_IMPLICIT | ACCESS_IN_SEGMENT)) !== 0) return false;
+    if (this.permitsWrap || (core.getSigned32(S.MODE) & S.MODE_SEGMENTED) !== 0) return false;
+    this.wrapAt = low;
+    this.wrapSize = size;
+    core.recordFault(GENERAL_PROTECTION, 0);
+    return true;
+  }
+
   #probe(linear: number, size: number, access: number): void {
     const low = linear | 0;
     const high = Math.floor(linear / TWO_32) | 0;
     if (this.#walker.translate(low, high, access) < 0) throw GUEST_FAULT;
     if ((low & (PAGE - 1)) + size <= PAGE) return;
     const nextLow = ((low & -PAGE) + PAGE) | 0;
+    if (this.#leavesSegment(low, nextLow, size, access)) throw GUEST_FAULT;
     if (this.#walker.translate(nextLow, this.#nextHigh(nextLow, high), access) < 0) throw GUEST_FAULT;
   }
 
   /** An access that the processor makes by itself obeys SMAP even while RFLAGS.AC is set (SDM 3A §4.6.1): it finds no entry that does not. */
-  #prepare(access: number): void {
+  #prepare(linear: number, access: number): void {
+    // The later part of an operand that system code takes in parts.
+    if (linear >= TWO_32 && this.#leavesSegment(linear, 0, 1, access)) throw GUEST_FAULT;
     if (this.#smapSuspended && (access & ACCESS_IMPLICIT) !== 0) this.#tlb.dropUserPages();
   }
 
   #loadFrom(linear: number, size: number, access: number): number {
-    this.#prepare(access);
+    this.#prepare(linear, access);
     const host = this.#readable(linear | 0, Math.floor(linear / TWO_32) | 0, size, access);
     if (host === 0) throw GUEST_FAULT;
     return host;
   }
 
   #storeTo(linear: number, size: number, access: number): number {
-    this.#prepare(access);
+    this.#prepare(linear, access);
     const host = this.#writable(linear | 0, Math.floor(linear / TWO_32) | 0, size, access, false);
     if (host === 0) throw GUEST_FAULT;
     return host;

@@ -37,6 +37,9 @@ export function updateMode(core: Core): void {
     if (!isFlatCode(core) || !isFlatData(core, S.SS) || !isFlatData(core, S.DS) || !isFlatData(core, S.ES)) mode |= S.MODE_SEGMENTED;
     if (!isUnlimitedData(core, S.FS) || !isUnlimitedData(core, S.GS)) mode |= S.MODE_FS_GS_CHECKED;
   }
+  const isBigStack = (core.getSigned32(S.segmentAttributes(S.SS)) & ATTRIBUTE_DEFAULT_BIG) !== 0;
+  // A 16-bit stack under 32-bit code is as unusual as a segment with a limit: translated code need not know of it.
+  if ((mode & S.MODE_CODE_SIZE) === S.MODE_CODE_32 && !isBigStack) mode |= S.MODE_SEGMENTED;
   if ((core.getSigned32(S.CR0) & (CR0_EM | CR0_TS)) !== 0) mode |= S.MODE_FPU_OFF;
   if ((core.getSigned32(S.CR4) & CR4_OSFXSR) !== 0) mode |= S.MODE_SSE_ENABLED;
   core.set32(S.MODE, mode);
@@ -44,7 +47,6 @@ export function updateMode(core: Core): void {
   // 64-bit fields are written by halves: this runs at every change of privilege.
   setHalves(core, S.DECODE_KEY, 0, mode << 8);
   setHalves(core, S.LINEAR_MASK, -1, is64Bit ? -1 : 0);
-  const isBigStack = (core.getSigned32(S.segmentAttributes(S.SS)) & ATTRIBUTE_DEFAULT_BIG) !== 0;
   setHalves(core, S.STACK_MASK, is64Bit || isBigStack ? -1 : 0xffff, is64Bit ? -1 : 0);
   setHalves(core, S.CODE_BASE, is64Bit ? 0 : core.getSigned32(S.segmentBase(S.CS)), 0);
   setHalves(core, S.STACK_BASE, is64Bit ? 0 : core.getSigned32(S.segmentBase(S.SS)), 0);

@@ -1,6 +1,9 @@
 /**
  * Non-canonical addresses (SDM 1 §3.3.7.1) in generated code, put right after the fact, so that the fast path need not look: an
  * access through the stack segment raises #SS instead of #GP, and a near branch that cannot reach its target faults itself.
+ *
+ * Outside 64-bit mode the same goes for an operand that reaches over the end of a flat segment, at 4 GiB: processors raise #GP or #SS,
+ * although SDM 3A §5.3 would permit them to go on at 0.
  */
 import { Decoder } from '../x86/decoder.ts';
 import { OFFSET } from '../x86/record.ts';
@@ -26,6 +29,23 @@ export function blameSegment(core: Core): void {
 }
 
 /**
+ * #GP(0) is recorded because an operand of the instruction at S.RIP crosses 4 GiB, from linear address `low` on, while segments are flat:
+ * #SS(0) when it is in the stack segment. False: it is in FS or GS, whose base is not 0, and goes on at address 0.
+ */
+export function blameFlatSegment(core: Core, low: number, size: number): boolean {
+  const bits = (core.getSigned32(S.MODE) & S.MODE_CODE_SIZE) === S.MODE_CODE_32 ? 32 : 16;
+  const row = decodeAt(core, (core.get32(S.CODE_BASE) + core.get32(S.RIP)) >>> 0, bits);
+  if (row === undefined) return true;
+  const { segment } = decoder.out;
+  const isOperand = decoder.out.isMemory || row.attributes.has('string');
+  if (isOperand && segment >= S.FS && core.get32(S.segmentBase(segment)) !== 0) return false;
+  const top = (core.get32(RSP) - (row.stack > 0 ? size : 0)) >>> 0;
+  const isStackOperation = row.stack !== 0 && top === low >>> 0;
+  if (isStackOperation || (isOperand && segment === S.SS)) core.recordFault(STACK_FAULT, 0);
+  return true;
+}
+
+/**
  * The branch of `record` went to a non-canonical RIP, where nothing can be fetched: it raises #GP(0) and has changed neither RIP nor
  * RSP (SDM 2, JMP, CALL, RET). The return address that a CALL wrote below the stack's top stays there.
  */
@@ -43,15 +63,15 @@ export function isCanonical(linear: number): boolean {
   return linear >= -CANONICAL_END && linear < CANONICAL_END;
 }
 
-function decodeAt(core: Core, rip: number): InstructionRow | undefined {
+function decodeAt(core: Core, linear: number, bits: 16 | 32 | 64 = 64): InstructionRow | undefined {
   const vector = core.getSigned32(S.FAULT_VECTOR);
   const errorCode = core.get32(S.FAULT_ERROR_CODE);
   let have = 0;
   try {
-    for (; have < LONGEST_INSTRUCTION; have++) bytes[have] = core.mmu.loadSystem8(rip + have);
+    for (; have < LONGEST_INSTRUCTION; have++) bytes[have] = core.mmu.loadSystem8(bits === 64 ? linear + have : (linear + have) >>> 0);
   } catch (fault) {
     if (fault !== GUEST_FAULT) throw fault;
     core.recordFault(vector, errorCode);
   }
-  return decoder.decode(bytes, 0, have, 64, true) > 0 ? decoder.out.row : undefined;
+  return decoder.decode(bytes, 0, have, bits, true) > 0 ? decoder.out.row : undefined;
 }

@@ -4,6 +4,7 @@ import { DECIMAL_OPERATIONS } from './operations/decimal.ts';
 import { DESCRIPTOR_OPERATIONS } from './operations/descriptor-tables.ts';
 import { FX_STATE_OPERATIONS } from './operations/fx-state.ts';
 import { IO_OPERATIONS } from './operations/io.ts';
+import { MONITOR_OPERATIONS } from './operations/monitor.ts';
 import { MSR_OPERATIONS } from './operations/msrs.ts';
 import type { SystemOperations } from './operations/operation.ts';
 import { PROCESSOR_OPERATIONS } from './operations/processor.ts';
@@ -19,6 +20,7 @@ export const SYSTEM_OPERATIONS: SystemOperations = {
   ...DESCRIPTOR_OPERATIONS,
   ...FX_STATE_OPERATIONS,
   ...IO_OPERATIONS,
+  ...MONITOR_OPERATIONS,
   ...MSR_OPERATIONS,
   ...PROCESSOR_OPERATIONS,
   ...STACK_OPERATIONS,

@@ -1,50 +1,38 @@
 /**
- * The physical address space as one core reaches it: RAM and ROM as host offsets, everything else through the bus. Page
- * granular: a page is RAM when all of it is.
+ * The physical address space as one core reaches it: RAM, ROM and display memory as host offsets,
+ * everything else through the bus. Page granular: a page is RAM when all of it is.
  */
-import type { AccessSize, IoSpace, PhysicalMemory } from '../contracts/index.ts';
+import type { AccessSize, IoSpace, MappedRange, PhysicalMemory } from '../contracts/index.ts';
 import { PAGE } from './access.ts';
 import type { CodePages } from './code-pages.ts';
 
 export class PhysicalSpace {
+  readonly #memory: PhysicalMemory;
   readonly #io: IoSpace;
   readonly #codePages: CodePages;
   readonly #u8: Uint8Array;
   readonly #u32: Uint32Array;
   readonly #view: DataView;
-  readonly #regionBase: number[] = [];
-  readonly #regionEnd: number[] = [];
-  /** Host offset of the region's first byte minus its physical address. */
-  readonly #regionDelta: number[] = [];
-  readonly #regionWritable: boolean[] = [];
   /** Of the page that `hostOf` found last. */
   isWritable = false;
 
   constructor(memory: PhysicalMemory, io: IoSpace, codePages: CodePages, u8: Uint8Array, u32: Uint32Array, view: DataView) {
+    this.#memory = memory;
     this.#io = io;
     this.#codePages = codePages;
     this.#u8 = u8;
     this.#u32 = u32;
     this.#view = view;
-    for (const region of memory.regions) {
-      const base = Math.ceil(region.base / PAGE) * PAGE;
-      const end = Math.floor((region.base + region.size) / PAGE) * PAGE;
-      const host = memory.offsetOf(base, end - base);
-      if (host < 0 || end <= base) continue;
-      this.#regionBase.push(base);
-      this.#regionEnd.push(end);
-      this.#regionDelta.push(host - base);
-      this.#regionWritable.push(region.access === 'rw');
-    }
   }
 
   /** Host offset of a physical page, or −1 when it is not RAM; sets `isWritable`. */
   hostOf(physicalPage: number): number {
-    const bases = this.#regionBase;
-    for (let i = 0; i < bases.length; i++) {
-      if (physicalPage >= (bases[i] as number) && physicalPage < (this.#regionEnd[i] as number)) {
-        this.isWritable = this.#regionWritable[i] as boolean;
-        return physicalPage + (this.#regionDelta[i] as number);
+    const { map } = this.#memory;
+    for (let i = 0; i < map.length; i++) {
+      const range = map[i] as MappedRange;
+      if (physicalPage >= range.base && physicalPage < range.end) {
+        this.isWritable = range.access === 'rw';
+        return range.offset + (physicalPage - range.base);
       }
     }
     this.isWritable = false;

@@ -12,8 +12,8 @@ const LDT_TYPE = 2;
 const BUSY_TSS_TYPE = 11;
 /** EDX: family 6, as CPUID leaf 1 EAX would read. */
 const SIGNATURE = 0x0000_06f0n;
-/** Fast strings; branch trace storage and PEBS are not available (SDM 4 table 2-2). */
-const MISC_ENABLE = 0x1801n;
+/** Fast strings, MONITOR; branch trace storage and PEBS are not available (SDM 4 table 2-2). */
+const MISC_ENABLE = 0x4_1801n;
 /** PA0–PA7: WB WT UC− UC, twice (SDM 3A §12.12.4). */
 const PAT_AT_RESET = 0x0007_0406_0007_0406n;
 
@@ -21,6 +21,7 @@ const PAT_AT_RESET = 0x0007_0406_0007_0406n;
 export function powerOn(core: Core, init: boolean): void {
   const kept = init ? core.get32(S.CR0) & (CR0_CD | CR0_NW) : CR0_CD | CR0_NW;
   const firstKept = S.MSR_STAR;
+  core.mmu.forgetLine();
   core.u8.fill(0, core.base, core.base + (init ? firstKept : S.STATE_SIZE));
   core.set64(S.gpr(S.RDX), SIGNATURE);
   core.set64(S.RIP, 0xfff0n);

@@ -1,9 +1,10 @@
 /** The test kit for system code: one core over a few megabytes of RAM, tables built by hand, operations run as the interpreter runs them. */
+import { createPhysicalMemory } from '../board/memory.ts';
 import type { CpuidModel, IoSpaceName, PhysicalMemory, RamRegion, VcpuWiring } from '../contracts/index.ts';
 import { CR0_PE, EFER_LMA } from '../x86/control.ts';
 import * as R from '../x86/record.ts';
 import * as S from '../x86/state.ts';
-import type { CodePages } from './code-pages.ts';
+import type { CodePages, LineWatcher } from './code-pages.ts';
 import { Core, GUEST_FAULT } from './core.ts';
 import { RECORDS_OFFSET, reservedBytes, slab } from './layout.ts';
 import { updateMode } from './mode.ts';
@@ -57,38 +58,21 @@ export class FakeCodePages implements CodePages {
   /** Guest-physical pages that hold code, by host page. */
   readonly pages = new Set<number>();
   readonly stores: [hostOffset: number, size: number][] = [];
+  armedLine = 0;
   hasCode(hostPage: number): boolean {
     return this.pages.has(hostPage);
   }
   storing(hostOffset: number, size: number): void {
     this.stores.push([hostOffset, size]);
   }
+  watchLine(_watcher: LineWatcher, hostLine: number): void {
+    this.armedLine = hostLine;
+  }
 }
 
-/** RAM at `reservedBytes(1)`, one region after the other without holes. */
+/** RAM at `reservedBytes(1)`. */
 function createMemory(regions: readonly RamRegion[]): PhysicalMemory {
-  const top = Math.max(...regions.map((region) => region.base + region.size));
-  const reserved = reservedBytes(1);
-  const pages = Math.ceil((reserved + top) / 0x1_0000);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const bytes = new Uint8Array(memory.buffer as SharedArrayBuffer);
-  const offsetOf = (gpa: number, size: number): number =>
-    regions.some((region) => gpa >= region.base && gpa + size <= region.base + region.size) ? reserved + gpa : -1;
-  return {
-    memory,
-    regions,
-    bytes,
-    offsetOf,
-    write(gpa, data) {
-      const offset = offsetOf(gpa, data.length);
-      if (offset >= 0) bytes.set(data, offset);
-      return offset >= 0;
-    },
-    read(gpa, size) {
-      const offset = offsetOf(gpa, size);
-      return offset < 0 ? undefined : bytes.slice(offset, offset + size);
-    },
-  };
+  return createPhysicalMemory(regions, reservedBytes(1));
 }
 
 export interface DescriptorFields {

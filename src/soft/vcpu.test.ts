@@ -140,6 +140,18 @@ describe('events', () => {
     expect([segments.cs.selector, rip, reg(0)]).toEqual([0x900, 1n, 1]);
   });
 
+  it('takes a SIPI that follows INIT at once, and forgets one that came before it', () => {
+    start('eb fe');
+    load(0x9000, '40 eb fe');
+    vcpu.inject({ kind: 'sipi', vector: 8 });
+    vcpu.inject({ kind: 'init' });
+    expect(vcpu.run(10)).toBe(ExitReason.WaitForSipi);
+    vcpu.inject({ kind: 'init' });
+    vcpu.inject({ kind: 'sipi', vector: 9 });
+    expect(vcpu.run(1)).toBe(ExitReason.Budget);
+    expect([vcpu.readState().segments.cs.selector, reg(0)]).toEqual([0x900, 1]);
+  });
+
   it('traps after every instruction while TF is set', () => {
     start('40 40 eb fe', 0x102n);
     vcpu.run(1 + 2); // INC EAX, the handler's INC EBX and IRET
@@ -151,6 +163,71 @@ describe('events', () => {
     vcpu.writeState({ ...vcpu.readState(), idtr: { base: 0n, limit: 0 } });
     expect(vcpu.run(10)).toBe(ExitReason.Shutdown);
     expect(vcpu.detail).toContain('triple fault: exception 6');
+  });
+});
+
+describe('an interrupt inside a repeated instruction', () => {
+  const RF = 0x1_0000;
+  /** What the interrupt saved as EFLAGS, after `before` instructions of which the last ones are iterations. */
+  function savedFlags(hex: string, before: number): number {
+    start(hex, 0x202n);
+    vcpu.run(before);
+    vectors = [0x40];
+    vcpu.setInterruptPin(true);
+    vcpu.run(1);
+    return new DataView(memory.bytes.buffer, memory.offsetOf(reg(4) + 8, 4)).getUint32(0, true);
+  }
+  const MOVS = 'b9 05 00 00 00  be 00 60 00 00  bf 00 70 00 00';
+
+  it.each([
+    ['REP MOVS', `${MOVS} f3 a5`],
+    ['REPE CMPS', `${MOVS} f3 a6`],
+    ['REP OUTS', `${MOVS} f3 6e`],
+    ['REP LODS', `${MOVS} f3 ac`],
+  ])('saves RF set between two iterations of %s, and clear before the first and after the last (SDM 3B §18.3.1.1)', (_, code) => {
+    expect([3, 4, 7, 8, 9].map((before) => savedFlags(`${code} 90 90 90 eb fe`, before) & RF)).toEqual([0, RF, RF, 0, 0]);
+  });
+
+  it('goes on where it was, and RF does not outlast it', () => {
+    expect(savedFlags(`${MOVS} f3 a5 9c eb fe`, 5) & RF).toBe(RF);
+    vcpu.run(1 + 3 + 1); // IRET, the other iterations, PUSHF
+    expect([reg(1), Number(vcpu.readState().rflags) & RF]).toEqual([0, 0]);
+  });
+
+  it('so does REPNE SCAS where it ends because it has found something', () => {
+    load(0x7000, '01 01 00 01 01');
+    const code = 'b9 05 00 00 00  31 c0  bf 00 70 00 00  f2 ae 90 90 eb fe';
+    expect([3, 4, 5, 6, 7].map((before) => savedFlags(code, before) & RF)).toEqual([0, RF, RF, 0, 0]);
+  });
+});
+
+describe('a machine check', () => {
+  const CR4_MCE = 0x40n;
+  const RDMSR_STATUS = 'b9 01 04 00 00  0f 32'; // IA32_MC0_STATUS
+
+  it('is reported in bank 0 and delivered as #MC, in HLT too', () => {
+    start('f4 eb fe');
+    vcpu.writeState({ ...vcpu.readState(), cr4: CR4_MCE });
+    load(HANDLER, `43 ${RDMSR_STATUS} 89 c6 89 d7 b9 7a 01 00 00 0f 32 f4`);
+    vcpu.run(10);
+    vcpu.inject({ kind: 'machine-check', code: 0x0135, address: 0x1234_5678 });
+    expect(vcpu.run(20)).toBe(ExitReason.Halt);
+    // valid, uncorrected, enabled, with an address; restart possible, in progress
+    expect([reg(3), reg(6), reg(7) >>> 0, reg(0)]).toEqual([1, 0x0135, 0xb400_0000, 0b101]);
+  });
+
+  it('shuts the processor down without CR4.MCE, and while another one is being handled', () => {
+    start('eb fe');
+    vcpu.inject({ kind: 'machine-check', code: 1 });
+    expect([vcpu.run(10), vcpu.detail]).toEqual([ExitReason.Shutdown, 'machine check with CR4.MCE clear']);
+    vcpu.reset(true);
+    start('eb fe');
+    load(HANDLER, 'eb fe');
+    vcpu.writeState({ ...vcpu.readState(), cr4: CR4_MCE });
+    vcpu.inject({ kind: 'machine-check', code: 1 });
+    expect(vcpu.run(10)).toBe(ExitReason.Budget);
+    vcpu.inject({ kind: 'machine-check', code: 1 });
+    expect([vcpu.run(10), vcpu.detail]).toEqual([ExitReason.Shutdown, 'machine check while another was handled']);
   });
 });
 

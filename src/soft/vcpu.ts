@@ -3,26 +3,28 @@
  * generated code and the rest. All of it happens in the caller's thread; the state block is shared memory, so that a thread per
  * vCPU can follow.
  *
- * Not modelled: SMM, machine checks.
+ * Not modelled: SMM.
  */
 import {
   ExitReason, type PhysicalMemory, type Logger, type SegmentName, type SegmentState, type Vcpu, type VcpuEvent, type VcpuState, type VcpuWiring,
 } from '../contracts/index.ts';
 import { IF, RF, TF } from '../x86/flags.ts';
-import { INFO, INFO_REP, INFO_REPNE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import { GENERAL_PROTECTION, NMI } from '../x86/vectors.ts';
 import { Blocks } from './blocks.ts';
 import { DR6_SINGLE_STEP } from './breakpoints.ts';
 import type { CodeTracker } from './code-pages.ts';
 import { Core, GUEST_FAULT } from './core.ts';
-import { deliverDebugException, deliverException, deliverInterrupt } from './interrupts.ts';
-import { type Interpreter, Leave, type RunExports } from './interpreter.ts';
+import { deliverDebugException, deliverException, deliverInterrupt, endSleep } from './interrupts.ts';
+import { type Interpreter, Leave, LOOP_SAMPLE, type RunExports } from './interpreter.ts';
 import { slab } from './layout.ts';
+import { deliverMachineCheck } from './machine-check.ts';
 import { updateMode } from './mode.ts';
-import { blameSegment, isCanonical, undoBranch } from './non-canonical.ts';
+import { blameFlatSegment, blameSegment, isCanonical, undoBranch } from './non-canonical.ts';
 import { powerOn, startUp } from './power-on.ts';
 import { OPERATIONS } from './system-operations.ts';
+import type { RegionCompiler } from './translator/compile.ts';
+import { Regions } from './translator/regions.ts';
 
 const CONTINUE = 0;
 const SEGMENT_NAMES: readonly SegmentName[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
@@ -31,38 +33,60 @@ export class SoftVcpu implements Vcpu {
   readonly id: number;
   readonly #core: Core;
   readonly #blocks: Blocks;
+  readonly #regions: Regions | undefined;
   readonly #run: RunExports['run'];
   #granted = 0;
   #sipiVector = 0;
-  /** RIP before an instruction that runs on its own. */
-  #startedAt = 0;
+  #machineCheck: Extract<VcpuEvent, { readonly kind: 'machine-check' }> | undefined;
 
-  constructor(id: number, memory: PhysicalMemory, wiring: VcpuWiring, tracker: CodeTracker, interpreter: Interpreter, isAlone: boolean, log: Logger) {
+  constructor(id: number, memory: PhysicalMemory, wiring: VcpuWiring, tracker: CodeTracker, interpreter: Interpreter, compiler: RegionCompiler | undefined, isAlone: boolean, log: Logger) {
     this.id = id;
     this.#core = new Core(id, memory, slab(id), wiring, tracker, log);
     this.#core.isAlone = isAlone;
-    this.#blocks = new Blocks(this.#core, tracker, interpreter);
+    this.#blocks = new Blocks(this.#core, tracker, interpreter.handlers);
     this.#blocks.onForget = () => this.#leaveSoon();
     const { mmu } = this.#core;
+    this.#regions =
+      compiler &&
+      new Regions(this.#core, this.#blocks, interpreter.handlers, compiler, (low, high, size, write) =>
+        mmu.fill(low as number, high as number, size as number, write as number));
+    this.#blocks.onForgetAll = () => this.#regions?.forgetAll();
     tracker.users.push({
       dropWritable: (page) => mmu.dropWritable(page),
-      forgetPage: (page) => this.#blocks.forgetPage(page),
+      forgetPage: (page) => {
+        this.#blocks.forgetPage(page);
+        this.#regions?.forgetPage(page);
+      },
+      forgetTranslations: () => {
+        mmu.flush();
+        this.#leaveSoon();
+      },
     });
     const instance = new WebAssembly.Instance(interpreter.module, {
       env: {
         memory: memory.memory,
+        table: this.#regions?.table ?? new WebAssembly.Table({ element: 'anyfunc', initial: 1 }),
         readSlow: (low: number, high: number, size: number) => mmu.readSlow(low, high, size),
         writeSlow: (low: number, high: number, size: number, readFirst: number) => mmu.writeSlow(low, high, size, readFirst),
         commitStore: () => mmu.commitStore(),
         system: (record: number, operation: number) => this.#system(record, operation),
       },
     });
+    this.#regions?.offer(instance.exports);
     this.#run = (instance.exports as unknown as RunExports).run;
     this.reset(id === 0);
   }
 
   get retired(): number {
     return this.#granted - this.#core.getSigned32(S.BUDGET) - this.#core.getSigned32(S.BUDGET_STASH);
+  }
+
+  get awake(): boolean {
+    return this.#core.get32(S.ACTIVITY) === S.ACTIVITY_RUNNING;
+  }
+
+  get canWake(): boolean {
+    return this.#core.get32(S.ACTIVITY) === S.ACTIVITY_MWAIT || (this.#core.getSigned32(S.SYSTEM_FLAGS) & IF) !== 0;
   }
 
   get detail(): string {
@@ -74,6 +98,7 @@ export class SoftVcpu implements Vcpu {
     this.#granted = budget;
     core.set32(S.BUDGET, budget);
     core.set32(S.BUDGET_STASH, 0);
+    this.#regions?.exchange();
     const { breakpoints } = core;
     for (;;) {
       // Traps of the instruction before come first (SDM 3A table 6-2), but not between MOV SS and what follows (§6.8.3).
@@ -92,7 +117,7 @@ export class SoftVcpu implements Vcpu {
       if (isResuming) core.set32(S.SYSTEM_FLAGS, flags & ~RF);
       const stepping = (flags & TF) !== 0;
       const { isArmed } = breakpoints;
-      if (stepping || isArmed || core.get32(S.INTERRUPT_SHADOW) !== 0) {
+      if (stepping || isArmed || core.mmu.permitsWrap || core.get32(S.INTERRUPT_SHADOW) !== 0) {
         const shadow = core.get32(S.INTERRUPT_SHADOW);
         if (isArmed && !isResuming && shadow !== S.SHADOW_STACK_SEGMENT) {
           const found = breakpoints.atInstruction();
@@ -105,7 +130,6 @@ export class SoftVcpu implements Vcpu {
         // The shadow covers one instruction, which may cast it anew.
         core.set32(S.INTERRUPT_SHADOW, 0);
         breakpoints.hits = 0;
-        this.#startedAt = core.getCanonical(S.RIP);
         this.#limitToOne();
       }
       const branch = core.get32(S.BRANCH_RECORD);
@@ -118,28 +142,60 @@ export class SoftVcpu implements Vcpu {
       }
       core.set32(S.BRANCH_RECORD, 0);
       core.mmu.refusedNonCanonical = false;
+      core.mmu.wrapSize = 0;
       core.clearedTrap = false; // an interrupt may have switched tasks
       const reason = this.#run(core.base, record);
       const stepped = stepping && core.get32(S.BUDGET) === 0 && !core.clearedTrap;
       this.#restoreBudget();
+      core.mmu.permitsWrap = false;
+      if (core.get32(S.REPEATING) !== 0) this.#interruptRepetition(reason);
       if (reason === Leave.Fault) {
         if (core.mmu.refusedNonCanonical && core.get32(S.FAULT_VECTOR) === GENERAL_PROTECTION) blameSegment(core);
+        if (core.mmu.wrapSize !== 0 && this.#mayWrap()) continue;
         deliverException(core);
       } else {
+        if (reason === Leave.Hot) this.#foundHot();
         if (stepped) breakpoints.pending |= DR6_SINGLE_STEP;
-        if (isArmed) this.#finishWatched(record, isResuming);
+        if (isArmed) this.#finishWatched();
       }
     }
   }
 
-  /** After one instruction with breakpoints armed: what it touched is reported; in the middle of a repetition it has not ended. */
-  #finishWatched(record: number, isResuming: boolean): void {
+  /** The block at RIP was looked up often, or a loop back to it was sampled. */
+  #foundHot(): void {
     const core = this.#core;
-    core.breakpoints.pending |= core.breakpoints.hits;
-    core.breakpoints.hits = 0;
-    if (!isResuming || core.getCanonical(S.RIP) !== this.#startedAt) return;
-    const isRepeated = ((core.u16[(record + INFO) >>> 1] as number) & (INFO_REP | INFO_REPNE)) !== 0;
-    if (isRepeated) core.set32(S.SYSTEM_FLAGS, core.getSigned32(S.SYSTEM_FLAGS) | RF);
+    const isLoop = core.get32(S.LOOP_SAMPLE) === 0;
+    if (isLoop) core.set32(S.LOOP_SAMPLE, LOOP_SAMPLE);
+    if (isLoop && !this.#blocks.heat(LOOP_SAMPLE)) return;
+    this.#regions?.request();
+    this.#regions?.exchange();
+  }
+
+  /** After one instruction with breakpoints armed: what it touched is reported. */
+  #finishWatched(): void {
+    const { breakpoints } = this.#core;
+    breakpoints.pending |= breakpoints.hits;
+    breakpoints.hits = 0;
+  }
+
+  /**
+   * Between two iterations of a repeated instruction RF is set: whatever is delivered here saves it, and instruction breakpoints see
+   * the instruction once (SDM 3B §18.3.1.1).
+   */
+  #interruptRepetition(reason: number): void {
+    const core = this.#core;
+    core.set32(S.REPEATING, 0);
+    if (reason !== Leave.Fault) core.set32(S.SYSTEM_FLAGS, core.getSigned32(S.SYSTEM_FLAGS) | RF);
+  }
+
+  /** The fault was raised because an operand crosses 4 GiB: where that is no fault, the instruction runs again. */
+  #mayWrap(): boolean {
+    const { mmu } = this.#core;
+    const { wrapAt, wrapSize } = mmu;
+    mmu.wrapSize = 0;
+    if (this.#core.get32(S.FAULT_VECTOR) !== GENERAL_PROTECTION || blameFlatSegment(this.#core, wrapAt, wrapSize)) return false;
+    mmu.permitsWrap = true;
+    return true;
   }
 
   limit(instructions: number): void {
@@ -159,10 +215,18 @@ export class SoftVcpu implements Vcpu {
   inject(event: VcpuEvent): void {
     switch (event.kind) {
       case 'nmi': this.#raiseEvent(S.EVENT_NMI); break;
-      case 'init': this.#raiseEvent(S.EVENT_INIT); break;
+      case 'init':
+        // A SIPI before it would have been ignored; one that follows it at once is for the core that waits then.
+        Atomics.and(this.#core.i32, (this.#core.base + S.EVENTS) >>> 2, ~S.EVENT_SIPI);
+        this.#raiseEvent(S.EVENT_INIT);
+        break;
       case 'sipi':
         this.#sipiVector = event.vector;
         this.#raiseEvent(S.EVENT_SIPI);
+        break;
+      case 'machine-check':
+        this.#machineCheck = event;
+        this.#raiseEvent(S.EVENT_MACHINE_CHECK);
         break;
     }
   }
@@ -171,6 +235,7 @@ export class SoftVcpu implements Vcpu {
     powerOn(this.#core, false);
     this.#core.detail = '';
     this.#blocks.forgetAll();
+    this.#core.set32(S.LOOP_SAMPLE, LOOP_SAMPLE);
     this.#core.set32(S.ACTIVITY, bootstrap ? S.ACTIVITY_RUNNING : S.ACTIVITY_WAIT_FOR_SIPI);
   }
 
@@ -240,7 +305,7 @@ export class SoftVcpu implements Vcpu {
 
   #inactive(activity: number): ExitReason {
     switch (activity) {
-      case S.ACTIVITY_HALTED: return ExitReason.Halt;
+      case S.ACTIVITY_HALTED: case S.ACTIVITY_MWAIT: return ExitReason.Halt;
       case S.ACTIVITY_WAIT_FOR_SIPI: return ExitReason.WaitForSipi;
       default: return ExitReason.Shutdown;
     }
@@ -281,27 +346,33 @@ export class SoftVcpu implements Vcpu {
     const word = (core.base + S.EVENTS) >>> 2;
     const events = core.i32[word] as number;
     if (events & S.EVENT_INIT) {
-      Atomics.and(core.i32, word, ~(S.EVENT_INIT | S.EVENT_SIPI));
+      Atomics.and(core.i32, word, ~S.EVENT_INIT);
       powerOn(core, true);
       core.set32(S.ACTIVITY, S.ACTIVITY_WAIT_FOR_SIPI);
-      return;
+      if (!(events & S.EVENT_SIPI)) return;
     }
     const activity = core.get32(S.ACTIVITY);
     if (events & S.EVENT_SIPI) {
       Atomics.and(core.i32, word, ~S.EVENT_SIPI);
       if (activity === S.ACTIVITY_WAIT_FOR_SIPI) startUp(core, this.#sipiVector);
     }
-    if (activity !== S.ACTIVITY_RUNNING && activity !== S.ACTIVITY_HALTED) return;
+    if (activity === S.ACTIVITY_WAIT_FOR_SIPI || activity === S.ACTIVITY_SHUTDOWN) return;
+    if (events & S.EVENT_MACHINE_CHECK && this.#machineCheck !== undefined) {
+      Atomics.and(core.i32, word, ~S.EVENT_MACHINE_CHECK);
+      deliverMachineCheck(core, this.#machineCheck.code, this.#machineCheck.address);
+      return;
+    }
     if (core.get32(S.INTERRUPT_SHADOW) !== 0) return;
     if (events & S.EVENT_NMI && core.get32(S.NMI_BLOCKED) === 0) {
       Atomics.and(core.i32, word, ~S.EVENT_NMI);
       deliverInterrupt(core, NMI);
       return;
     }
-    if (events & S.EVENT_INTERRUPT && core.getSigned32(S.SYSTEM_FLAGS) & IF) {
+    if ((events & S.EVENT_INTERRUPT) === 0) return;
+    if (core.getSigned32(S.SYSTEM_FLAGS) & IF) {
       const vector = core.wiring.acknowledgeInterrupt();
       if (vector >= 0) deliverInterrupt(core, vector);
-    }
+    } else if (activity === S.ACTIVITY_MWAIT && core.get32(S.MWAIT_EXTENSIONS) & S.MWAIT_MASKED_INTERRUPTS) endSleep(core);
   }
 }
 

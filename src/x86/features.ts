@@ -46,7 +46,7 @@ const ROWS: readonly [string, CpuFeature][] = [
   ...at([1, 'ecx'], 'v2', { sse3: 0, ssse3: 9, cx16: 13, sse4_1: 19, sse4_2: 20, popcnt: 23 }),
   ...at([EXTENDED, 'ecx'], 'v2', { lahf_lm: 0 }),
   ...at([1, 'edx'], 'extra', { vme: 1, de: 2, mce: 7, mca: 14 }),
-  ...at([1, 'ecx'], 'extra', { pcid: 17, x2apic: 21, movbe: 22, tsc_deadline_timer: 24, xsave: 26 }),
+  ...at([1, 'ecx'], 'extra', { monitor: 3, pcid: 17, x2apic: 21, movbe: 22, tsc_deadline_timer: 24, xsave: 26 }),
   ...at([7, 'ebx'], 'extra', { fsgsbase: 0, tsc_adjust: 1, smep: 7, erms: 9, invpcid: 10, smap: 20 }),
   ...at([7, 'ecx'], 'extra', { umip: 2 }),
   ...at([7, 'edx'], 'extra', { arch_capabilities: 29 }),

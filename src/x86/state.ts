@@ -106,16 +106,18 @@ export const EVENT_INTERRUPT = 1 << 0;
 export const EVENT_NMI = 1 << 1;
 export const EVENT_INIT = 1 << 2;
 export const EVENT_SIPI = 1 << 3;
+export const EVENT_MACHINE_CHECK = 1 << 4;
 /** Interrupts are held for one instruction: nonzero = shadow (i32). After MOV SS and POP SS debug traps wait too (SDM 3A §6.8.3). */
 export const INTERRUPT_SHADOW = 0x1ec;
 export const SHADOW_STI = 1;
 export const SHADOW_STACK_SEGMENT = 2;
-/** 0 running, 1 halted, 2 waiting for SIPI, 3 shut down (i32). */
+/** 0 running, 1 halted, 2 waiting for SIPI, 3 shut down, 4 in MWAIT (i32). */
 export const ACTIVITY = 0x1f0;
 export const ACTIVITY_RUNNING = 0;
 export const ACTIVITY_HALTED = 1;
 export const ACTIVITY_WAIT_FOR_SIPI = 2;
 export const ACTIVITY_SHUTDOWN = 3;
+export const ACTIVITY_MWAIT = 4;
 
 /** The exception being raised: vector (i32, −1 none), error code (i32), whether it has one (i32). CR2 is set at raising. */
 export const FAULT_VECTOR = 0x1f4;
@@ -180,11 +182,28 @@ export const MSR_MTRR_VARIABLE = 0x6e0;
 /** IA32_BIOS_SIGN_ID, as the guest last wrote it. */
 export const MSR_BIOS_SIGN_ID = 0x760;
 
+/** IA32_MCG_STATUS; then CTL, STATUS, ADDR and MISC of each machine-check bank: i64 each. */
+export const MSR_MCG_STATUS = 0x768;
+export const MSR_MC_BANKS = 0x770;
+export const MC_BANK_SIZE = 32;
+
+/** A repeated string instruction has done an iteration and has more to do: its next one comes next (i32). */
+export const REPEATING = 0x7b0;
+
 /** Host offset of the page at CODE_PAGE (i32). */
 export const CODE_HOST = 0x630;
 
 /** The record of the near branch for whose target no block was known, when generated code came back for that; else 0 (i32). */
 export const BRANCH_RECORD = 0x634;
+
+/** Host offset of the line that MONITOR armed (i32, 0: none), and the extensions that MWAIT was given in ECX (i32). */
+export const MONITOR_LINE = 0x638;
+export const MWAIT_EXTENSIONS = 0x63c;
+/** An interrupt ends MWAIT even while IF is clear. */
+export const MWAIT_MASKED_INTERRUPTS = 1 << 0;
+
+/** Backward links the interpreter will still follow before it tells which loop it is in (i32). */
+export const LOOP_SAMPLE = 0x7b8;
 
 /** DR0–DR7: i64 each (DR4 and DR5 are never used). */
 export const DR = 0x640;

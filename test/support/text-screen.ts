@@ -23,6 +23,7 @@ export class TextScreen {
             return vm.createVcpu(id, wiring);
           },
           memoryChanged: (gpa, size) => vm.memoryChanged(gpa, size),
+          memoryMapChanged: () => vm.memoryMapChanged(),
           [Symbol.dispose]: () => vm[Symbol.dispose](),
         };
       },

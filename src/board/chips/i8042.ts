@@ -4,9 +4,10 @@
  * Spec: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device Controller".
  * Not modelled: masking of A20 (the bit can be written and read), passwords, timeouts and parity errors on the serial lines.
  */
-import type { DeviceState } from '../../contracts/index.ts';
-import { Ps2Keyboard, set1FromSet2 } from './ps2-keyboard.ts';
-import { Ps2Mouse } from './ps2-mouse.ts';
+import type { Clock, DeviceState, InputBackend } from '../../contracts/index.ts';
+import { set1FromSet2 } from '../input/keys.ts';
+import { type KeyboardState, Ps2Keyboard } from './ps2-keyboard.ts';
+import { type MouseState, Ps2Mouse } from './ps2-mouse.ts';
 
 // Status register
 const STATUS_OUTPUT_FULL = 1 << 0;
@@ -39,10 +40,11 @@ export interface KeyboardControllerPins {
 }
 
 export class I8042 {
-  readonly keyboard = new Ps2Keyboard();
+  readonly keyboard: Ps2Keyboard;
   /** Absent without `mouse`. */
   readonly mouse: Ps2Mouse | undefined;
   readonly #pins: KeyboardControllerPins;
+  readonly #input: InputBackend;
   /** Byte 0 is the command byte. */
   readonly #ram = new Uint8Array(RAM_BYTES);
   #outputPort = NOT_RESET | A20;
@@ -54,9 +56,12 @@ export class I8042 {
   #auxiliary = false;
   #breaking = false;
 
-  constructor(options: { mouse: boolean; pins: KeyboardControllerPins }) {
+  constructor(options: { clock: Clock; mouse: boolean; pins: KeyboardControllerPins; input: InputBackend }) {
     this.#pins = options.pins;
-    this.mouse = options.mouse ? new Ps2Mouse() : undefined;
+    this.#input = options.input;
+    const ready = () => this.pump();
+    this.keyboard = new Ps2Keyboard({ clock: options.clock, ready });
+    this.mouse = options.mouse ? new Ps2Mouse({ clock: options.clock, ready }) : undefined;
     this.reset();
   }
 
@@ -75,8 +80,9 @@ export class I8042 {
     this.#drive();
   }
 
-  /** Call after keys or movements were queued: hands the next byte to the system when it can take one. */
+  /** Call when there may be input: keyboard and mouse take what they have room for, and the next byte goes to the system when it can take one. */
   pump(): void {
+    this.#takeInput();
     if (this.#full) return;
     const answer = this.#answers.shift();
     if (answer !== undefined) this.#fill(answer.byte, answer.auxiliary);
@@ -158,6 +164,9 @@ export class I8042 {
         case 0xc0:
           this.#answer(0x80, false);
           break; // input port: keyboard not locked
+        case 0xe0:
+          this.#answer(0x00, false);
+          break; // test inputs: both clock lines low
         case 0xd0:
           this.#answer(this.#outputPort, false);
           break;
@@ -175,18 +184,20 @@ export class I8042 {
     this.#drive();
   }
 
-  /** Keys and answers under way are part of it; a mouse starts anew, as after plugging it in. */
   save(): DeviceState {
     return {
-      version: 1,
+      version: 2,
       ram: [...this.#ram],
       outputPort: this.#outputPort,
       command: this.#command,
       full: this.#full,
       output: this.#output,
       auxiliary: this.#auxiliary,
+      breaking: this.#breaking,
+      lastWasCommand: this.#lastWasCommand,
       answers: this.#answers.map((a) => ({ ...a })),
       keyboard: this.keyboard.save(),
+      ...(this.mouse === undefined ? {} : { mouse: this.mouse.save() }),
     };
   }
 
@@ -198,8 +209,11 @@ export class I8042 {
       full: boolean;
       output: number;
       auxiliary: boolean;
+      breaking: boolean;
+      lastWasCommand: boolean;
       answers: { byte: number; auxiliary: boolean }[];
-      keyboard: ReturnType<Ps2Keyboard['save']>;
+      keyboard: KeyboardState;
+      mouse?: MouseState;
     };
     this.#ram.set(saved.ram.slice(0, RAM_BYTES));
     this.#outputPort = saved.outputPort;
@@ -207,9 +221,11 @@ export class I8042 {
     this.#full = saved.full;
     this.#output = saved.output;
     this.#auxiliary = saved.auxiliary;
+    this.#breaking = saved.breaking;
+    this.#lastWasCommand = saved.lastWasCommand;
     this.#answers = saved.answers.slice(0, ANSWERS);
     this.keyboard.restore(saved.keyboard);
-    this.mouse?.reset();
+    if (saved.mouse !== undefined) this.mouse?.restore(saved.mouse);
     this.#drive();
   }
 
@@ -219,6 +235,19 @@ export class I8042 {
 
   #answer(byte: number, auxiliary: boolean): void {
     if (this.#answers.length < ANSWERS) this.#answers.push({ byte, auxiliary });
+  }
+
+  #takeInput(): void {
+    while (this.keyboard.hasRoom) {
+      const event = this.#input.key();
+      if (event === undefined) break;
+      this.keyboard.key(event.key, event.pressed);
+    }
+    while (this.mouse?.hasRoom) {
+      const event = this.#input.pointer();
+      if (event === undefined) break;
+      this.mouse.event(event);
+    }
   }
 
   #pumpKeyboard(): boolean {

@@ -61,6 +61,8 @@ export interface RtcOptions {
   /** Top of RAM in bytes, for the memory-size bytes. */
   readonly memoryBytes: number;
   readonly vcpus: number;
+  /** Further bytes of CMOS RAM by index: what a set-up program would have stored. */
+  readonly settings?: ReadonlyMap<number, number>;
   /** IRQ 8. */
   interrupt(level: boolean): void;
 }
@@ -172,7 +174,7 @@ export class Mc146818 {
   }
 
   #fillCmos(): void {
-    const { memoryBytes, vcpus } = this.#options;
+    const { memoryBytes, vcpus, settings = new Map() } = this.#options;
     const above1M = Math.min(Math.max(0, memoryBytes - (1 << 20)) >>> 10, 0xffff);
     const above16M = Math.min(Math.floor(Math.max(0, memoryBytes - (16 << 20)) / 65_536), 0xffff);
     const word = (at: number, value: number) => this.#cmos.set([value & 0xff, value >> 8], at);
@@ -184,6 +186,7 @@ export class Mc146818 {
     word(0x30, above1M);
     word(0x34, above16M);
     this.#cmos[0x5f] = Math.min(vcpus - 1, 0xff); // what QEMU-style firmware calls the number of further processors
+    for (const [index, value] of settings) this.#cmos[index] = value;
     let sum = 0;
     for (let i = 0x10; i < 0x2e; i++) sum += this.#byte(i);
     this.#cmos.set([(sum >> 8) & 0xff, sum & 0xff], 0x2e); // the AT's checksum, high byte first

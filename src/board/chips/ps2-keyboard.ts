@@ -1,253 +1,331 @@
 /**
- * PS/2 keyboard (IBM enhanced, MF2): its command set, and keys as scan code set 2.
+ * PS/2 keyboard (IBM enhanced, MF2): keys to scan codes of sets 1, 2 and 3, typematic repeat, and the command set.
  *
  * Spec: IBM PS/2 Hardware Interface Technical Reference, "Keyboards (101- and 102-key)".
- * Not modelled: scan code sets 1 and 3 in the keyboard itself, typematic repeat (what the host side sends is what the guest gets).
+ * Not modelled: the shifts that cursor keys put around themselves for Num Lock and Shift; overrun (keys wait on the host's side instead);
+ * the time that a self test takes.
  */
+import type { Clock, Nanos } from '../../contracts/index.ts';
+import { KEYS, type Key, type KeyType, keyNumber } from '../input/keys.ts';
+
 const ACKNOWLEDGE = 0xfa;
 const RESEND = 0xfe;
+const SELF_TEST_PASSED = 0xaa;
+const ECHO = 0xee;
+const IDENTITY = [0xab, 0x83];
 const BREAK_PREFIX = 0xf0;
 const EXTENDED_PREFIX = 0xe0;
-/** The buffer in a real keyboard holds 16; a terminal that pastes is served better by more. */
-const QUEUE_BYTES = 256;
+const SET_1_BREAK = 0x80;
 
-/** Set 2 code of each key, in the order of its set 1 code from 1 on; 0 where set 1 has no key. This is also the 8042's translation. */
-const SET_2_BY_SET_1 = [
-  0x76,
-  0x16,
-  0x1e,
-  0x26,
-  0x25,
-  0x2e,
-  0x36,
-  0x3d,
-  0x3e,
-  0x46,
-  0x45,
-  0x4e,
-  0x55,
-  0x66,
-  0x0d, // Esc 1…0 - = Backspace Tab
-  0x15,
-  0x1d,
-  0x24,
-  0x2d,
-  0x2c,
-  0x35,
-  0x3c,
-  0x43,
-  0x44,
-  0x4d,
-  0x54,
-  0x5b,
-  0x5a,
-  0x14, // Q…P [ ] Enter Ctrl
-  0x1c,
-  0x1b,
-  0x23,
-  0x2b,
-  0x34,
-  0x33,
-  0x3b,
-  0x42,
-  0x4b,
-  0x4c,
-  0x52,
-  0x0e,
-  0x12,
-  0x5d, // A…L ; ' ` Shift \
-  0x1a,
-  0x22,
-  0x21,
-  0x2a,
-  0x32,
-  0x31,
-  0x3a,
-  0x41,
-  0x49,
-  0x4a,
-  0x59,
-  0x7c,
-  0x11,
-  0x29,
-  0x58, // Z…M , . / Shift KP* Alt Space Caps
-  0x05,
-  0x06,
-  0x04,
-  0x0c,
-  0x03,
-  0x0b,
-  0x83,
-  0x0a,
-  0x01,
-  0x09,
-  0x77,
-  0x7e, // F1…F10 Num Scroll
-  0x6c,
-  0x75,
-  0x7d,
-  0x7b,
-  0x6b,
-  0x73,
-  0x74,
-  0x79,
-  0x69,
-  0x72,
-  0x7a,
-  0x70,
-  0x71, // keypad 7 8 9 - 4 5 6 + 1 2 3 0 .
-  0x84,
-  0,
-  0x61,
-  0x78,
-  0x07, // SysRq, none, the key beside left Shift, F11 F12
+// Commands
+const SET_LEDS = 0xed;
+const SCAN_CODE_SET = 0xf0;
+const IDENTIFY = 0xf2;
+const TYPEMATIC_RATE = 0xf3;
+const ENABLE = 0xf4;
+const DEFAULT_DISABLE = 0xf5;
+const SET_DEFAULT = 0xf6;
+/** Of set 3: all keys typematic, make-break, make only, all three; then single keys. */
+const ALL_KEYS_FIRST = 0xf7;
+const SINGLE_KEYS_FIRST = 0xfb;
+const SINGLE_KEYS_LAST = 0xfd;
+const RESET = 0xff;
+/** No code of set 3 is as high: a byte from here on is a command, also where an argument is awaited. */
+const COMMANDS_FIRST = 0xed;
+
+/** What a real keyboard buffers. */
+const BUFFER_BYTES = 16;
+const LONGEST_SEQUENCE = 8;
+/** Answers that are not fetched; a flood of commands drops the oldest. */
+const ANSWERS = 16;
+/** 500 ms, then 10.9 per second. */
+const RATE_DEFAULT = 0x2b;
+
+/** Pause has no break code and says all at once: in set 1 and set 2. */
+const PAUSE = keyNumber('pause');
+const PAUSE_CODES = [
+  [0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5],
+  [0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77],
 ] as const;
-
-const SET_1_BY_SET_2 = new Uint8Array(256);
-for (const [index, set2] of SET_2_BY_SET_1.entries()) if (set2 !== 0) SET_1_BY_SET_2[set2] = index + 1;
-
-/** The 8042's translation of a single set 2 byte; codes that name no key pass unchanged. */
-export function set1FromSet2(code: number): number {
-  return SET_1_BY_SET_2[code] || code;
-}
-
-// Where the characters of a US keyboard are, by set 1 code: unshifted rows and their shifted counterparts.
-const ROWS = [
-  { from: 0x02, plain: '1234567890-=', shifted: '!@#$%^&*()_+' },
-  { from: 0x10, plain: 'qwertyuiop[]', shifted: 'QWERTYUIOP{}' },
-  { from: 0x1e, plain: "asdfghjkl;'`", shifted: 'ASDFGHJKL:"~' },
-  { from: 0x2b, plain: '\\zxcvbnm,./', shifted: '|ZXCVBNM<>?' },
-  { from: 0x39, plain: ' ', shifted: '' },
-  { from: 0x1c, plain: '\n', shifted: '\r' },
-  { from: 0x0f, plain: '\t', shifted: '' },
-  { from: 0x0e, plain: '\b', shifted: '' },
-  { from: 0x01, plain: '\u001b', shifted: '' },
-] as const;
-const LEFT_SHIFT = 0x12;
+/** Print Screen brings a Shift along. */
+const PRINT_SCREEN = keyNumber('print-screen');
+const PRINT_SCREEN_CODES = {
+  make: [
+    [0xe0, 0x2a, 0xe0, 0x37],
+    [0xe0, 0x12, 0xe0, 0x7c],
+  ],
+  break: [
+    [0xe0, 0xb7, 0xe0, 0xaa],
+    [0xe0, 0xf0, 0x7c, 0xe0, 0xf0, 0x12],
+  ],
+} as const;
 
 export class Ps2Keyboard {
-  #queue: number[] = [];
+  /** Scroll, Num and Caps Lock in bits 0–2, as the system set them. */
+  leds = 0;
+  readonly #clock: Clock;
+  readonly #ready: () => void;
+  #answers: number[] = [];
+  #buffer: number[] = [];
   #scanning = true;
   /** The command whose argument is awaited; 0 for none. */
   #command = 0;
   #scanSet = 2;
-  /** Scroll, Num and Caps Lock in bits 0–2, as the system set them. */
-  leds = 0;
+  #rate = RATE_DEFAULT;
+  /** By key; matters in set 3 only. */
+  #types: KeyType[] = defaultTypes();
   #lastByte = 0;
+  /** The key that repeats; −1 for none. */
+  #held = -1;
+  #repeat: Disposable | undefined;
+  #repeatAt: Nanos = 0;
+
+  /** `ready` is called when a byte has come up without anybody having asked for it. */
+  constructor(options: { clock: Clock; ready: () => void }) {
+    this.#clock = options.clock;
+    this.#ready = options.ready;
+  }
 
   reset(): void {
-    this.#queue = [];
-    this.#scanning = true;
+    this.#answers = [];
     this.#command = 0;
-    this.#scanSet = 2;
     this.leds = 0;
+    this.#lastByte = 0;
+    this.#defaults();
+    this.#scanning = true;
   }
 
-  /** Keys as scan code set 2, break codes included. False, and nothing queued, when the buffer is full or scanning is off. */
-  send(codes: readonly number[]): boolean {
-    if (!this.#scanning || this.#queue.length + codes.length > QUEUE_BYTES) return false;
-    for (const code of codes) this.#queue.push(code & 0xff);
-    return true;
+  /** Whether it can take another key. A key that comes while it does not scan is lost, as on a real keyboard. */
+  get hasRoom(): boolean {
+    return this.#buffer.length + LONGEST_SEQUENCE <= BUFFER_BYTES;
   }
 
-  /** Presses and releases the key of a US keyboard that makes `character`. False when there is none or no room. */
-  type(character: string): boolean {
-    for (const { from, plain, shifted } of ROWS) {
-      const inPlain = plain.indexOf(character);
-      const index = inPlain >= 0 ? inPlain : shifted.indexOf(character);
-      if (index < 0 || character === '') continue;
-      const code = SET_2_BY_SET_1[from + index - 1] ?? 0;
-      const stroke = [code, BREAK_PREFIX, code];
-      const withShift = inPlain < 0 && character !== '\r';
-      return this.send(withShift ? [LEFT_SHIFT, ...stroke, BREAK_PREFIX, LEFT_SHIFT] : stroke);
-    }
-    return false;
+  /** Seconds to the first repeat, and from one to the next, as the typematic rate has it. */
+  get repeatTimes(): { readonly delay: Nanos; readonly period: Nanos } {
+    const rate = this.#rate;
+    return { delay: (((rate >> 5) & 3) + 1) * 250e6, period: (8 + (rate & 7)) * 2 ** ((rate >> 3) & 3) * 4.17e6 };
   }
 
-  /** An extended key (arrows, Home, right Ctrl…): press and release. */
-  typeExtended(set2: number): boolean {
-    return this.send([EXTENDED_PREFIX, set2, EXTENDED_PREFIX, BREAK_PREFIX, set2]);
+  /** A key goes down or up. */
+  key(number: number, pressed: boolean): void {
+    const key = KEYS[number];
+    if (key === undefined) return;
+    this.#stopRepeat(pressed ? -1 : number);
+    if (!this.#scanning) return;
+    this.#put(this.#codes(key, number, pressed));
+    if (!pressed || number === PAUSE || (this.#scanSet === 3 && !SET_3_REPEATS.has(this.#types[number] as KeyType))) return;
+    this.#held = number;
+    this.#scheduleRepeat(this.#clock.now() + this.repeatTimes.delay);
   }
 
-  /** The next byte for the controller. */
+  /** The next byte for the controller: answers before keys. */
   take(): number | undefined {
-    const byte = this.#queue.shift();
+    const byte = this.#answers.shift() ?? this.#buffer.shift();
     if (byte !== undefined) this.#lastByte = byte;
     return byte;
   }
 
   /** A byte from the controller. */
   receive(byte: number): void {
-    if (this.#command !== 0 && byte < 0xed) {
+    if (this.#command !== 0 && byte < COMMANDS_FIRST) {
       this.#argument(byte);
       return;
     }
     this.#command = 0;
     switch (byte) {
-      case 0xed: // set LEDs
-      case 0xf0: // scan code set
-      case 0xf3: // typematic rate
+      case SET_LEDS:
+      case SCAN_CODE_SET:
+      case TYPEMATIC_RATE:
         this.#command = byte;
         this.#answer(ACKNOWLEDGE);
         break;
-      case 0xee:
-        this.#answer(0xee);
+      case ECHO:
+        this.#answer(ECHO);
         break;
-      case 0xf2: // identify: MF2
-        this.#answer(ACKNOWLEDGE, 0xab, 0x83);
+      case IDENTIFY:
+        this.#answer(ACKNOWLEDGE, ...IDENTITY);
         break;
-      case 0xf4:
-        this.#queue = [];
+      case ENABLE:
+        this.#clear();
         this.#scanning = true;
         this.#answer(ACKNOWLEDGE);
         break;
-      case 0xf5:
-      case 0xf6:
-        this.#queue = [];
-        this.#scanning = byte === 0xf6;
-        this.#scanSet = 2;
+      case DEFAULT_DISABLE:
+      case SET_DEFAULT:
+        this.#defaults();
+        this.#scanning = byte === SET_DEFAULT;
         this.#answer(ACKNOWLEDGE);
         break;
       case RESEND:
         this.#answer(this.#lastByte);
         break;
-      case 0xff:
+      case RESET:
         this.reset();
-        this.#answer(ACKNOWLEDGE, 0xaa);
+        this.#answer(ACKNOWLEDGE, SELF_TEST_PASSED);
         break;
       default:
-        // Key type commands of set 3 are acknowledged and do nothing; what is no command is asked for again.
-        this.#answer(byte >= 0xf7 ? ACKNOWLEDGE : RESEND);
+        this.#keyTypes(byte);
     }
   }
 
-  save(): { queue: number[]; scanning: boolean; command: number; scanSet: number; leds: number } {
-    return { queue: [...this.#queue], scanning: this.#scanning, command: this.#command, scanSet: this.#scanSet, leds: this.leds };
+  save(): KeyboardState {
+    return {
+      leds: this.leds,
+      answers: [...this.#answers],
+      buffer: [...this.#buffer],
+      scanning: this.#scanning,
+      command: this.#command,
+      scanSet: this.#scanSet,
+      rate: this.#rate,
+      types: [...this.#types],
+      lastByte: this.#lastByte,
+      held: this.#held,
+      repeatAt: this.#repeatAt,
+    };
   }
 
-  restore(state: ReturnType<Ps2Keyboard['save']>): void {
-    this.#queue = state.queue.slice(0, QUEUE_BYTES);
+  restore(state: KeyboardState): void {
+    this.#stopRepeat(-1);
+    this.leds = state.leds;
+    this.#answers = state.answers.slice(0, ANSWERS);
+    this.#buffer = state.buffer.slice(0, BUFFER_BYTES);
     this.#scanning = state.scanning;
     this.#command = state.command;
     this.#scanSet = state.scanSet;
-    this.leds = state.leds;
+    this.#rate = state.rate;
+    this.#types = [...state.types];
+    this.#lastByte = state.lastByte;
+    this.#held = state.held;
+    if (state.held >= 0) this.#scheduleRepeat(state.repeatAt);
   }
 
   #argument(byte: number): void {
     const command = this.#command;
+    switch (command) {
+      case SET_LEDS:
+        this.leds = byte & 7;
+        break;
+      case TYPEMATIC_RATE:
+        this.#rate = byte & 0x7f;
+        break;
+      case SCAN_CODE_SET:
+        this.#command = 0;
+        this.#chooseSet(byte);
+        return;
+      default:
+        // Key types go on until the next command: each byte is a key by its code in set 3.
+        for (const [number, key] of KEYS.entries()) if (key.set3 === byte) this.#types[number] = typeOf(command - SINGLE_KEYS_FIRST);
+        this.#answer(ACKNOWLEDGE);
+        return;
+    }
     this.#command = 0;
-    if (command === 0xed) this.leds = byte & 7;
-    if (command !== 0xf0) this.#answer(ACKNOWLEDGE);
-    else if (byte === 0) this.#answer(ACKNOWLEDGE, this.#scanSet);
+    this.#answer(ACKNOWLEDGE);
+  }
+
+  /** 0 asks which set it is. */
+  #chooseSet(set: number): void {
+    if (set === 0) this.#answer(ACKNOWLEDGE, this.#scanSet);
+    else if (set > 3) this.#answer(RESEND);
     else {
-      this.#scanSet = byte <= 3 ? byte : this.#scanSet; // reported back; keys come in set 2 all the same
-      this.#answer(byte <= 3 ? ACKNOWLEDGE : RESEND);
+      this.#clear();
+      this.#scanSet = set;
+      this.#answer(ACKNOWLEDGE);
     }
   }
 
-  /** Answers go before keys; a command flood drops keys, never memory. */
-  #answer(...bytes: number[]): void {
-    this.#queue.unshift(...bytes);
-    if (this.#queue.length > QUEUE_BYTES) this.#queue.length = QUEUE_BYTES;
+  #keyTypes(byte: number): void {
+    if (byte >= SINGLE_KEYS_FIRST && byte <= SINGLE_KEYS_LAST) {
+      this.#clear();
+      this.#command = byte;
+      this.#answer(ACKNOWLEDGE);
+    } else if (byte >= ALL_KEYS_FIRST && byte < SINGLE_KEYS_FIRST) {
+      this.#clear();
+      this.#types.fill(typeOf(byte - ALL_KEYS_FIRST));
+      this.#answer(ACKNOWLEDGE);
+    } else {
+      this.#answer(RESEND); // no command
+    }
   }
+
+  #defaults(): void {
+    this.#clear();
+    this.#rate = RATE_DEFAULT;
+    this.#scanSet = 2;
+    this.#types = defaultTypes();
+  }
+
+  #clear(): void {
+    this.#buffer = [];
+    this.#stopRepeat(-1);
+  }
+
+  /** Without `key` whatever repeats ends; with it only when it is that key. */
+  #stopRepeat(key: number): void {
+    if (key >= 0 && key !== this.#held) return;
+    this.#held = -1;
+    this.#repeat?.[Symbol.dispose]();
+    this.#repeat = undefined;
+  }
+
+  #scheduleRepeat(at: Nanos): void {
+    this.#repeatAt = at;
+    this.#repeat?.[Symbol.dispose]();
+    this.#repeat = this.#clock.at(at, () => {
+      const key = KEYS[this.#held];
+      if (key === undefined) return;
+      // A system that does not keep up gets fewer repeats, not old ones.
+      if (this.#buffer.length === 0) this.#put(this.#codes(key, this.#held, true));
+      this.#scheduleRepeat(this.#clock.now() + this.repeatTimes.period);
+      this.#ready();
+    });
+  }
+
+  #codes(key: Key, number: number, pressed: boolean): readonly number[] {
+    if (this.#scanSet === 3) {
+      if (pressed) return [key.set3];
+      return SET_3_BREAKS.has(this.#types[number] as KeyType) ? [BREAK_PREFIX, key.set3] : [];
+    }
+    const column = this.#scanSet - 1;
+    if (number === PAUSE) return pressed ? (PAUSE_CODES[column] ?? []) : [];
+    if (number === PRINT_SCREEN) return PRINT_SCREEN_CODES[pressed ? 'make' : 'break'][column] ?? [];
+    const prefix = key.extended ? [EXTENDED_PREFIX] : [];
+    if (this.#scanSet === 1) return [...prefix, pressed ? key.set1 : key.set1 | SET_1_BREAK];
+    return pressed ? [...prefix, key.set2] : [...prefix, BREAK_PREFIX, key.set2];
+  }
+
+  #put(codes: readonly number[]): void {
+    if (this.#buffer.length + codes.length <= BUFFER_BYTES) this.#buffer.push(...codes);
+  }
+
+  #answer(...bytes: number[]): void {
+    this.#answers.push(...bytes);
+    if (this.#answers.length > ANSWERS) this.#answers.splice(0, this.#answers.length - ANSWERS);
+  }
+}
+
+export interface KeyboardState {
+  readonly leds: number;
+  readonly answers: readonly number[];
+  readonly buffer: readonly number[];
+  readonly scanning: boolean;
+  readonly command: number;
+  readonly scanSet: number;
+  readonly rate: number;
+  readonly types: readonly KeyType[];
+  readonly lastByte: number;
+  readonly held: number;
+  readonly repeatAt: Nanos;
+}
+
+/** Commands 0xF7–0xFA and 0xFB–0xFD name them in this order. */
+const TYPE_ORDER: readonly KeyType[] = ['typematic', 'make-break', 'make', 'typematic-make-break'];
+const SET_3_REPEATS: ReadonlySet<KeyType> = new Set(['typematic', 'typematic-make-break']);
+const SET_3_BREAKS: ReadonlySet<KeyType> = new Set(['make-break', 'typematic-make-break']);
+
+function typeOf(order: number): KeyType {
+  return TYPE_ORDER[order] as KeyType;
+}
+
+function defaultTypes(): KeyType[] {
+  return KEYS.map(({ type }) => type);
 }

@@ -35,6 +35,8 @@ const CREATOR = 'BLKH';
 const IAPC_LEGACY_DEVICES = 1 << 0;
 const IAPC_8042 = 1 << 1;
 const IAPC_NO_VGA = 1 << 2;
+/** Models that answer at the VGA's addresses. */
+const DISPLAY_MODELS = ['vga-text', 'stdvga'];
 const FADT_WBINVD = 1 << 0;
 const FADT_PROC_C1 = 1 << 2;
 const FADT_NO_SLEEP_BUTTON = 1 << 5;
@@ -114,7 +116,7 @@ const NO_ADDRESS = new Array<number>(12).fill(0);
 
 function fadtTable(shape: FirmwareShape, facs: number, dsdt: number): number[] {
   const has = (model: string) => shape.devices.some((device) => device.model === model);
-  const bootArchitecture = IAPC_LEGACY_DEVICES | (has('i8042') ? IAPC_8042 : 0) | (has('vga-text') ? 0 : IAPC_NO_VGA);
+  const bootArchitecture = IAPC_LEGACY_DEVICES | (has('i8042') ? IAPC_8042 : 0) | (DISPLAY_MODELS.some(has) ? 0 : IAPC_NO_VGA);
   const flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_RTC_NOT_FIXED | FADT_TIMER_32_BIT | FADT_RESET_REGISTER;
   const body = [
     ...u32(facs),

@@ -2,7 +2,7 @@
  * A small writer of ACPI machine language: each function returns the bytes of one term, and terms nest by concatenation.
  *
  * Spec: ACPI 6.5 §20.2 (grammar), §6.4 (resource descriptors), §19.3.4 (EISA identifiers).
- * Not modelled: methods, operation regions, expressions. The tables only describe.
+ * Not modelled: operation regions, and of methods and expressions all but the few words that choose between two packages.
  */
 import { ascii, u16, u32, u64 } from './bytes.ts';
 
@@ -21,6 +21,11 @@ const BUFFER_OP = 0x11;
 const PACKAGE_OP = 0x12;
 const EXT_PREFIX = 0x5b;
 const DEVICE_OP = 0x82;
+const METHOD_OP = 0x14;
+const STORE_OP = 0x70;
+const ARG0_OP = 0x68;
+const IF_OP = 0xa0;
+const RETURN_OP = 0xa4;
 const DUAL_NAME_PREFIX = 0x2e;
 const MULTI_NAME_PREFIX = 0x2f;
 const ROOT = 0x5c;
@@ -68,6 +73,21 @@ export function scope(at: string, ...terms: Aml[]): Aml {
 
 export function device(at: string, ...terms: Aml[]): Aml {
   return [EXT_PREFIX, DEVICE_OP, ...sized([...path(at), ...terms.flat()])];
+}
+
+/** §20.2.5.2; `args` is how many arguments it takes. */
+export function method(at: string, args: number, ...terms: Aml[]): Aml {
+  return [METHOD_OP, ...sized([...path(at), args, ...terms.flat()])];
+}
+
+/** `target = Arg0`. */
+export function storeArgument(target: string): Aml {
+  return [STORE_OP, ARG0_OP, ...path(target)];
+}
+
+/** `if (name) return yes; return no`: all three are names of objects. */
+export function returnEither(condition: string, yes: string, no: string): Aml {
+  return [IF_OP, ...sized([...path(condition), RETURN_OP, ...path(yes)]), RETURN_OP, ...path(no)];
 }
 
 export function packageOf(...elements: Aml[]): Aml {

@@ -2,9 +2,11 @@
  * The DSDT: soft off, the PCI root bridge and its windows, processors, and the devices that have no other way to be found.
  *
  * Spec: ACPI 6.5 §5.3 (namespace), §7.4.2 (\_Sx), §6.2 (resources); PnP identifiers of ISA devices.
- * Not modelled: PCI interrupt routing (no function on the bus has an interrupt pin yet: _PRT comes with the first one).
+ * PCI interrupts are routed for whichever controllers the system says it uses (§6.2.13 _PRT, §5.8.1 _PIC). Not modelled: link devices;
+ * the lines are where the board wired them.
  */
 import { SLEEP_TYPE_S5 } from '../chips/acpi-pm.ts';
+import { PCI_MEMORY_END, pciMemoryBase } from '../pci/address-assignment.ts';
 import {
   type Aml,
   busNumbers,
@@ -16,23 +18,30 @@ import {
   ioWindow,
   isaInterrupt,
   memoryWindow,
+  method,
   name,
   packageOf,
   resources,
+  returnEither,
   scope,
+  storeArgument,
   string,
 } from './aml.ts';
-import { type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, PM_BASE, PM_BYTES, SMI_COMMAND_PORT } from './shape.ts';
+import { type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, type PciInterrupt, PM_BASE, PM_BYTES, SMI_COMMAND_PORT } from './shape.ts';
 
-const PCI_MEMORY_END = IO_APIC_BASE - 1;
-const PCI_MEMORY_LOWEST = 0xc000_0000;
-const PCI_MEMORY_STEP = 0x1000_0000;
+/** Set by the system to 1 when it uses the I/O APIC. */
+const USES_APIC = '\\PICF';
+const ROUTES_APIC = 'PRTA';
+const ROUTES_PIC = 'PRTP';
+const ANY_FUNCTION = 0xffff;
 const PRESENT = name('_STA', integer(0x0f));
 
 export function dsdtAml(shape: FirmwareShape): Aml {
   const serialPorts = shape.devices.filter(({ model }) => model === 'uart16550');
   const keyboard = shape.devices.find(({ model }) => model === 'i8042');
   return [
+    ...name(USES_APIC, integer(0)),
+    ...method('\\_PIC', 1, storeArgument(USES_APIC)),
     ...name('\\_S5', packageOf(integer(SLEEP_TYPE_S5), integer(SLEEP_TYPE_S5), integer(0), integer(0))),
     ...scope(
       '\\_SB',
@@ -52,7 +61,7 @@ function processor(id: number): Aml {
 }
 
 function rootBridge(shape: FirmwareShape): Aml {
-  const aboveRam = Math.ceil(shape.topOfRam / PCI_MEMORY_STEP) * PCI_MEMORY_STEP;
+  const memoryBase = pciMemoryBase(shape.topOfRam);
   return device(
     'PCI0',
     name('_HID', eisaId('PNP0A03')),
@@ -66,10 +75,28 @@ function rootBridge(shape: FirmwareShape): Aml {
         ioWindow(0, 0xcf7),
         ioWindow(0xd00, 0xffff),
         memoryWindow(0xa_0000, 0xb_ffff, true),
-        ...(aboveRam <= PCI_MEMORY_END ? [memoryWindow(Math.max(aboveRam, PCI_MEMORY_LOWEST), PCI_MEMORY_END, false)] : []),
+        ...(memoryBase < PCI_MEMORY_END ? [memoryWindow(memoryBase, PCI_MEMORY_END - 1, false)] : []),
       ),
     ),
+    ...interruptRouting(shape.pciInterrupts),
   );
+}
+
+/** §6.2.13: where INTA# of each device goes. Two packages, because a PC has two sets of interrupt controllers. */
+function interruptRouting(interrupts: readonly PciInterrupt[]): Aml[] {
+  if (interrupts.length === 0) return [];
+  const bySlot = [...new Map(interrupts.map((interrupt) => [interrupt.slot, interrupt])).values()];
+  const routes = (lineOf: (interrupt: PciInterrupt) => number) =>
+    packageOf(
+      ...bySlot.map((interrupt) =>
+        packageOf(integer(interrupt.slot * 0x1_0000 + ANY_FUNCTION), integer(0), integer(0), integer(lineOf(interrupt))),
+      ),
+    );
+  return [
+    name(ROUTES_APIC, routes(({ globalLine }) => globalLine)),
+    name(ROUTES_PIC, routes(({ isaLine }) => isaLine)),
+    method('_PRT', 0, returnEither(USES_APIC, ROUTES_APIC, ROUTES_PIC)),
+  ];
 }
 
 /** What is decoded by the board itself, so that nothing is placed on top of it. */

@@ -11,6 +11,7 @@ const shape: FirmwareShape = {
   vcpus: 2,
   ioApicId: 2,
   topOfRam: 64 * MiB,
+  pciInterrupts: [],
   processorSignature: 0x6f0,
   processorFeatures: 0x0781abff,
   devices: [

@@ -31,6 +31,7 @@ export function mpTable(shape: FirmwareShape, base: number): Uint8Array {
     bus(ISA_BUS, 'ISA'),
     [2, shape.ioApicId, IO_APIC_VERSION, 1, ...u32(IO_APIC_BASE)],
     ...isaInterrupts(shape.ioApicId),
+    ...pciInterrupts(shape),
     [4, EXT_INT, ...u16(CONFORMS), ISA_BUS, 0, 0, 0], // the 8259 pair on LINT0 of the bootstrap processor
     [4, NMI, ...u16(CONFORMS), ISA_BUS, 0, ALL_PROCESSORS, 1],
   ];
@@ -70,4 +71,10 @@ function isaInterrupts(ioApicId: number): number[][] {
   return Array.from({ length: 16 }, (_, irq) => irq)
     .filter((irq) => irq !== 2)
     .map((irq) => [3, INT, ...u16(irq === SCI_LINE ? LEVEL_ACTIVE_HIGH : CONFORMS), ISA_BUS, irq, ioApicId, irq === 0 ? 2 : irq]);
+}
+
+/** §4.3.4, table 4-11: the source line of a PCI interrupt is the device number and the pin, INTA# being 0. Several functions of a device share it. */
+function pciInterrupts({ pciInterrupts: interrupts, ioApicId }: FirmwareShape): number[][] {
+  const bySlot = new Map(interrupts.map(({ slot, globalLine }) => [slot, globalLine]));
+  return [...bySlot].map(([slot, pin]) => [3, INT, ...u16(CONFORMS), PCI_BUS, slot << 2, ioApicId, pin]);
 }

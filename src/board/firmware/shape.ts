@@ -19,11 +19,21 @@ export interface FirmwareDevice {
   readonly mouse: boolean;
 }
 
+/** INTA# of a PCI device, as tables announce it. */
+export interface PciInterrupt {
+  readonly slot: number;
+  /** Where it goes while the I/O APIC is used. */
+  readonly globalLine: number;
+  /** Where it goes while the 8259s are. */
+  readonly isaLine: number;
+}
+
 /** A partition as its firmware describes it. */
 export interface FirmwareShape {
   readonly vcpus: number;
   readonly ioApicId: number;
   readonly devices: readonly FirmwareDevice[];
+  readonly pciInterrupts: readonly PciInterrupt[];
   /** First address above RAM. */
   readonly topOfRam: number;
   /** CPUID leaf 1 EAX and EDX, for the MP table. */

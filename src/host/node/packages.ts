@@ -1,18 +1,35 @@
 /**
- * Guest images from Debian packages, by package name. The machine's own apt decides where they come from; nothing is installed, and
- * nobody needs to be root: a package is downloaded, unpacked into the cache folder, and found there ever after, without a network.
+ * Guest images and guest software from Debian packages, by package name. The machine's own apt decides where they come from; nothing is
+ * installed, and nobody needs to be root: a package is downloaded, unpacked into the cache folder, and found there ever after, without a
+ * network.
  *
- * Packages for the machine's own architecture are looked up in the lists it has. For another architecture, or where the lists lack the
- * package, a private set of lists is kept in the cache: only the base suite, because updates of old architectures may be incomplete.
+ * A name is what apt takes: `busybox-static`, or `linux-image-amd64/bookworm-backports` for another suite of the same mirror.
  */
-import { execFile } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BulkheadError } from '../../base/index.ts';
+import {
+  type AptOptions,
+  type Candidate,
+  download,
+  downloadSource,
+  exists,
+  findPackage,
+  findWithDependencies,
+  MACHINE_LISTS,
+  nativeArchitecture,
+  otherwise,
+  type PackageArchitecture,
+  parseRequest,
+  privateLists,
+  sourceLists,
+  unpack,
+  unpackTar,
+} from './apt.ts';
 import { cacheFolder, withScratchFolder, writeAtomically } from './cache.ts';
 
-export type PackageArchitecture = 'amd64' | 'i386';
+export type { PackageArchitecture } from './apt.ts';
 
 export interface PackageProgress {
   /** The name that was asked for. */
@@ -37,21 +54,16 @@ interface CachedPackage {
   readonly folder: string;
 }
 
-interface Candidate {
+/** A package that lies unpacked in the cache. */
+export interface UnpackedPackage {
   readonly name: string;
   readonly version: string;
-  readonly size: number;
+  /** What the package would put into the root folder. */
+  readonly folder: string;
 }
 
-/** Options that point apt at its lists: the machine's, or a private set. */
-type AptOptions = readonly string[];
-
 const INDEX = 'packages/index.json';
-const DEBIAN_KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
-const DOWNLOAD_POLL_MS = 250;
-/** A slow mirror may take its time, but not for ever. */
-const COMMAND_TIMEOUT_MS = 30 * 60_000;
-const OUTPUT_MAX = 16 * 1024 * 1024;
+const SETS = 'packages/sets.json';
 
 /**
  * The path of a file of a package; fetches the package when the cache does not have it. `pattern` is a glob relative to the
@@ -83,31 +95,110 @@ export async function packageFolder(
   progress: ProgressListener = () => {},
 ): Promise<string> {
   const key = `${architecture}/${name}`;
-  const cached = (await readIndex())[key];
+  const cached = (await readIndex<CachedPackage>(INDEX))[key];
   if (cached !== undefined) {
     const folder = join(cacheFolder(), cached.folder);
     if (await exists(folder)) return folder;
   }
-  const report: Report = (step, detail, sizes) => progress({ package: name, architecture, step, detail, ...sizes });
+  const report = reporter(name, architecture, progress);
   const fetched = await fetchPackage(name, architecture, report);
-  await writeAtomically(join(cacheFolder(), INDEX), `${JSON.stringify({ ...(await readIndex()), [key]: fetched }, undefined, 2)}\n`);
+  await addToIndex(INDEX, key, fetched);
   report('ready', `${fetched.name} ${fetched.version}`);
   return join(cacheFolder(), fetched.folder);
 }
 
+/**
+ * `names` and every package they depend on, unpacked each in a folder of its own, sorted by name: what a system needs on which nothing is
+ * installed yet. Their maintainer scripts have not run. Throws as {@link packageFile} does.
+ */
+export async function packagesWithDependencies(
+  names: readonly string[],
+  architecture: PackageArchitecture,
+  progress: ProgressListener = () => {},
+): Promise<UnpackedPackage[]> {
+  const what = names.toSorted().join(' ');
+  const key = `${architecture}/${what}`;
+  const absolute = ({ name, version, folder }: CachedPackage): UnpackedPackage => ({ name, version, folder: join(cacheFolder(), folder) });
+  const cached = (await readIndex<readonly CachedPackage[]>(SETS))[key]?.map(absolute) ?? [];
+  const there = await Promise.all(cached.map(({ folder }) => exists(folder)));
+  if (cached.length > 0 && there.every(Boolean)) return cached;
+  const report = reporter(what, architecture, progress);
+  const fetched = await fetchSet(names, architecture, report);
+  await addToIndex(SETS, key, fetched);
+  report('ready', `${fetched.length} packages`);
+  return fetched.map(absolute);
+}
+
+/** The upstream sources of a Debian source package, without Debian's changes: the folder they unpack to. Throws as {@link packageFile} does. */
+export async function packageSource(name: string, progress: ProgressListener = () => {}): Promise<string> {
+  const folder = join(cacheFolder(), 'packages/source', name);
+  if (await exists(folder)) return folder;
+  await nativeArchitecture(name);
+  const report = reporter(name, 'amd64', progress);
+  const options = await sourceLists((detail) => report('lists', detail));
+  await withScratchFolder(async (scratch) => {
+    report('download', `sources of ${name}`);
+    const archives = await downloadSource(name, options, scratch);
+    report('unpack', `sources of ${name}`);
+    await mkdir(join(scratch, 'source'));
+    for (const archive of archives) await unpackTar(archive, join(scratch, 'source'), name);
+    await moveIntoPlace(join(scratch, 'source'), folder);
+  });
+  report('ready', `sources of ${name}`);
+  return folder;
+}
+
 type Report = (step: PackageProgress['step'], detail: string, sizes?: Pick<PackageProgress, 'bytes' | 'totalBytes'>) => void;
+
+function reporter(name: string, architecture: PackageArchitecture, progress: ProgressListener): Report {
+  return (step, detail, sizes) => progress({ package: name, architecture, step, detail, ...sizes });
+}
 
 /** Lists grow old: what they name may be gone from the mirror. So the machine's lists are tried, then ours, then ours made anew. */
 async function fetchPackage(name: string, architecture: PackageArchitecture, report: Report): Promise<CachedPackage> {
-  let failure = new BulkheadError('BH611', `there is no package ${name} for ${architecture} in the package lists`, {
-    hint: otherwise(name),
+  const request = parseRequest(name);
+  const machine = (await nativeArchitecture(name)) === architecture && request.suite === undefined;
+  return fromLists(name, architecture, machine ? ['machine', 'private', 'renewed'] : ['private', 'renewed'], report, async (options) => {
+    const candidate = await findPackage(request, options);
+    if (candidate === undefined) return undefined;
+    await obtain([candidate], architecture, options, report);
+    return cachedAs(candidate, architecture);
   });
-  for (const lists of (await nativeArchitecture(name)) === architecture ? ['machine', 'private', 'renewed'] : ['private', 'renewed']) {
-    const options = lists === 'machine' ? [] : await privateLists(architecture, lists === 'renewed', report);
-    const candidate = await resolve(name, options);
-    if (candidate === undefined) continue;
+}
+
+/** What is installed here must not count, so the machine's own lists are no help. */
+async function fetchSet(names: readonly string[], architecture: PackageArchitecture, report: Report): Promise<CachedPackage[]> {
+  const what = names.join(' ');
+  await nativeArchitecture(what);
+  return fromLists(what, architecture, ['private', 'renewed'], report, async (options) => {
+    const candidates = await findWithDependencies(names, options);
+    if (candidates === undefined) return undefined;
+    await obtain(candidates, architecture, options, report);
+    return candidates.map((candidate) => cachedAs(candidate, architecture));
+  });
+}
+
+/** The first result that a set of lists leads to. */
+async function fromLists<T>(
+  what: string,
+  architecture: PackageArchitecture,
+  order: readonly ('machine' | 'private' | 'renewed')[],
+  report: Report,
+  fetch: (options: AptOptions) => Promise<T | undefined>,
+): Promise<T> {
+  let failure = new BulkheadError('BH611', `there is no package ${what} for ${architecture} in the package lists`, {
+    hint: otherwise(what),
+  });
+  const suite = what
+    .split(' ')
+    .map((name) => parseRequest(name).suite)
+    .find((each) => each !== undefined);
+  for (const lists of order) {
+    const fetching = (detail: string): void => report('lists', detail);
+    const options = lists === 'machine' ? MACHINE_LISTS : await privateLists({ architecture, suite, renew: lists === 'renewed', fetching });
     try {
-      return await obtain(candidate, architecture, options, report);
+      const result = await fetch(options);
+      if (result !== undefined) return result;
     } catch (error) {
       if (!(error instanceof BulkheadError) || error.code !== 'BH612') throw error;
       failure = error;
@@ -116,222 +207,55 @@ async function fetchPackage(name: string, architecture: PackageArchitecture, rep
   throw failure;
 }
 
-/** Downloads and unpacks, unless the very version is there already. */
+function cachedAs({ name, version }: Candidate, architecture: PackageArchitecture): CachedPackage {
+  return { name, version, folder: join('packages', architecture, `${name}_${version.replaceAll(/[^\w.+~-]/g, '_')}`) };
+}
+
+/** Downloads and unpacks those whose very version is not there already. */
 async function obtain(
-  candidate: Candidate,
+  candidates: readonly Candidate[],
   architecture: PackageArchitecture,
   options: AptOptions,
   report: Report,
-): Promise<CachedPackage> {
-  const { name, version } = candidate;
-  const relative = join('packages', architecture, `${name}_${version.replaceAll(/[^\w.+~-]/g, '_')}`);
-  const folder = join(cacheFolder(), relative);
-  if (!(await exists(folder))) {
-    await withScratchFolder(async (scratch) => {
-      const archive = await download(candidate, options, scratch, (bytes) =>
-        report('download', `${name} ${version}`, { bytes, totalBytes: candidate.size }),
-      );
-      report('unpack', `${name} ${version}`);
-      await unpack(archive, join(scratch, 'root'), name);
-      await mkdir(join(folder, '..'), { recursive: true });
-      // Somebody else may have been faster: then theirs is as good.
-      await rename(join(scratch, 'root'), folder).catch(async (cause) => {
-        if (!(await exists(folder)))
-          throw new BulkheadError('BH615', `${folder} cannot be written: ${(cause as Error).message}`, { cause });
-      });
-    });
-  }
-  return { name, version, folder: relative };
+): Promise<void> {
+  const folderOf = (candidate: Candidate): string => join(cacheFolder(), cachedAs(candidate, architecture).folder);
+  const there = await Promise.all(candidates.map((candidate) => exists(folderOf(candidate))));
+  const missing = candidates.filter((_, i) => !there[i]);
+  const [first] = missing;
+  if (first === undefined) return;
+  const detail = missing.length === 1 ? `${first.name} ${first.version}` : `${missing.length} packages`;
+  const totalBytes = missing.reduce((sum, { size }) => sum + size, 0);
+  await withScratchFolder(async (scratch) => {
+    const archives = await download(missing, options, scratch, (bytes) =>
+      report('download', detail, { bytes, ...(totalBytes > 0 ? { totalBytes } : {}) }),
+    );
+    report('unpack', detail);
+    for (const candidate of missing) {
+      const archive = archives.length === 1 ? archives[0] : archives.find((path) => path.includes(`/${candidate.name}_`));
+      const root = join(scratch, `root-${candidate.name}`);
+      await unpack(archive ?? join(scratch, candidate.name), root, candidate.name);
+      await moveIntoPlace(root, folderOf(candidate));
+    }
+  });
 }
 
-async function readIndex(): Promise<Partial<Record<string, CachedPackage>>> {
-  const text = await readFile(join(cacheFolder(), INDEX), 'utf8').catch(() => '{}');
+/** Somebody else may have been faster: then theirs is as good. Throws BH615. */
+async function moveIntoPlace(from: string, folder: string): Promise<void> {
+  await mkdir(join(folder, '..'), { recursive: true });
+  await rename(from, folder).catch(async (cause) => {
+    if (!(await exists(folder))) throw new BulkheadError('BH615', `${folder} cannot be written: ${(cause as Error).message}`, { cause });
+  });
+}
+
+async function readIndex<T>(file: string): Promise<Partial<Record<string, T>>> {
+  const text = await readFile(join(cacheFolder(), file), 'utf8').catch(() => '{}');
   try {
-    return JSON.parse(text) as Partial<Record<string, CachedPackage>>;
+    return JSON.parse(text) as Partial<Record<string, T>>;
   } catch {
     return {}; // a damaged index costs a download, nothing else
   }
 }
 
-/** Throws BH610 where there is no apt. */
-async function nativeArchitecture(name: string): Promise<string> {
-  for (const tool of [
-    ['apt-get', '--version'],
-    ['apt-cache', '--version'],
-    ['dpkg-deb', '--version'],
-  ] as const) {
-    const result = await run(tool[0], [tool[1]]);
-    if (!result.ok) {
-      throw new BulkheadError('BH610', `${tool[0]} is not available here, so the package ${name} cannot be fetched`, {
-        hint: otherwise(name),
-      });
-    }
-  }
-  return (await run('dpkg', ['--print-architecture'])).output.trim();
-}
-
-/** The package, or the kernel that a kernel meta package depends on; undefined when the lists have no such package. */
-async function resolve(name: string, options: AptOptions): Promise<Candidate | undefined> {
-  const meta = await show(name, options);
-  if (meta === undefined) return undefined;
-  if (!name.startsWith('linux-image-')) return toCandidate(meta);
-  const kernel = /(?:^|[\s,])(linux-image-\d[^\s,(|]*)/.exec(meta.get('Depends') ?? '')?.[1];
-  if (kernel === undefined) return toCandidate(meta);
-  // Signed and unsigned packages hold the same kernel; the signed one may lag behind.
-  const real = (await show(kernel, options)) ?? (await show(`${kernel}-unsigned`, options));
-  return real === undefined ? undefined : toCandidate(real);
-}
-
-/** The fields of the candidate version's first record. */
-async function show(name: string, options: AptOptions): Promise<ReadonlyMap<string, string> | undefined> {
-  const result = await run('apt-cache', [...options, 'show', '--no-all-versions', name]);
-  if (!result.ok) return undefined;
-  const fields = new Map<string, string>();
-  for (const line of (result.output.split('\n\n')[0] ?? '').split('\n')) {
-    const [, field, value] = /^([\w-]+): (.*)$/.exec(line) ?? [];
-    if (field !== undefined && value !== undefined) fields.set(field, value);
-  }
-  return fields.has('Package') ? fields : undefined;
-}
-
-function toCandidate(fields: ReadonlyMap<string, string>): Candidate {
-  return { name: fields.get('Package') ?? '', version: fields.get('Version') ?? '', size: Number(fields.get('Size') ?? 0) };
-}
-
-/** Package lists of our own for `architecture`, made from the sources that the machine's apt is configured with. */
-async function privateLists(architecture: PackageArchitecture, renew: boolean, report: Report): Promise<AptOptions> {
-  const root = join(cacheFolder(), 'apt', architecture);
-  const options = [
-    '-o',
-    `APT::Architecture=${architecture}`,
-    '-o',
-    `APT::Architectures::=${architecture}`,
-    '-o',
-    `Dir::State::lists=${join(root, 'lists')}`,
-    '-o',
-    `Dir::State::status=${join(root, 'status')}`,
-    '-o',
-    `Dir::Cache=${join(root, 'cache')}`,
-    '-o',
-    'Dir::Etc::sourcelist=/dev/null',
-    '-o',
-    `Dir::Etc::sourceparts=${join(root, 'sources')}`,
-    '-o',
-    'Acquire::Languages=none',
-  ];
-  const lists = join(root, 'lists');
-  const updated = (await readdir(lists).catch(() => [])).some((file) => file.includes('_Packages'));
-  if (updated && !renew) return options;
-
-  const sources = await baseSuites();
-  if (sources.length === 0) {
-    throw new BulkheadError('BH612', 'apt on this machine has no package sources configured', {
-      hint: 'Configure a Debian mirror in /etc/apt, or give files of your own in `kernel:` and `initrd:`.',
-    });
-  }
-  report('lists', `package lists for ${architecture}`);
-  for (const folder of [join(lists, 'partial'), join(root, 'cache/archives/partial'), join(root, 'sources')])
-    await mkdir(folder, { recursive: true });
-  await writeFile(join(root, 'status'), '');
-  await writeFile(join(root, 'sources/base.list'), `${sources.join('\n')}\n`);
-  const result = await run('apt-get', [...options, ...asOurselves(), '-q', 'update']);
-  const complete = (await readdir(lists)).some((file) => file.includes('_Packages'));
-  if (!complete) {
-    throw new BulkheadError('BH612', `the package lists for ${architecture} cannot be fetched: ${lastLine(result.output)}`, {
-      hint: 'Connect the machine to its Debian mirror for the first run, or give files of your own in `kernel:` and `initrd:`.',
-    });
-  }
-  return options;
-}
-
-/** One line for sources.list per base suite of Debian (no updates, security or backports) that apt is configured with. */
-async function baseSuites(): Promise<string[]> {
-  const result = await run('apt-get', [
-    'indextargets',
-    '--format',
-    '$(ORIGIN)|$(REPO_URI)|$(RELEASE)',
-    'Created-By: Packages',
-    'Component: main',
-  ]);
-  const signedBy = (await exists(DEBIAN_KEYS)) ? `[signed-by=${DEBIAN_KEYS}] ` : '';
-  const lines = result.output.split('\n').flatMap((line) => {
-    const [origin, uri = '', release = ''] = line.split('|');
-    // The origin is known only where lists were fetched before; the path is the convention of all mirrors.
-    const debian = origin === 'Debian' || /\/debian\/?$/.test(uri);
-    return debian && /^[a-z]+$/.test(release) ? [`deb ${signedBy}${uri} ${release} main`] : [];
-  });
-  return [...new Set(lines)];
-}
-
-async function download(candidate: Candidate, options: AptOptions, folder: string, report: (bytes: number) => void): Promise<string> {
-  const downloaded = async (): Promise<string | undefined> => (await readdir(folder)).find((file) => file.endsWith('.deb'));
-  report(0);
-  const poll = setInterval(async () => {
-    const file = await downloaded().catch(() => undefined);
-    const size = file === undefined ? undefined : await stat(join(folder, file)).catch(() => undefined);
-    if (size !== undefined) report(size.size);
-  }, DOWNLOAD_POLL_MS);
-  try {
-    const result = await run('apt-get', [...options, ...asOurselves(), '-q', 'download', `${candidate.name}=${candidate.version}`], folder);
-    const file = await downloaded();
-    if (result.ok && file !== undefined) return join(folder, file);
-    throw new BulkheadError(
-      'BH612',
-      `the package ${candidate.name} ${candidate.version} cannot be downloaded: ${lastLine(result.output)}`,
-      {
-        hint: `Run \`apt-get update\` (the lists may be old) or connect the machine to its Debian mirror. ${otherwise(candidate.name)}`,
-      },
-    );
-  } finally {
-    clearInterval(poll);
-  }
-}
-
-async function unpack(archive: string, target: string, name: string): Promise<void> {
-  const result = await run('dpkg-deb', ['-x', archive, target]);
-  if (!result.ok) {
-    throw new BulkheadError('BH613', `the package ${name} cannot be unpacked: ${lastLine(result.output)}`, {
-      hint: 'Check the free space of the cache folder; BULKHEAD_CACHE puts it elsewhere.',
-    });
-  }
-}
-
-/** As root, apt would download as the user _apt, who may not write into our folders. */
-function asOurselves(): readonly string[] {
-  return process.getuid?.() === 0 ? ['-o', 'APT::Sandbox::User=root'] : [];
-}
-
-/** What to give by hand in place of a package. */
-function otherwise(name: string): string {
-  if (name.startsWith('linux-image-'))
-    return 'Give a Linux kernel of your own (bzImage or vmlinux, for example /boot/vmlinuz) in `kernel:`.';
-  if (name.startsWith('busybox')) return 'Give an initramfs of your own (a cpio archive, it may be compressed) in `initrd:`.';
-  if (name.startsWith('memtest86')) return 'Give a memtest86+ 6 image (memtest86+ia32.bin or memtest86+x64.bin) in `kernel:`.';
-  return 'Give files of your own in `kernel:` and `initrd:`.';
-}
-
-interface CommandResult {
-  readonly ok: boolean;
-  /** Standard output, or standard error where that failed. */
-  readonly output: string;
-}
-
-function run(command: string, argumentList: readonly string[], cwd?: string): Promise<CommandResult> {
-  return new Promise((done) => {
-    const settings = { cwd, timeout: COMMAND_TIMEOUT_MS, maxBuffer: OUTPUT_MAX, env: { ...process.env, LC_ALL: 'C.UTF-8' } };
-    execFile(command, argumentList, settings, (error, stdout, stderr) => {
-      done({ ok: error === null, output: error === null ? stdout : stderr || error.message });
-    });
-  });
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1)?.trim() ?? '';
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+async function addToIndex<T>(file: string, key: string, entry: T): Promise<void> {
+  await writeAtomically(join(cacheFolder(), file), `${JSON.stringify({ ...(await readIndex<T>(file)), [key]: entry }, undefined, 2)}\n`);
 }

@@ -6,7 +6,7 @@ export const bootFileKind: Rule = {
   title: 'Every kernel is an image that can be booted',
   *check(draft, { images }) {
     for (const { name, path, boot } of draft.partitions) {
-      const refusal = boot.protocol === 'flat' ? undefined : images.get(boot.kernel)?.refusals.kernel;
+      const refusal = boot.protocol !== 'auto' ? undefined : images.get(boot.kernel)?.refusals.kernel;
       if (refusal === undefined) continue;
       yield {
         message: `the kernel of ${name} cannot be booted: ${refusal.problem}`,

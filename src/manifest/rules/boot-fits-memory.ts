@@ -18,7 +18,7 @@ export const bootFitsMemory: Rule = {
       yield {
         message: `kernel and initrd of ${name} need ${rounded(kernelSize + initrdSize)} and it has ${formatSize(memory.size)}`,
         at: [...path, 'memory'],
-        related: [{ message: 'what it starts', at: [...path, 'boot', 'kernel'] }],
+        related: [{ message: 'what it starts', at: [...path, 'boot', boot.source] }],
         hint: `give it more than ${rounded(base + kernelSize + initrdSize)}`,
       };
     }

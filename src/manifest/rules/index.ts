@@ -9,10 +9,12 @@ import { boardPorts } from './board-ports.ts';
 import { bootFileExists } from './boot-file-exists.ts';
 import { bootFileFetched } from './boot-file-fetched.ts';
 import { bootFileKind } from './boot-file-kind.ts';
+import { bootFirmwareKind } from './boot-firmware-kind.ts';
 import { bootFitsMemory } from './boot-fits-memory.ts';
 import { bootFlat } from './boot-flat.ts';
 import { bootInitrdKind } from './boot-initrd-kind.ts';
 import { bootInitrdUse } from './boot-initrd-use.ts';
+import { bootSource } from './boot-source.ts';
 import { consoleDevice } from './console-device.ts';
 import { coreExists } from './core-exists.ts';
 import { coreOnce } from './core-once.ts';
@@ -44,6 +46,11 @@ import { sharedGranted } from './shared-granted.ts';
 import { sharedKnown } from './shared-known.ts';
 import { sharedSupported } from './shared-supported.ts';
 import { somePartition } from './some-partition.ts';
+import { wireEnds } from './wire-ends.ts';
+import { wireHost } from './wire-host.ts';
+import { wireKnown } from './wire-known.ts';
+import { wireStations } from './wire-stations.ts';
+import { wireUsed } from './wire-used.ts';
 import { validNames } from './valid-names.ts';
 
 export const RULES: readonly Rule[] = [
@@ -84,6 +91,11 @@ export const RULES: readonly Rule[] = [
   grantKnown,
   sharedSupported,
   sharedConsole,
+  wireKnown,
+  wireEnds,
+  wireStations,
+  wireHost,
+  wireUsed,
   bootFileExists,
   bootFileFetched,
   bootFileKind,
@@ -91,5 +103,7 @@ export const RULES: readonly Rule[] = [
   bootFitsMemory,
   bootInitrdUse,
   bootInitrdKind,
+  bootSource,
+  bootFirmwareKind,
   crashLimit,
 ];

@@ -4,7 +4,7 @@ import { formatSize } from '../quantities.ts';
 import type { Rule } from '../rule.ts';
 
 /** Below this a guest of that kind ends in a panic that does not name the cause. A distribution's Linux unpacks itself, its initrd and its tables. */
-const MINIMUM: Readonly<Record<ImageKind, number>> = { linux: 64 * MiB, memtest: 4 * MiB, elf: MiB, multiboot: 2 * MiB, flat: MiB };
+const MINIMUM: Readonly<Record<ImageKind, number>> = { linux: 64 * MiB, memtest: 4 * MiB, elf: MiB, multiboot: 2 * MiB, flat: MiB, firmware: 4 * MiB };
 
 export const memoryMinimum: Rule = {
   code: 'BH207',
@@ -18,7 +18,7 @@ export const memoryMinimum: Rule = {
       yield {
         message: `${formatSize(memory.size)} are too little RAM for ${name}`,
         at: [...path, 'memory'],
-        ...(kind === undefined ? {} : { related: [{ message: `it starts a ${kind} image`, at: [...path, 'boot', 'kernel'] }] }),
+        ...(kind === undefined ? {} : { related: [{ message: `it starts a ${kind} image`, at: [...path, 'boot', boot.source] }] }),
         hint: `give it at least ${formatSize(minimum)}`,
       };
     }

@@ -12,12 +12,13 @@ interface Party {
 export const platformSpace: Rule = {
   code: 'BH229',
   severity: 'error',
-  title: 'No device takes addresses or lines of the interrupt controllers, timers and bridges that every partition has',
+  title: 'No device takes addresses or lines of the interrupt controllers, timers and bridges that every partition has, or of what its firmware needs',
   *check(draft, { host }) {
-    for (const { name, devices } of draft.partitions) {
+    for (const { name, devices, boot } of draft.partitions) {
+      const owned = [...host.catalogue.platform, ...(boot.protocol === 'firmware' ? host.catalogue.firmware : [])];
       for (const [space, key] of [['pio', 'ports'], ['mmio', 'mmio']] as const) {
         const intervals = [
-          ...host.catalogue.platform.flatMap((platform) =>
+          ...owned.flatMap((platform) =>
             platform.ranges.filter((range) => range.space === space).map(({ base, size }) => ({ start: base, end: base + size, owner: { platform, device: undefined } as Party })),
           ),
           ...devices.flatMap((device) =>
@@ -33,7 +34,7 @@ export const platformSpace: Rule = {
           if (device === undefined || platform === undefined) continue;
           const written = device.written.includes(key);
           yield {
-            message: `${device.name} of ${name} takes ${formatRange(second.start, Math.min(first.end, second.end) - second.start)} from the ${platform.name} that every partition has`,
+            message: `${device.name} of ${name} takes ${formatRange(second.start, Math.min(first.end, second.end) - second.start)} from the ${platform.name} that ${host.catalogue.firmware.includes(platform) ? 'its firmware needs' : 'every partition has'}`,
             at: written ? [...device.path, key] : device.path,
             key: !written,
             hint: `move it with \`${key}:\``,
@@ -42,11 +43,11 @@ export const platformSpace: Rule = {
       }
       for (const device of devices) {
         for (const irq of device.irqs) {
-          const platform = host.catalogue.platform.find((candidate) => candidate.irqs.includes(irq));
+          const platform = owned.find((candidate) => candidate.irqs.includes(irq));
           if (platform === undefined) continue;
           const written = device.written.includes('irq');
           yield {
-            message: `${device.name} of ${name} takes interrupt line ${irq} from the ${platform.name} that every partition has`,
+            message: `${device.name} of ${name} takes interrupt line ${irq} from the ${platform.name} that ${host.catalogue.firmware.includes(platform) ? 'its firmware needs' : 'every partition has'}`,
             at: written ? [...device.path, 'irq'] : device.path,
             key: !written,
             hint: 'give it another line with `irq:`',

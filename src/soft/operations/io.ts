@@ -9,7 +9,7 @@ import type { Core } from '../core.ts';
 import { immediate, infoOf, loadSized, operandSize, segmentOf, storeSized, writeRegister } from '../operands.ts';
 import { checkedLinear, systemLinear, TSS_BUSY, TYPE_TSS32 } from '../segments.ts';
 import { isRealMode, ioPrivilege, type SystemOperations } from './operation.ts';
-import { advanceIndex, countIsZero, indexOffset, stepCount } from './string-index.ts';
+import { advanceIndex, countIsZero, indexOffset, nextIteration, stepCount } from './string-index.ts';
 
 const RAX = S.gpr(S.RAX);
 const DX = S.gpr(S.RDX);
@@ -58,7 +58,7 @@ function stringPort(core: Core, record: number, transfer: (core: Core, record: n
   transfer(core, record, portSize(core, record));
   if (!isRepeated) return;
   stepCount(core, record);
-  if (!countIsZero(core, record)) core.jumpTo(core.getCanonical(S.RIP));
+  nextIteration(core, countIsZero(core, record));
 }
 
 export const IO_OPERATIONS: SystemOperations = {

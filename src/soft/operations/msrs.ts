@@ -1,13 +1,14 @@
 /**
  * Model-specific registers (SDM 4): RDMSR, WRMSR, and the time-stamp counter. What lies outside the core (local APIC, TSC
- * deadline) is asked of the wiring; what nobody knows raises #GP(0).
+ * deadline) is asked of the wiring; what nobody knows raises #GP(0). Machine-check registers are in machine-check.ts.
  *
- * Not modelled: machine-check banks (IA32_MCG_CAP says there are none), performance monitoring, effects of MTRRs and PAT.
+ * Not modelled: performance monitoring, effects of MTRRs and PAT.
  */
 import { CR0_PG, CR4_TSD, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from '../../x86/control.ts';
 import * as S from '../../x86/state.ts';
 import { GENERAL_PROTECTION } from '../../x86/vectors.ts';
 import type { Core } from '../core.ts';
+import { MACHINE_CHECK_BANKS, readBank, writeBank, writeStatus } from '../machine-check.ts';
 import { updateMode } from '../mode.ts';
 import { writeRegister } from '../operands.ts';
 import { requireSupervisor, type SystemOperations } from './operation.ts';
@@ -41,8 +42,6 @@ const stored = (offset: number, isAllowed: (value: bigint) => boolean = () => tr
 });
 const canonical = (offset: number): Msr => stored(offset, isCanonical);
 const constant = (value: bigint): Msr => ({ read: () => value });
-/** Reads as a constant, swallows writes. */
-const ignored = (value: bigint): Msr => ({ read: () => value, write: () => true });
 
 /** Every byte names a memory type that exists (SDM 3A table 11-10). */
 const isPat = (value: bigint): boolean => {
@@ -85,8 +84,8 @@ const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
   [0x174, stored(S.MSR_SYSENTER_CS, (value) => value <= 0xffff_ffffn)],
   [0x175, canonical(S.MSR_SYSENTER_ESP)],
   [0x176, canonical(S.MSR_SYSENTER_EIP)],
-  [0x179, constant(0n)],
-  [0x17a, ignored(0n)],
+  [0x179, constant(BigInt(MACHINE_CHECK_BANKS))],
+  [0x17a, { read: (core) => core.get64(S.MSR_MCG_STATUS), write: writeStatus }],
   [0x1a0, stored(S.MSR_MISC_ENABLE)],
   [0x277, stored(S.MSR_PAT, isPat)],
   [0x2ff, stored(S.MSR_MTRR_DEF_TYPE, (value) => (value & ~0xcffn) === 0n)],
@@ -122,7 +121,7 @@ function writeEfer(core: Core, value: bigint): boolean {
 export function readMsr(core: Core, index: number): bigint | undefined {
   const msr = MSRS.get(index);
   if (msr) return BigInt.asUintN(64, msr.read(core));
-  const value = core.wiring.readMsr(index);
+  const value = readBank(core, index) ?? core.wiring.readMsr(index);
   // The deadline is kept by the local APIC, which knows the counter without this core's offset; 0 is "disarmed".
   return index === IA32_TSC_DEADLINE && value !== undefined && value !== 0n ? BigInt.asUintN(64, value + core.get64(S.TSC_OFFSET)) : value;
 }
@@ -131,6 +130,7 @@ export function readMsr(core: Core, index: number): bigint | undefined {
 export function writeMsr(core: Core, index: number, value: bigint): boolean {
   const msr = MSRS.get(index);
   if (!msr) {
+    if (writeBank(core, index, value)) return true;
     const offset = index === IA32_TSC_DEADLINE && value !== 0n ? core.get64(S.TSC_OFFSET) : 0n;
     return core.wiring.writeMsr(index, BigInt.asUintN(64, value - offset));
   }

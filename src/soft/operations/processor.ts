@@ -1,7 +1,5 @@
 /**
  * CPUID, PAUSE, CMPXCHG8B/16B, undefined instructions, and the micro-operations that check segments.
- *
- * Not modelled: MONITOR/MWAIT: CPUID does not announce them, they raise #UD.
  */
 import { CR4_OSXSAVE } from '../../x86/control.ts';
 import * as S from '../../x86/state.ts';
@@ -11,6 +9,7 @@ import { effectiveAddress, effectiveOffset, immediate, immediateHigh, segmentOf,
 import { checkSegment, segmentHolds } from '../segments.ts';
 import { stackPointer } from '../stack.ts';
 import { setZeroFlag } from './arithmetic-flags.ts';
+import { MISC_ENABLE_MONITOR } from './monitor.ts';
 import { raiseUndefined, type SystemOperations } from './operation.ts';
 
 const RAX = S.gpr(S.RAX);
@@ -105,17 +104,21 @@ function compareExchange16(core: Core, record: number): void {
 
 const OSXSAVE = 1 << 27;
 const XSAVE = 1 << 26;
+const MONITOR = 1 << 3;
 
-/** What CPUID says of the operating system's doing (SDM 2A table 3-8): XSAVE is switched on. */
-function addDynamicBits(core: Core, number: number): void {
-  const isOn = number === 1 && ((leaf[2] as number) & XSAVE) !== 0 && (core.getSigned32(S.CR4) & CR4_OSXSAVE) !== 0;
-  if (isOn) leaf[2] = (leaf[2] as number) | OSXSAVE;
+/** What CPUID says of the operating system's doing (SDM 2A table 3-8): XSAVE is switched on, or MONITOR off. */
+function applyDynamicBits(core: Core, number: number): void {
+  if (number !== 1) return;
+  let ecx = leaf[2] as number;
+  if ((ecx & XSAVE) !== 0 && (core.getSigned32(S.CR4) & CR4_OSXSAVE) !== 0) ecx |= OSXSAVE;
+  if ((core.get32(S.MSR_MISC_ENABLE) & MISC_ENABLE_MONITOR) === 0) ecx &= ~MONITOR;
+  leaf[2] = ecx;
 }
 
 export const PROCESSOR_OPERATIONS: SystemOperations = {
   cpuid: (core) => {
     core.wiring.cpuid.lookup(core.get32(RAX), core.get32(RCX), leaf);
-    addDynamicBits(core, core.get32(RAX));
+    applyDynamicBits(core, core.get32(RAX));
     writeRegister(core, RAX, 4, leaf[0] as number);
     writeRegister(core, RBX, 4, leaf[1] as number);
     writeRegister(core, RCX, 4, leaf[2] as number);
@@ -134,8 +137,6 @@ export const PROCESSOR_OPERATIONS: SystemOperations = {
 
   ud: raiseUndefined,
   undefined: reportUndefined,
-  monitor: raiseUndefined,
-  mwait: raiseUndefined,
 
   /**
    * Before an instruction with a memory operand in a segment that is not flat. IMM: bit 0 write, bit 1 read, size in bytes from

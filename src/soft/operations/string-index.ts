@@ -37,6 +37,12 @@ export function stepCount(core: Core, record: number): void {
   addToRegister(core, RCX, -1, addressSize(core, record));
 }
 
+/** The end of one iteration: the instruction stays where it is, to go on after an interrupt, unless it has come to its end. */
+export function nextIteration(core: Core, isEnded: boolean): void {
+  core.set32(S.REPEATING, isEnded ? 0 : 1);
+  if (!isEnded) core.jumpTo(core.getCanonical(S.RIP));
+}
+
 function addToRegister(core: Core, offset: number, distance: number, size: number): void {
   const at = core.base + offset;
   if (size === 2) {

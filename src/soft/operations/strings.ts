@@ -10,7 +10,7 @@ import { infoOf, operandSize, readRegisterBig, segmentOf, writeRegisterBig } fro
 import { checkedLinear } from '../segments.ts';
 import { subtractionFlags } from './arithmetic-flags.ts';
 import type { SystemOperation, SystemOperations } from './operation.ts';
-import { advanceIndex, countIsZero, indexOffset, stepCount } from './string-index.ts';
+import { advanceIndex, countIsZero, indexOffset, nextIteration, stepCount } from './string-index.ts';
 
 const RAX = S.gpr(S.RAX);
 
@@ -44,7 +44,7 @@ function string(uses: readonly number[], compares: boolean, element: (core: Core
     if (!isRepeated) return;
     stepCount(core, record);
     const isEnded = compares && ((core.getFlags() & ZF) !== 0) === ((info & INFO_REPNE) !== 0);
-    if (!isEnded && !countIsZero(core, record)) core.jumpTo(core.getCanonical(S.RIP));
+    nextIteration(core, isEnded || countIsZero(core, record));
   };
 }
 

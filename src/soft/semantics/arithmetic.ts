@@ -17,12 +17,12 @@ const subtract: Combine = (s, a, b) => {
 };
 const addWithCarry: Combine = (s, a, b) => {
   const result = s.local(a.add(b).add(s.carry().to(s.word)));
-  s.addFlags(a, b, result);
+  s.addFlags(a, b, result, true);
   return result;
 };
 const subtractWithBorrow: Combine = (s, a, b) => {
   const result = s.local(a.sub(b).sub(s.carry().to(s.word)));
-  s.subtractFlags(a, b, result);
+  s.subtractFlags(a, b, result, true);
   return result;
 };
 const logic = (combine: (a: Value, b: Value) => Value): Combine => (s, a, b) => {

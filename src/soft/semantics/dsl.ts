@@ -8,6 +8,7 @@
  */
 import type { Code, ValueType } from '../wasm/code.ts';
 import type { Value } from '../wasm/value.ts';
+import type { F80FunctionName } from '../x87/f80-functions.ts';
 
 export type Size = 1 | 2 | 4 | 8;
 export type Word = 'i32' | 'i64';
@@ -75,8 +76,9 @@ export interface Scope {
   /** RSP += bytes (i64 value or constant), within the stack's size. */
   releaseStack(bytes: Value | number): void;
 
-  addFlags(a: Value, b: Value, result: Value): void;
-  subtractFlags(a: Value, b: Value, result: Value): void;
+  /** `carryIn`: a carry (borrow) went in as well, so that a and b alone do not tell what came out. */
+  addFlags(a: Value, b: Value, result: Value, carryIn?: boolean): void;
+  subtractFlags(a: Value, b: Value, result: Value, borrowIn?: boolean): void;
   /** As add/subtract of 1, CF kept. */
   incrementFlags(a: Value, result: Value): void;
   decrementFlags(a: Value, result: Value): void;
@@ -113,6 +115,12 @@ export interface Scope {
   /** A 32- or 64-bit field of the state block. */
   field(offset: number, type: Word): Value;
   setField(offset: number, value: Value): void;
+  /** Address of the state block (i32). */
+  readonly state: Value;
+  /** Calls a function of x87/f80-functions.ts; its results, each in a local. */
+  f80(name: F80FunctionName, args: readonly Value[]): readonly Value[];
+  /** FIP, FCS and FOP, and with the linear address of a memory operand FDP and FDS, are now those of this instruction (SDM 1 §8.1.8). */
+  rememberX87(operand?: Value): void;
   /** A field of the decoded record that is known when an instruction is decoded (i32 or i64). */
   recordField(offset: number, type: Word, size: Size): Value;
   /** Repeat this instruction (REP), after consuming `extra` (i32) instructions of the budget beyond the one dispatched. */
@@ -129,6 +137,10 @@ export interface Scope {
 export interface Semantics {
   /** In the interpreter's main loop (true) or its second function, where rarer instructions keep out of the way. */
   readonly hot: boolean;
+  /** Runs many times for one decoding (REP): the interpreter keeps it to itself. */
+  readonly repeats?: true;
+  /** The operand size means nothing: one handler serves all. */
+  readonly ignoresSize?: true;
   readonly body: (s: Scope) => void;
 }
 

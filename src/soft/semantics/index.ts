@@ -9,6 +9,7 @@ import { VECTOR_FLOAT } from './vector-float.ts';
 import { VECTOR_INTEGER } from './vector-integer.ts';
 import { VECTOR_SSE4 } from './vector-sse4.ts';
 import { VECTOR_MOVES } from './vector-moves.ts';
+import { X87 } from './x87.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4 };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

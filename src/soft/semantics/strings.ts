@@ -8,7 +8,7 @@
  */
 import { DF } from '../../x86/flags.ts';
 import { IMM, SEGMENT } from '../../x86/record.ts';
-import { LINEAR_MASK, RAX, RCX, RDI, RSI, SYSTEM_FLAGS, segmentBase, ES, MODE, MODE_CODE_64, MODE_CODE_SIZE } from '../../x86/state.ts';
+import { LINEAR_MASK, RAX, RCX, RDI, REPEATING, RSI, SYSTEM_FLAGS, segmentBase, ES, MODE, MODE_CODE_64, MODE_CODE_SIZE } from '../../x86/state.ts';
 import { getLocal, i32, i64, select, store, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable } from './dsl.ts';
 
@@ -80,7 +80,9 @@ const repeating = (
     element(s, mask);
     advance(s, RCX, mask, i64(-1));
     const left = count.ne(1);
-    s.if(again ? left.and(again(s)) : left, () => s.repeat(i32(0)));
+    const goesOn = s.local(again ? left.and(again(s)) : left);
+    s.setField(REPEATING, goesOn);
+    s.if(goesOn, () => s.repeat(i32(0)));
   });
 };
 
@@ -116,7 +118,9 @@ const inBulk = (
       advance(s, RDI, mask, moved);
       advance(s, RCX, mask, elements.negate());
       const extra = elements.sub(1).wrap();
-      s.if(count.ne(elements), () => s.repeat(extra));
+      const goesOn = s.local(count.ne(elements));
+      s.setField(REPEATING, goesOn);
+      s.if(goesOn, () => s.repeat(extra));
       s.consume(extra);
       s.finish();
     });
@@ -156,11 +160,11 @@ export const STRINGS: SemanticsTable = {
   lods: cold(once(loadString)),
   cmps: cold(once(compare)),
   scas: cold(once(scan)),
-  rep_movs: cold(repeating(move, undefined, moveBulk)),
-  rep_stos: cold(repeating(fill, undefined, fillBulk)),
-  rep_lods: cold(repeating(loadString, undefined)),
-  repe_cmps: cold(repeating(compare, (s) => s.test(4))),
-  repne_cmps: cold(repeating(compare, (s) => s.test(5))),
-  repe_scas: cold(repeating(scan, (s) => s.test(4))),
-  repne_scas: cold(repeating(scan, (s) => s.test(5))),
+  rep_movs: { ...cold(repeating(move, undefined, moveBulk)), repeats: true },
+  rep_stos: { ...cold(repeating(fill, undefined, fillBulk)), repeats: true },
+  rep_lods: { ...cold(repeating(loadString, undefined)), repeats: true },
+  repe_cmps: { ...cold(repeating(compare, (s) => s.test(4))), repeats: true },
+  repne_cmps: { ...cold(repeating(compare, (s) => s.test(5))), repeats: true },
+  repe_scas: { ...cold(repeating(scan, (s) => s.test(4))), repeats: true },
+  repne_scas: { ...cold(repeating(scan, (s) => s.test(5))), repeats: true },
 };

@@ -107,6 +107,11 @@ export class Code {
     return index;
   }
 
+  /** A local that lives as long as the function. */
+  permanentLocal(type: ValueType): number {
+    return this.#parameters + this.locals.push(type) - 1;
+  }
+
   scope(body: () => void): void {
     const outer = this.#scope;
     this.#scope = [];
@@ -141,6 +146,20 @@ export class Code {
     this.#depth++;
     then();
     if (otherwise) {
+      this.bytes.byte(0x05);
+      otherwise();
+    }
+    this.#depth--;
+    this.bytes.byte(0x0b);
+  }
+
+  /** As `if`, where only the first side knows whether there is another: it returns it. */
+  ifElse(condition: Emittable, then: () => (() => void) | undefined): void {
+    condition.emit(this);
+    this.bytes.byte(0x04).byte(BLOCK_VOID);
+    this.#depth++;
+    const otherwise = then();
+    if (otherwise !== undefined) {
       this.bytes.byte(0x05);
       otherwise();
     }
@@ -187,6 +206,22 @@ export class Code {
   callVoid(index: number, args: readonly Emittable[]): void {
     for (const argument of args) argument.emit(this);
     this.bytes.byte(0x10).unsigned(index);
+  }
+
+  /** Calls entry `index` of table 0, of the function type `type`; its results stay on the stack. */
+  callIndirect(type: number, index: Emittable, args: readonly Emittable[]): void {
+    this.#indirect(0x11, type, index, args);
+  }
+
+  /** The same in place of returning (tail calls, WebAssembly 3.0 §4.4.8). */
+  returnCallIndirect(type: number, index: Emittable, args: readonly Emittable[]): void {
+    this.#indirect(0x13, type, index, args);
+  }
+
+  #indirect(opcode: number, type: number, index: Emittable, args: readonly Emittable[]): void {
+    for (const argument of args) argument.emit(this);
+    index.emit(this);
+    this.bytes.byte(opcode).unsigned(type).unsigned(0);
   }
 
   #structured(opcode: number, blockType: number, body: (label: Label) => void): void {

@@ -20,10 +20,21 @@ export class ModuleBuilder {
   readonly #typeBytes: Bytes[] = [];
   readonly #imports: { readonly name: string; readonly type: number }[] = [];
   readonly #functions: DefinedFunction[] = [];
+  #hasTable = false;
   /** All imports must be declared before the first function. Returns the function index. */
   importFunction(name: string, signature: Signature): number {
     if (this.#functions.length > 0) throw new Error('imports come before functions');
     return this.#imports.push({ name, type: this.#type(signature) }) - 1;
+  }
+
+  /** Imports a table of functions as `env.table`: table 0 of indirect calls. */
+  importTable(): void {
+    this.#hasTable = true;
+  }
+
+  /** The index of a function type, for indirect calls. */
+  typeIndex(signature: Signature): number {
+    return this.#type(signature);
   }
 
   /** `body` writes the code; parameters are locals 0…. Returns the function index. */
@@ -41,8 +52,9 @@ export class ModuleBuilder {
       for (const type of this.#typeBytes) s.raw(type.done());
     });
     section(out, 2, (s) => {
-      s.unsigned(this.#imports.length + 1);
+      s.unsigned(this.#imports.length + (this.#hasTable ? 2 : 1));
       s.text('env').text('memory').byte(2).byte(3).unsigned(1).unsigned(65_536);
+      if (this.#hasTable) s.text('env').text('table').byte(1).byte(0x70).byte(0).unsigned(0);
       for (const { name, type } of this.#imports) s.text('env').text(name).byte(0).unsigned(type);
     });
     section(out, 3, (s) => {

@@ -22,14 +22,17 @@ const COMPARE = {
 export class Value implements Emittable {
   readonly type: ValueType;
   readonly emit: (code: Code) => void;
+  /** What it is, when that is known: constants fold, so that code for known operands is as short as it can be. */
+  readonly known: number | bigint | undefined;
 
-  constructor(type: ValueType, emit: (code: Code) => void) {
+  constructor(type: ValueType, emit: (code: Code) => void, known?: number | bigint) {
     this.type = type;
     this.emit = emit;
+    this.known = known;
   }
 
-  add(b: Operand): Value { return this.#binary(BINARY.add, b); }
-  sub(b: Operand): Value { return this.#binary(BINARY.sub, b); }
+  add(b: Operand): Value { return isKnown(b, 0) ? this : isKnown(this, 0) ? asValue(this.type, b) : this.#binary(BINARY.add, b); }
+  sub(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.sub, b); }
   mul(b: Operand): Value { return this.#binary(BINARY.mul, b); }
   divSigned(b: Operand): Value { return this.#binary(BINARY.divSigned, b); }
   divUnsigned(b: Operand): Value { return this.#binary(BINARY.divUnsigned, b); }
@@ -43,7 +46,9 @@ export class Value implements Emittable {
   shrSigned(b: Operand): Value { return this.#binary(BINARY.shrSigned, b); }
   rotl(b: Operand): Value { return this.#binary(BINARY.rotl, b); }
   rotr(b: Operand): Value { return this.#binary(BINARY.rotr, b); }
-  not(): Value { return this.xor(-1); }
+  not(): Value {
+    return this.known === undefined ? this.xor(-1) : constant(this.type, typeof this.known === 'bigint' ? ~this.known : ~this.known);
+  }
   negate(): Value { return constant(this.type, 0).sub(this); }
 
   eq(b: Operand): Value { return this.#compare(COMPARE.eq, b); }
@@ -150,12 +155,18 @@ export function store(code: Code, address: Value, size: number, value: Value, of
   code.bytes.unsigned(0).unsigned(offset);
 }
 
+/** Whether the operand is known to be this small number in its own width. */
+const isKnown = (b: Operand, n: number): boolean => {
+  const known = b instanceof Value ? b.known : b;
+  return typeof known === 'bigint' ? BigInt.asIntN(64, known) === BigInt(n) : known === n;
+};
+
 export const asValue = (type: ValueType, value: Operand): Value => (value instanceof Value ? value : constant(type, value));
 
 export function constant(type: ValueType, value: number | bigint): Value {
   switch (type) {
-    case 'i32': return new Value('i32', (code) => { code.bytes.byte(0x41).signed32(Number(value)); });
-    case 'i64': return new Value('i64', (code) => { code.bytes.byte(0x42).signed64(BigInt(value)); });
+    case 'i32': return new Value('i32', (code) => { code.bytes.byte(0x41).signed32(Number(value)); }, Number(value));
+    case 'i64': return new Value('i64', (code) => { code.bytes.byte(0x42).signed64(BigInt(value)); }, BigInt(value));
     case 'f32': {
       const raw = new Uint8Array(new Float32Array([Number(value)]).buffer);
       return new Value('f32', (code) => { code.bytes.byte(0x43).raw(raw); });

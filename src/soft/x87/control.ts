@@ -136,6 +136,8 @@ export const CONTROL_OPERATIONS: Readonly<Record<string, ControlOperation>> = {
     if ((core.get32(S.CR0) & heeded) === heeded) core.raise(DEVICE_NOT_AVAILABLE);
     if (core.get32(S.FSW) & U.ERROR_SUMMARY) core.raise(FLOATING_POINT);
   },
+  /** Stands for every x87 instruction but WAIT while CR0.EM or CR0.TS is set: they are not decoded as themselves. */
+  x87_unavailable: (core) => U.requireUnit(core),
   fnop: waiting(() => undefined),
   fninit: immediate((core) => U.initialize(core)),
   /** SDM 2A: exceptions, SF, ES and B go; the condition bits stay. */

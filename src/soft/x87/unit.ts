@@ -28,8 +28,8 @@ const TOP_MASK = 7 << TOP_SHIFT;
 /** FCW as FNINIT leaves it: all masked, 64-bit precision, to nearest. */
 export const INITIAL_CONTROL = 0x037f;
 /** FCW bit 6 always reads as one; 7 and 13–15 are reserved. */
-const CONTROL_ONE = 1 << 6;
-const CONTROL_DEFINED = 0x1f7f;
+export const CONTROL_ONE: number = 1 << 6;
+export const CONTROL_DEFINED = 0x1f7f;
 const EMPTY = 3;
 /** FCW.PC: 01 is reserved; silicon takes it as 64 bits. */
 const PRECISIONS: readonly number[] = [24, 64, 53, 64];

@@ -10,7 +10,6 @@ import { SSE_FORMS } from './sse.ts';
 import { X87_FORMS } from './x87.ts';
 
 const engine = new EngineUnderTest();
-const { core } = engine;
 const SSE_ENABLED = CR4_OSFXSR | CR4_OSXMMEXCPT;
 beforeEach(() => {
   engine.control(0, SSE_ENABLED);
@@ -60,8 +59,8 @@ describe('SSE', () => {
     divide.view.setFloat64(XMM + 16, 1, true);
     divide.view.setUint32(MXCSR, 0x1d80, true);
     expect(engine.execute(divide)).toBe(SIMD_FLOATING_POINT);
-    expect(core.get32(S.MXCSR)).toBe(0x1d84);
-    expect(core.view.getFloat64(core.base + S.xmm(1), true)).toBe(1);
+    expect(engine.field32(S.MXCSR)).toBe(0x1d84);
+    expect(engine.fieldDouble(S.xmm(1))).toBe(1);
     engine.control(0, CR4_OSFXSR);
     expect(engine.execute(divide)).toBe(INVALID_OPCODE);
   });

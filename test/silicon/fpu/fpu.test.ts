@@ -10,11 +10,12 @@ import { EngineUnderTest } from './engine.ts';
 import { difference, type Image, parseVector } from './image.ts';
 import { randomFrom } from './random.ts';
 import { Silicon } from './silicon.ts';
-import { EXACT_SSE_FORMS, sseCase } from './sse.ts';
+import { EXACT_SSE_FORMS, EXACT_SSE_FORMS_32, sseCase } from './sse.ts';
 import { EXACT_X87_FORMS, maskX87, tolerate, TRANSCENDENTAL_FORMS, transcendentalCase, x87Case } from './x87.ts';
 
 const engine = new EngineUnderTest();
 const MOST_SHOWN = 10;
+const CONTROLS = ['default', 'masked', 'any'] as const;
 /** Live cases are run so many per form at a time: states are large. */
 const BATCH_PER_FORM = 20;
 const hex = (code: readonly number[]): string => code.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
@@ -98,16 +99,15 @@ describe('live on silicon', () => {
   );
 
   function agree(silicon: Silicon, random: () => number, count: number): number {
-    const x87 = EXACT_X87_FORMS.flatMap((form) =>
-      Array.from({ length: count }, (_, i) => maskX87(form, x87Case(form, random, i % 2 === 0))),
-    );
-    const sse = EXACT_SSE_FORMS.flatMap((form) =>
-      Array.from({ length: count }, (_, i) => sseCase(form, random, (['default', 'masked', 'any'] as const)[i % 3] as 'default')),
-    );
-    const transcendental = TRANSCENDENTAL_FORMS.flatMap((form) =>
-      Array.from({ length: count * 4 }, () => transcendentalCase(form, random)),
-    );
-    const inputs = [...x87, ...sse, ...transcendental];
+    const repeat = (make: (i: number) => Image, times = count): Image[] => Array.from({ length: times }, (_, i) => make(i));
+    const inputs = ([64, 32] as const).flatMap((bits) => {
+      const sseForms = bits === 64 ? EXACT_SSE_FORMS : EXACT_SSE_FORMS_32;
+      return [
+        ...EXACT_X87_FORMS.flatMap((form) => repeat((i) => maskX87(form, x87Case(form, random, i % 2 === 0, bits)))),
+        ...sseForms.flatMap((form) => repeat((i) => sseCase(form, random, CONTROLS[i % 3] as (typeof CONTROLS)[number], bits))),
+        ...TRANSCENDENTAL_FORMS.flatMap((form) => repeat(() => transcendentalCase(form, random, bits), count * 4)),
+      ];
+    });
     const outputs = silicon.run(inputs);
     const cases = inputs.map((input, i) => ({ input, expected: maskByCode((outputs[i] as Image).normalize()) }));
     expect(compare(cases, (result, expected) => maskByCode(tolerateByCode(result, expected)))).toEqual([]);

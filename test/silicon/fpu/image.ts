@@ -6,6 +6,8 @@
 export const IMAGE_SIZE = 672;
 export const CODE = 0;
 export const CODE_LENGTH = 15;
+/** Beside the length: the code is 32-bit code. */
+export const MODE_32 = 0x80;
 export const RAX = 16;
 export const RCX = 24;
 export const RDX = 32;
@@ -52,15 +54,19 @@ export class Image {
     return image;
   }
 
-  setCode(code: readonly number[]): this {
+  setCode(code: readonly number[], bits: 32 | 64 = 64): this {
     this.bytes.fill(0x90, CODE, CODE_LENGTH);
     this.bytes.set(code, CODE);
-    this.bytes[CODE_LENGTH] = code.length;
+    this.bytes[CODE_LENGTH] = code.length | (bits === 32 ? MODE_32 : 0);
     return this;
   }
 
   get code(): number[] {
-    return [...this.bytes.subarray(CODE, CODE + (this.bytes[CODE_LENGTH] as number))];
+    return [...this.bytes.subarray(CODE, CODE + ((this.bytes[CODE_LENGTH] as number) & ~MODE_32))];
+  }
+
+  get bits(): 32 | 64 {
+    return (this.bytes[CODE_LENGTH] as number) & MODE_32 ? 32 : 64;
   }
 
   copy(): Image {
@@ -74,6 +80,8 @@ export class Image {
     this.bytes.fill(0, SIGNAL + 4, FX);
     this.bytes.fill(0, FX + 28, FX + 32);
     this.bytes.fill(0, FX + 416, IMAGE_SIZE);
+    // what 64-bit registers hold above 32 bits after 32-bit code is not promised (SDM 1 §3.4.1.1)
+    if (this.bits === 32) for (const register of [RAX, RCX, RDX, RSI]) this.view.setUint32(register + 4, 0, true);
     // arithmetic flags and DF only: the rest of RFLAGS is the host's business
     this.view.setBigUint64(RFLAGS, this.view.getBigUint64(RFLAGS, true) & 0x8d5n, true);
     return this;

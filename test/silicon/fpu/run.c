@@ -1,19 +1,34 @@
 /*
- * Runs single instructions on the host CPU with chosen FPU, SIMD, register and memory state, and reports what they left.
- * 64-bit Linux; reads cases from standard input, writes results to standard output, both arrays of `struct state`.
+ * Runs single instructions on the host CPU with chosen FPU, SIMD, register and memory state, in 64-bit or 32-bit code, and reports
+ * what they left. 64-bit Linux; reads cases from standard input, writes results to standard output, both arrays of `struct state`.
  * Built and driven by test/silicon/fpu/silicon.ts.
+ *
+ * Every case is entered by returning from a signal handler, which makes the kernel load registers and FPU state from the signal frame,
+ * and left by the single-step trap (or the fault) behind it. So 32-bit code needs nothing but another CS.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define CODE 0x21000000UL
+#define DATA 0x22000000UL
+#define TRAP_FLAG 0x100
+#define USER_CODE_32 0x23
+#define USER_CODE_64 0x33
+#define USER_DATA 0x2b
+#define MODE_32 0x80
+/* In an XSAVE image: which components it holds, in the header behind the legacy area (SDM 1 section 13.4.2). */
+#define XSTATE_BV 512
+#define X87_AND_SSE 3
 
 /* Natural alignment makes this 672 bytes; silicon.ts knows the offsets. RBX and RDI point at `memory` while the case runs. */
 struct state {
-    uint8_t code[16];       /* code[15] = length */
+    uint8_t code[16];       /* code[15] = length, MODE_32 */
     uint64_t rax, rcx, rdx, rflags;
     uint64_t reserved_rdi, rsi;
     uint8_t memory[64];
@@ -23,67 +38,62 @@ struct state {
 } __attribute__((aligned(16)));
 
 static struct state current __attribute__((aligned(64)));
-static uint8_t *page;
-static sigjmp_buf escape;
+static int running;
 
-static void caught(int number) { siglongjmp(escape, number); }
-
-static void execute(void)
+static void on_signal(int number, siginfo_t *info, void *context)
 {
-    __asm__ volatile(
-        "fxrstor64 %[fx]\n\t"
-        "mov %[state], %%r8\n\t"
-        "mov 16(%%r8), %%rax\n\t"
-        "mov 24(%%r8), %%rcx\n\t"
-        "mov 32(%%r8), %%rdx\n\t"
-        "lea 64(%%r8), %%rdi\n\t"
-        "mov 56(%%r8), %%rsi\n\t"
-        "lea 64(%%r8), %%rbx\n\t"
-        "pushq 40(%%r8)\n\t"
-        "popfq\n\t"
-        "call *%[page]\n\t"
-        "pushfq\n\t"
-        "popq 40(%%r8)\n\t"
-        "mov %%rax, 16(%%r8)\n\t"
-        "mov %%rcx, 24(%%r8)\n\t"
-        "mov %%rdx, 32(%%r8)\n\t"
-        "mov %%rsi, 56(%%r8)\n\t"
-        "fxsave64 %[fx]\n\t"
-        "fninit\n\t"
-        "cld\n\t"
-        : [fx] "+m"(current.fx)
-        : [state] "r"(&current), [page] "r"(page)
-        : "rax", "rcx", "rdx", "rbx", "rsi", "rdi", "r8", "memory", "cc");
+    ucontext_t *frame = context;
+    greg_t *r = frame->uc_mcontext.gregs;
+    uint8_t *fx = (uint8_t *)frame->uc_mcontext.fpregs;
+    if (running) {
+        /* a trap instruction's SIGTRAP is not that of the single step */
+        current.signal = number == SIGTRAP && info->si_code == TRAP_TRACE ? 0 : number;
+        if (current.signal == 0) {
+            current.rax = r[REG_RAX];
+            current.rcx = r[REG_RCX];
+            current.rdx = r[REG_RDX];
+            current.rsi = r[REG_RSI];
+            current.rflags = r[REG_EFL];
+            memcpy(current.memory, (void *)DATA, sizeof current.memory);
+            memcpy(current.fx, fx, sizeof current.fx);
+        }
+        fwrite(&current, sizeof current, 1, stdout);
+    }
+    if (fread(&current, sizeof current, 1, stdin) != 1) {
+        fflush(stdout);
+        _exit(0);
+    }
+    running = 1;
+    memset((void *)CODE, 0x90, 16);
+    memcpy((void *)CODE, current.code, current.code[15] & 0x0f);
+    memcpy((void *)DATA, current.memory, sizeof current.memory);
+    /* the last bytes of the legacy area are the kernel's own description of the frame */
+    memcpy(fx, current.fx, 464);
+    *(uint64_t *)(fx + XSTATE_BV) |= X87_AND_SSE;
+    r[REG_RAX] = current.rax;
+    r[REG_RCX] = current.rcx;
+    r[REG_RDX] = current.rdx;
+    r[REG_RSI] = current.rsi;
+    r[REG_RBX] = r[REG_RDI] = DATA;
+    r[REG_RIP] = CODE;
+    r[REG_EFL] = (current.rflags & 0xcd5) | TRAP_FLAG | 0x202;
+    /* CS lies in the low 16 bits, GS, FS and SS above */
+    r[REG_CSGSFS] = (r[REG_CSGSFS] & ~0xffffL) | (current.code[15] & MODE_32 ? USER_CODE_32 : USER_CODE_64);
 }
 
 int main(void)
 {
+    int rwx = PROT_READ | PROT_WRITE | PROT_EXEC, fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     static uint8_t stack[65536];
     stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
-    struct sigaction action = {.sa_handler = caught, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    static const int signals[] = {SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP, SIGUSR1};
+    if (mmap((void *)CODE, 4096, rwx, fixed, -1, 0) == MAP_FAILED || mmap((void *)DATA, 4096, PROT_READ | PROT_WRITE, fixed, -1, 0) == MAP_FAILED)
+        return 2;
     sigaltstack(&alternate, 0);
-    int signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGTRAP};
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DATA));
     for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &action, 0);
-    page = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED)
-        return 2;
-    while (fread(&current, sizeof current, 1, stdin) == 1) {
-        struct state before = current;
-        memset(page, 0xc3, 64);
-        memcpy(page, current.code, current.code[15]);
-        int number = sigsetjmp(escape, 1);
-        if (number == 0) {
-            execute();
-            current.signal = 0;
-        } else {
-            __asm__ volatile("fninit; cld");
-            uint32_t mxcsr = 0x1f80;
-            __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
-            current = before;
-            current.signal = number;
-        }
-        fwrite(&current, sizeof current, 1, stdout);
-    }
-    return 0;
+    raise(SIGUSR1);
+    return 3;
 }

@@ -14,7 +14,7 @@ export class Silicon implements Disposable {
     this.#folder = mkdtempSync(join(tmpdir(), 'bulkhead-silicon-'));
     this.#program = join(this.#folder, 'run');
     const source = new URL('./run.c', import.meta.url).pathname;
-    const built = spawnSync('gcc', ['-O1', '-mno-red-zone', '-o', this.#program, source], { encoding: 'utf8' });
+    const built = spawnSync('gcc', ['-O1', '-fno-pie', '-no-pie', '-fno-stack-protector', '-o', this.#program, source], { encoding: 'utf8' });
     if (built.status !== 0) throw new Error(`cannot build ${source}: ${built.error?.message ?? built.stderr}`);
   }
 

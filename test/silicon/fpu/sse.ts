@@ -17,6 +17,7 @@ export interface SseForm {
 const REG = 1;
 const RM = 2;
 const RBX_INDIRECT = 3;
+const REX_W = 0x48;
 
 function formsOf(row: InstructionRow): SseForm[] {
   const prefix = row.prefix > 1 ? [row.prefix] : [];
@@ -24,7 +25,7 @@ function formsOf(row: InstructionRow): SseForm[] {
   const widths = row.operands.some((operand) => operand.size === 'y') ? [false, true] : [false];
   for (const wide of widths) {
     const map = row.map === 2 ? [0x38] : row.map === 3 ? [0x3a] : [];
-    const code = [...prefix, ...(wide ? [0x48] : []), 0x0f, ...map, row.opcode];
+    const code = [...prefix, ...(wide ? [REX_W] : []), 0x0f, ...map, row.opcode];
     const hasImmediate = row.operands.some((operand) => operand.role === 'imm');
     const add = (modrm: readonly number[], isMemory: boolean): void => {
       forms.push({ mnemonic: row.mnemonic, row, code: [...code, ...modrm], hasImmediate, isMemory });
@@ -113,9 +114,9 @@ function putLength(random: () => number): bigint {
 const MXCSR_DEFAULT = 0x1f80;
 
 /** `control`: default (masked, to nearest), any rounding and FZ and DAZ, or exceptions unmasked as well. */
-export function sseCase(form: SseForm, random: () => number, control: 'default' | 'masked' | 'any'): I.Image {
+export function sseCase(form: SseForm, random: () => number, control: 'default' | 'masked' | 'any', bits: 32 | 64 = 64): I.Image {
   const image = I.Image.initial();
-  image.setCode(form.hasImmediate ? [...form.code, random() & (random() & 1 ? 0xff : 0x07)] : form.code);
+  image.setCode(form.hasImmediate ? [...form.code, random() & (random() & 1 ? 0xff : 0x07)] : form.code, bits);
   for (const register of [REG, RM]) putVector(image, I.XMM + 16 * register, random);
   putVector(image, I.MEMORY, random);
   if (USES_XMM0.test(form.mnemonic)) putVector(image, I.XMM, random);
@@ -147,3 +148,7 @@ export function sseCase(form: SseForm, random: () => number, control: 'default' 
 
 /** Makers approximate reciprocals differently; SDM 2B gives only the error allowed, for which there is a test of its own. */
 export const EXACT_SSE_FORMS: readonly SseForm[] = SSE_FORMS.filter((form) => !/^r(cp|sqrt)/.test(form.mnemonic));
+/** Without those that 64-bit registers are for. */
+export const EXACT_SSE_FORMS_32: readonly SseForm[] = EXACT_SSE_FORMS.filter(
+  ({ row, code }) => !row.attributes.has('only64') && code[row.prefix > 1 ? 1 : 0] !== REX_W,
+);

@@ -131,8 +131,8 @@ function putOperand(image: I.Image, mnemonic: string, random: () => number): voi
 }
 
 /** A random state for one form. `masked`: no exception is unmasked. */
-export function x87Case(form: X87Form, random: () => number, masked: boolean): I.Image {
-  const image = I.Image.initial().setCode(form.code);
+export function x87Case(form: X87Form, random: () => number, masked: boolean, bits: 32 | 64 = 64): I.Image {
+  const image = I.Image.initial().setCode(form.code, bits);
   const rounding = random() & 3;
   const precision = random() % 8 === 0 ? 1 : [0, 2, 3][random() % 3];
   const masks = masked ? 0x3f : random() & 0x3f;
@@ -165,8 +165,8 @@ export const EXACT_X87_FORMS: readonly X87Form[] = X87_FORMS.filter(
 const DOMAINS: Readonly<Record<string, number>> = { f2xm1: 0x3ffe, fyl2xp1: 0x3ffc };
 
 /** As `x87Case`, with ST(0) inside the function's domain and mostly room for a second result. */
-export function transcendentalCase(form: X87Form, random: () => number): I.Image {
-  const image = x87Case(form, random, random() % 4 !== 0);
+export function transcendentalCase(form: X87Form, random: () => number, bits: 32 | 64 = 64): I.Image {
+  const image = x87Case(form, random, random() % 4 !== 0, bits);
   const signExponent = image.view.getUint16(I.ST + 8, true);
   const largest = DOMAINS[form.mnemonic];
   const exponent = signExponent & 0x7fff;

@@ -1,0 +1,44 @@
+/** Memory operands of x87 instructions: how they are read as numbers, and how numbers become them. */
+import type { F80FunctionName } from '../x87/f80-functions.ts';
+import { towardsZero } from '../x87/f80-rounding.ts';
+import type { Value } from '../wasm/value.ts';
+import type { Scope } from './dsl.ts';
+import type { Extended, Stack } from './x87-stack.ts';
+
+export interface MemoryFormat {
+  /** As in mnemonics. */
+  readonly name: string;
+  readonly bytes: 2 | 4 | 8;
+  readonly isInteger: boolean;
+  readonly widen: F80FunctionName;
+  readonly narrow: F80FunctionName;
+}
+
+export const REALS: readonly MemoryFormat[] = [
+  { name: 'm32', bytes: 4, isInteger: false, widen: 'fromSingle', narrow: 'toSingle' },
+  { name: 'm64', bytes: 8, isInteger: false, widen: 'fromDouble', narrow: 'toDouble' },
+];
+export const INTEGERS: readonly MemoryFormat[] = ([2, 4, 8] as const).map((bytes) => ({
+  name: `i${bytes * 8}`, bytes, isInteger: true, widen: 'fromInteger', narrow: 'toInteger',
+}));
+
+/** The memory operand as a number, and its address. */
+export function loadNumber(s: Scope, stack: Stack, { bytes, isInteger, widen }: MemoryFormat): { readonly number: Extended; readonly address: Value } {
+  const address = s.local(s.linearAddress());
+  const raw = s.load(address, bytes);
+  const bits = !isInteger ? raw.widen() : bytes === 2 ? raw.extend(16).widenSigned() : raw.widenSigned();
+  return { number: isInteger ? stack.call(widen, bits) : stack.compute(widen, bits), address };
+}
+
+/**
+ * ST(0) as the bits of a memory operand, and what the status word gains; towards zero when `truncates`. Integers that are too
+ * large for the operand go the exact way.
+ */
+export function narrowTop(stack: Stack, { bytes, isInteger, narrow }: MemoryFormat, truncates: boolean): { readonly bits: Value; readonly status: Value } {
+  const { significand, signExponent } = stack.read(0);
+  const control = truncates ? towardsZero(stack.control) : stack.control;
+  const { significand: wide, status } = stack.compute(narrow, significand, signExponent, control);
+  if (bytes === 8) return { bits: wide, status };
+  if (isInteger) stack.exactIf(wide.shl(64 - bytes * 8).shrSigned(64 - bytes * 8).ne(wide));
+  return { bits: wide.wrap(), status };
+}

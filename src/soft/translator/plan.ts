@@ -1,0 +1,121 @@
+/**
+ * What a region is made of before it is translated: plain data, so that it can be posted to a thread that translates.
+ *
+ * A region is single-entry: the block it is asked for and what follows it along relative branches and fall-through on the same
+ * page, as far as the interpreter has been there. What lies behind the page is never part of it: the memory behind a page may be
+ * another page's.
+ */
+import { IMM, LENGTH, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
+import type { HandlerTable } from '../handlers.ts';
+
+const PAGE = 4096;
+const MOST_INSTRUCTIONS = 400;
+const MOST_BLOCKS = 100;
+
+/** Straight-line instructions: entered at the first only. */
+export interface PlannedBlock {
+  /** Offset of the first instruction in the page. */
+  readonly start: number;
+  /** Offset behind the last one. */
+  readonly end: number;
+  /** What stands at `end` is not translated: the interpreter takes over there. */
+  readonly stops: boolean;
+  /** Decoded records (x86/record.ts), one for each instruction. */
+  readonly records: Uint8Array;
+}
+
+export interface RegionPlan {
+  /** MODE_… bits (x86/state.ts) in which the code was decoded. */
+  readonly mode: number;
+  /** The entry first. */
+  readonly blocks: readonly PlannedBlock[];
+}
+
+/** Where the interpreter's decoded blocks are found. */
+export interface KnownBlocks {
+  readonly memory: Uint8Array;
+  /** First record of the block at this offset of the page, or 0. */
+  recordAt(offset: number): number;
+}
+
+/** How a block goes on, by the mnemonic of its last instruction. */
+export type Transfer = 'conditional' | 'jump' | 'call' | 'indirect-call' | 'return' | 'leave' | 'none';
+const TRANSFERS: Readonly<Record<string, Transfer>> = {
+  jcc: 'conditional', loop: 'conditional', loope: 'conditional', loopne: 'conditional', jcxz: 'conditional',
+  jmp_rel: 'jump', call_rel: 'call', call: 'indirect-call', ret: 'return', ret_imm: 'return', jmp: 'leave',
+};
+export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ?? 'none';
+
+/** Offset in the page where the relative branch in this record goes; undefined when that is not on the page. */
+export function targetOf(view: DataView, record: number): number | undefined {
+  const target = view.getUint16(record + OFFSET, true) + view.getUint8(record + LENGTH) + Number(view.getBigInt64(record + IMM, true));
+  return target >= 0 && target < PAGE ? target : undefined;
+}
+
+interface Found {
+  readonly start: number;
+  readonly record: number;
+  readonly count: number;
+  readonly end: number;
+  readonly stops: boolean;
+  readonly successors: readonly number[];
+}
+
+/** The region from `entry`, or undefined when its very first instruction is none to translate. */
+export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: number, entry: number): RegionPlan | undefined {
+  const view = new DataView(blocks.memory.buffer, blocks.memory.byteOffset, blocks.memory.byteLength);
+  const found: Found[] = [];
+  const seen = new Set([entry]);
+  const queue = [entry];
+  let instructions = 0;
+  for (const start of queue) {
+    if (found.length === MOST_BLOCKS || instructions > MOST_INSTRUCTIONS) break;
+    const record = blocks.recordAt(start);
+    if (record === 0) continue;
+    const block = outline(view, handlers, start, record);
+    if (block.count === 0) {
+      if (start === entry) return undefined;
+      continue;
+    }
+    found.push(block);
+    instructions += block.count;
+    for (const next of block.successors) {
+      if (next >= PAGE || seen.has(next)) continue;
+      seen.add(next);
+      queue.push(next);
+    }
+  }
+  if (found.length === 0) return undefined;
+  const starts = new Set(found.map(({ start }) => start));
+  return { mode, blocks: found.map((block) => cut(view, blocks.memory, block, starts)) };
+}
+
+function outline(view: DataView, handlers: HandlerTable, start: number, record: number): Found {
+  let count = 0;
+  for (let at = record; ; at += RECORD_SIZE, count++) {
+    const handler = handlers.at(view.getUint16(at, true));
+    const end = view.getUint16(at + OFFSET, true);
+    const isEnd = handlers.isEnd(view.getUint16(at, true));
+    if (!isEnd && handler !== undefined && !handler.semantics.repeats) continue;
+    const stops = !isEnd;
+    return { start, record, count, end, stops, successors: stops || count === 0 ? [] : successors(view, handlers, at - RECORD_SIZE, end) };
+  }
+}
+
+function successors(view: DataView, handlers: HandlerTable, last: number, end: number): number[] {
+  const transfer = transferOf(handlers.at(view.getUint16(last, true))?.mnemonic ?? '');
+  const target = transfer === 'conditional' || transfer === 'jump' ? targetOf(view, last) : undefined;
+  const next = transfer === 'jump' || transfer === 'return' || transfer === 'leave' ? [] : [end];
+  return target === undefined ? next : [target, ...next];
+}
+
+/** A block that runs into the start of another one ends there. */
+function cut(view: DataView, memory: Uint8Array, block: Found, starts: ReadonlySet<number>): PlannedBlock {
+  for (let n = 1; n < block.count; n++) {
+    const offset = view.getUint16(block.record + n * RECORD_SIZE + OFFSET, true);
+    if (!starts.has(offset)) continue;
+    return { start: block.start, end: offset, stops: false, records: memory.slice(block.record, block.record + n * RECORD_SIZE) };
+  }
+  const { start, end, stops, record, count } = block;
+  return { start, end, stops, records: memory.slice(record, record + count * RECORD_SIZE) };
+}

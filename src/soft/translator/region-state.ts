@@ -1,0 +1,197 @@
+/**
+ * What lives in the locals of a region's function, and which registers the region touches. A region is generated twice: the first
+ * time to learn what it touches, the second time for good.
+ */
+import * as S from '../../x86/state.ts';
+import type { Code } from '../wasm/code.ts';
+import { getLocal, i64, store, type Value } from '../wasm/value.ts';
+import { STATE } from '../interpreter-scope.ts';
+import { LazyFlags } from './flags.ts';
+
+/** Registers as bit sets: general ones in bits 0–15, vector ones in bits 16–31. */
+export interface Touched {
+  readonly read: number;
+  readonly changed: number;
+  readonly flags: boolean;
+}
+export const EVERYTHING: Touched = { read: -1, changed: -1, flags: true };
+
+const VECTOR = 16;
+
+export class RegionState {
+  readonly code: Code;
+  readonly is64Bit: boolean;
+  readonly flags: LazyFlags;
+  /** Control does not come here: the code before has left. */
+  hasLeft = false;
+  readonly #locals = new Map<string, number>();
+  #read = 0;
+  #changed = 0;
+  #usesFlags = false;
+  readonly #known: Touched;
+
+  constructor(code: Code, is64Bit: boolean, known: Touched) {
+    this.code = code;
+    this.is64Bit = is64Bit;
+    this.flags = new LazyFlags(code);
+    this.#known = known;
+  }
+
+  get touched(): Touched {
+    return { read: this.#read, changed: this.#changed, flags: this.#usesFlags };
+  }
+
+  general(n: number): Value {
+    this.#read |= 1 << n;
+    return this.#get(`g${n}`, 'i64');
+  }
+  setGeneral(n: number, value: Value): void {
+    this.#changed |= 1 << n;
+    this.#set(`g${n}`, value);
+  }
+  vector(n: number): Value {
+    this.#read |= 1 << (VECTOR + n);
+    return this.#get(`v${n}`, 'v128');
+  }
+  setVector(n: number, value: Value): void {
+    this.#changed |= 1 << (VECTOR + n);
+    this.#set(`v${n}`, value);
+  }
+
+  get flagResult(): Value {
+    this.#usesFlags = true;
+    return this.#get('result', 'i64');
+  }
+  get flagAux(): Value {
+    this.#usesFlags = true;
+    return this.#get('aux', 'i32');
+  }
+  setFlagResult(value: Value): void {
+    this.#usesFlags = true;
+    this.#set('result', value);
+    this.flags.setter = undefined;
+  }
+  setFlagAux(value: Value): void {
+    this.#usesFlags = true;
+    this.#set('aux', value);
+    this.flags.setter = undefined;
+  }
+
+  get budget(): Value { return this.#get('budget', 'i32'); }
+  setBudget(value: Value): void { this.#set('budget', value); }
+  get page(): Value { return this.#get('page', 'i64'); }
+  get pageHost(): Value { return this.#get('page-host', 'i32'); }
+  get tlbRead(): Value { return this.#get('tlb-read', 'i32'); }
+  get tlbWrite(): Value { return this.#get('tlb-write', 'i32'); }
+
+  /** RIP of an offset of the region's page, which may lie behind its end. */
+  ripAt(offset: number): Value {
+    const rip = this.page.add(i64(offset));
+    return offset < 4096 || this.is64Bit ? rip : rip.and(i64(0xffff_ffffn));
+  }
+
+  /** A local of the function by name. */
+  variable(name: string, type: 'i32' | 'i64'): { readonly value: Value; set(value: Value): void } {
+    return { value: this.#get(name, type), set: (value) => this.#set(name, value) };
+  }
+
+  /** Forms the two words of the flags from what set them last. */
+  settleFlags(): void {
+    const { setter } = this.flags;
+    if (setter === undefined) return;
+    const result = this.flags.resultWord(setter);
+    const aux = this.flags.auxWord(setter);
+    this.setFlagResult(result);
+    this.setFlagAux(aux);
+  }
+
+  /** Generates something that leaves beside the path that goes on: what is known here stays as it is. */
+  aside(generate: () => void): void {
+    const { setter } = this.flags;
+    const { hasLeft } = this;
+    generate();
+    this.flags.setter = setter;
+    this.hasLeft = hasLeft;
+  }
+
+  /** `if`, after which the flags are as one side or the other left them. */
+  branch(condition: Value, then: () => void, otherwise?: () => void): void {
+    if (otherwise !== undefined) this.settleFlags();
+    const before = this.flags.setter;
+    let left = false;
+    let isSettled = false;
+    this.code.ifElse(condition, () => {
+      then();
+      left = this.hasLeft;
+      this.hasLeft = false;
+      isSettled = !left && this.flags.setter !== before;
+      if (isSettled) this.settleFlags();
+      if (otherwise === undefined && !isSettled) return undefined;
+      return () => {
+        this.flags.setter = before;
+        if (otherwise === undefined) this.settleFlags();
+        else {
+          otherwise();
+          this.settleFlags();
+          left = left && this.hasLeft;
+          this.hasLeft = false;
+        }
+      };
+    });
+    this.flags.setter = isSettled || otherwise !== undefined ? undefined : before;
+    if (otherwise !== undefined) this.hasLeft = left;
+  }
+
+  /** Loads everything that the region touches. */
+  load(): void {
+    for (let n = 0; n < 16; n++) if (this.#touches(n)) this.#set(`g${n}`, STATE.load('i64', 8, S.gpr(n)));
+    for (let n = 0; n < 16; n++) if (this.#touches(VECTOR + n)) this.#set(`v${n}`, STATE.load('v128', 16, S.xmm(n)));
+    if (this.#known.flags) {
+      this.#set('result', STATE.load('i64', 8, S.FLAG_RESULT));
+      this.#set('aux', STATE.load('i32', 4, S.FLAG_AUX));
+    }
+    this.#set('budget', STATE.load('i32', 4, S.BUDGET));
+    this.flags.setter = undefined;
+  }
+
+  loadOnce(): void {
+    this.#set('page', STATE.load('i64', 8, S.CODE_PAGE));
+    this.#set('page-host', STATE.load('i32', 4, S.CODE_HOST));
+    this.#set('tlb-read', STATE.load('i32', 4, S.TLB_READ));
+    this.#set('tlb-write', STATE.load('i32', 4, S.TLB_WRITE));
+  }
+
+  /** Stores everything that the region changes. The flags must be settled. */
+  save(): void {
+    const { code } = this;
+    for (let n = 0; n < 16; n++) if (this.#changes(n)) store(code, STATE, 8, this.#get(`g${n}`, 'i64'), S.gpr(n));
+    for (let n = 0; n < 16; n++) if (this.#changes(VECTOR + n)) store(code, STATE, 16, this.#get(`v${n}`, 'v128'), S.xmm(n));
+    if (this.#known.flags) {
+      store(code, STATE, 8, this.#get('result', 'i64'), S.FLAG_RESULT);
+      store(code, STATE, 4, this.#get('aux', 'i32'), S.FLAG_AUX);
+    }
+    store(code, STATE, 4, this.budget, S.BUDGET);
+  }
+
+  #touches(bit: number): boolean {
+    return ((this.#known.read | this.#known.changed) & (1 << bit)) !== 0;
+  }
+  #changes(bit: number): boolean {
+    return (this.#known.changed & (1 << bit)) !== 0;
+  }
+
+  #index(name: string, type: 'i32' | 'i64' | 'v128'): number {
+    let index = this.#locals.get(name);
+    if (index === undefined) {
+      index = this.code.permanentLocal(type);
+      this.#locals.set(name, index);
+    }
+    return index;
+  }
+  #get(name: string, type: 'i32' | 'i64' | 'v128'): Value {
+    return getLocal(type, this.#index(name, type));
+  }
+  #set(name: string, value: Value): void {
+    this.code.setLocal(this.#index(name, value.type as 'i32' | 'i64' | 'v128'), value);
+  }
+}

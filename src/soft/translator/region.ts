@@ -1,0 +1,350 @@
+/**
+ * From a plan to the function of a region: `region(state, depth) → status`.
+ *
+ * Counting is exact. A block takes all its instructions from the budget at its start; an exit in the middle gives back what is
+ * behind it. At the entry, at every back edge and behind every call that came back the budget must suffice for the longest way to
+ * the next such place: where it does not, the interpreter takes over, which stops at exactly the right instruction.
+ *
+ * CALL is a nested call of the callee's region, RET returns from it; what comes back somewhere else than behind the call returns
+ * further up. Whatever could change code or translations (system operations, stores to code, devices) is left to the interpreter,
+ * so by then all nested functions have returned.
+ *
+ * Where control leaves the page it goes on in another region, when the block table has one there.
+ */
+import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from '../layout.ts';
+import type { Handler, HandlerTable } from '../handlers.ts';
+import { type Imports, STATE } from '../interpreter-scope.ts';
+import { OFFSET, RECORD_SIZE } from '../../x86/record.ts';
+import * as S from '../../x86/state.ts';
+import type { Code, Label } from '../wasm/code.ts';
+import { constant, getLocal, i32, i64, store, Value } from '../wasm/value.ts';
+import { analyse, type Edge, type Flow } from './flow.ts';
+import type { F80Functions } from '../x87/f80-functions.ts';
+import { flagsNeeded } from './flag-use.ts';
+import { type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
+import { EVERYTHING, RegionState, type Touched } from './region-state.ts';
+import { type Exits, TranslatorScope } from './scope.ts';
+
+/** What a region returns: go on at RIP … */
+export const REGION_JUMP = 0;
+/** … or interpret what is there: it is not translated, or the budget is short. */
+export const REGION_INTERPRET = 1;
+export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
+
+/** Calls nested deeper go on as jumps: the stack of the host is finite. */
+const DEEPEST_CALL = 256;
+const DEPTH: Value = getLocal('i32', 1);
+
+/** What regions of a module share. */
+export interface RegionEnvironment {
+  readonly handlers: HandlerTable;
+  /** Function index of `fill(low, high, size, write) → host`. */
+  readonly fill: number;
+  readonly f80: F80Functions;
+  /** Type index of {@link REGION_SIGNATURE}. */
+  readonly type: number;
+}
+
+/** Writes the region's function, twice: `newCode` gives what the first attempt is thrown away in. */
+export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code, newCode: () => Code): void {
+  const graph = new RegionGraph(plan, environment.handlers);
+  const attempt = new RegionWriter(graph, plan, environment, newCode(), EVERYTHING);
+  attempt.write();
+  new RegionWriter(graph, plan, environment, code, attempt.touched).write();
+}
+
+class RegionGraph {
+  readonly view: readonly DataView[];
+  readonly transfers: readonly Transfer[];
+  readonly edges: readonly (readonly Edge[])[];
+  readonly flow: Flow;
+  readonly needsFlags: readonly boolean[];
+  readonly #numbers: ReadonlyMap<number, number>;
+
+  constructor(plan: RegionPlan, handlers: HandlerTable) {
+    this.#numbers = new Map(plan.blocks.map(({ start }, number) => [start, number]));
+    this.view = plan.blocks.map(({ records }) => new DataView(records.buffer, records.byteOffset, records.byteLength));
+    const instructions = this.view.map((view) =>
+      Array.from({ length: view.byteLength / RECORD_SIZE }, (_, n) => handlers.at(view.getUint16(n * RECORD_SIZE, true)) as Handler));
+    this.transfers = instructions.map((list) => transferOf(list.at(-1)?.mnemonic ?? ''));
+    this.edges = plan.blocks.map((block, number) => this.#edgesOf(block, number));
+    this.flow = analyse(this.edges, instructions.map(({ length }) => length));
+    this.needsFlags = flagsNeeded(instructions, this.edges, (from, to) => this.flow.isForeign(from, to) || this.flow.isBack(from, to));
+  }
+
+  /** The block that starts at an offset of the page. */
+  numberAt(offset: number): number | undefined {
+    return this.#numbers.get(offset);
+  }
+
+  #edgesOf(block: PlannedBlock, number: number): Edge[] {
+    if (block.stops) return [];
+    const transfer = this.transfers[number] as Transfer;
+    const view = this.view[number] as DataView;
+    const offsets: number[] = [];
+    if (transfer === 'conditional' || transfer === 'jump') {
+      const target = targetOf(view, view.byteLength - RECORD_SIZE);
+      if (target !== undefined) offsets.push(target);
+    }
+    if (transfer !== 'jump' && transfer !== 'return' && transfer !== 'leave') offsets.push(block.end);
+    const isCall = transfer === 'call' || transfer === 'indirect-call';
+    return offsets.flatMap((offset) => {
+      const to = this.numberAt(offset);
+      return to === undefined ? [] : [{ to, isCall }];
+    });
+  }
+}
+
+class RegionWriter {
+  readonly #graph: RegionGraph;
+  readonly #plan: RegionPlan;
+  readonly #environment: RegionEnvironment;
+  readonly #code: Code;
+  readonly #state: RegionState;
+  readonly #imports: Imports;
+  readonly #labels: (Label | undefined)[];
+  readonly #loops: (Label | undefined)[];
+  #interpretExit: Label = { depth: 0 };
+  #jumpExit: Label = { depth: 0 };
+  #returnExit: Label = { depth: 0 };
+
+  constructor(graph: RegionGraph, plan: RegionPlan, environment: RegionEnvironment, code: Code, touched: Touched) {
+    this.#graph = graph;
+    this.#plan = plan;
+    this.#environment = environment;
+    this.#code = code;
+    this.#state = new RegionState(code, (plan.mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64, touched);
+    this.#imports = { readSlow: environment.fill, writeSlow: -1, commitStore: -1, system: -1, f80: environment.f80 };
+    this.#labels = plan.blocks.map(() => undefined);
+    this.#loops = plan.blocks.map(() => undefined);
+  }
+
+  get touched(): Touched {
+    return this.#state.touched;
+  }
+
+  write(): void {
+    const code = this.#code;
+    const state = this.#state;
+    const entry = this.#plan.blocks[0] as PlannedBlock;
+    state.loadOnce();
+    code.if(STATE.load('i32', 4, S.BUDGET).lt(this.#need(0)), () => {
+      store(code, STATE, 8, state.ripAt(entry.start), S.RIP);
+      code.returnValue(i32(REGION_INTERPRET));
+    }, undefined, false);
+    state.load();
+    code.block((interpret) => {
+      this.#interpretExit = interpret;
+      code.block((jump) => {
+        this.#jumpExit = jump;
+        code.block((returning) => {
+          this.#returnExit = returning;
+          this.#tree(0);
+          code.op(UNREACHABLE);
+        });
+        state.save();
+        store(code, STATE, 8, this.#rip.value, S.RIP);
+        code.returnValue(i32(REGION_JUMP));
+      });
+      state.save();
+      store(code, STATE, 8, this.#rip.value, S.RIP);
+      code.block((miss) => {
+        const region = this.#findRegion(miss);
+        code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]);
+      });
+      code.returnValue(i32(REGION_JUMP));
+    });
+    state.setBudget(state.budget.add(state.variable('unspent', 'i32').value));
+    state.save();
+    store(code, STATE, 8, this.#rip.value, S.RIP);
+    code.returnValue(i32(REGION_INTERPRET));
+  }
+
+  get #rip(): ReturnType<RegionState['variable']> {
+    return this.#state.variable('rip', 'i64');
+  }
+
+  #need(block: number): number {
+    return this.#graph.flow.longestPath[block] as number;
+  }
+
+  // ── the dominator tree ──
+
+  #tree(node: number): void {
+    const merges = this.#graph.flow.merges[node] as readonly number[];
+    if (!this.#graph.flow.isLoopHeader[node]) {
+      this.#within(node, merges, 0);
+      return;
+    }
+    this.#code.loop((label) => {
+      this.#loops[node] = label;
+      this.#within(node, merges, 0);
+    });
+  }
+
+  #within(node: number, merges: readonly number[], from: number): void {
+    const merge = merges[from];
+    if (merge === undefined) {
+      this.#block(node);
+      return;
+    }
+    this.#code.block((label) => {
+      this.#labels[merge] = label;
+      this.#within(node, merges, from + 1);
+    });
+    this.#state.hasLeft = false;
+    this.#state.flags.setter = undefined;
+    this.#tree(merge);
+  }
+
+  /** Control goes from a block to an offset of the page. */
+  #goto(from: number, offset: number): void {
+    const to = this.#graph.numberAt(offset);
+    const { flow } = this.#graph;
+    if (to === undefined || flow.isForeign(from, to)) {
+      this.#leave(this.#state.ripAt(offset), this.#jumpExit);
+      return;
+    }
+    const state = this.#state;
+    const isBack = flow.isBack(from, to);
+    if (!isBack && !flow.isMerge[to]) {
+      // Other paths come back here with flags of their own.
+      if (flow.isLoopHeader[to] && this.#graph.needsFlags[to]) state.settleFlags();
+      this.#tree(to);
+      return;
+    }
+    state.aside(() => {
+      if (isBack) {
+        this.#code.if(state.budget.lt(this.#need(to)), () => state.aside(() => this.#interpretAt(offset, 0)), undefined, false);
+      }
+      if (this.#graph.needsFlags[to]) state.settleFlags();
+      this.#code.branch((isBack ? this.#loops[to] : this.#labels[to]) as Label);
+    });
+    state.hasLeft = true;
+  }
+
+  #block(number: number): void {
+    const block = this.#plan.blocks[number] as PlannedBlock;
+    const state = this.#state;
+    const count = block.records.length / RECORD_SIZE;
+    if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = undefined;
+    state.setBudget(state.budget.sub(count));
+    for (let n = 0; n < count && !state.hasLeft; n++) this.#instruction(number, block, n, count - 1 - n);
+    if (state.hasLeft) return;
+    if (block.stops) this.#interpretAt(block.end, 0);
+    else this.#goto(number, block.end);
+  }
+
+  /** `behind`: instructions of the block that follow this one; the budget is already charged for them. */
+  #instruction(number: number, block: PlannedBlock, n: number, behind: number): void {
+    const records = this.#graph.view[number] as DataView;
+    const record = n * RECORD_SIZE;
+    const { semantics, shape, mnemonic } = this.#environment.handlers.at(records.getUint16(record, true)) as Handler;
+    const offset = records.getUint16(record + OFFSET, true);
+    const transfer = transferOf(mnemonic);
+    const isCall = transfer === 'call' || transfer === 'indirect-call';
+    const never = (): never => {
+      throw new Error(`${mnemonic} is not to be translated`);
+    };
+    const jump = (rip: Value): void => {
+      if (isCall) this.#call(number, rip, block.end);
+      else this.#leave(rip, transfer === 'return' ? this.#returnExit : this.#jumpExit);
+    };
+    const exits: Exits = {
+      interpret: () => this.#state.aside(() => this.#interpretAt(offset, behind + 1)),
+      jump,
+      jumpRelative: () => {
+        // A 16-bit operand size cuts the target.
+        const target = shape.size === 2 || isCall ? undefined : targetOf(records, record);
+        if (target === undefined) jump(scope.relativeTarget());
+        else this.#goto(number, target);
+      },
+      next: never, fault: never, repeat: never, afterSystem: never, setBudget: never, budget: never, saveBudget: never, restoreBudget: never,
+    };
+    const scope = new TranslatorScope(this.#state, shape, this.#imports, exits, records, record);
+    this.#code.scope(() => semantics.body(scope));
+  }
+
+  // ── ways out ──
+
+  #interpretAt(offset: number, unspent: number): void {
+    const state = this.#state;
+    state.settleFlags();
+    this.#rip.set(state.ripAt(offset));
+    state.variable('unspent', 'i32').set(i32(unspent));
+    this.#code.branch(this.#interpretExit);
+    state.hasLeft = true;
+  }
+
+  #leave(rip: Value, exit: Label): void {
+    const state = this.#state;
+    state.aside(() => {
+      state.settleFlags();
+      this.#rip.set(rip);
+      this.#code.branch(exit);
+    });
+    state.hasLeft = true;
+  }
+
+  /** The return address is pushed; what remains is to go there and to come back. */
+  #call(from: number, rip: Value, returnOffset: number): void {
+    const code = this.#code;
+    const state = this.#state;
+    const next = this.#graph.numberAt(returnOffset);
+    if (next === undefined) {
+      this.#leave(rip, this.#jumpExit);
+      return;
+    }
+    this.#rip.set(rip);
+    state.settleFlags();
+    state.save();
+    store(code, STATE, 8, this.#rip.value, S.RIP);
+    code.block((miss) => {
+      const region = this.#findRegion(miss);
+      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
+      const status = state.variable('status', 'i32');
+      code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
+      status.set(TOP_OF_STACK);
+      const came = STATE.load('i64', 8, S.RIP).ne(state.ripAt(returnOffset));
+      code.if(status.value.or(came), () => code.returnValue(status.value), undefined, false);
+      store(code, STATE, 8, state.page, S.CODE_PAGE);
+      store(code, STATE, 4, state.pageHost, S.CODE_HOST);
+      code.if(STATE.load('i32', 4, S.BUDGET).lt(this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+      state.load();
+      this.#goto(from, returnOffset);
+    });
+    code.returnValue(i32(REGION_JUMP));
+    state.hasLeft = true;
+  }
+
+  /** The region that starts at `rip` in this mode: its number in the table. CODE_PAGE and CODE_HOST are its page's then. */
+  #findRegion(miss: Label): Value {
+    const code = this.#code;
+    const state = this.#state;
+    const page = state.variable('target-page', 'i64');
+    const host = state.variable('target-host', 'i32');
+    const entry = state.variable('entry', 'i32');
+    const rip = this.#rip.value;
+    page.set(rip.and(-4096));
+    code.if(page.value.eq(state.page), () => host.set(state.pageHost), () => {
+      entry.set(STATE.load('i32', 4, S.TLB_FETCH).add(page.value.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
+      code.branchIf(miss, entry.value.load('i64', 8).ne(page.value));
+      host.set(page.value.wrap().add(entry.value.load('i32', 4, 8)));
+    });
+    const first = state.variable('target', 'i32');
+    first.set(host.value.or(rip.wrap().and(0xfff)));
+    const slot = first.value.xor(first.value.shr(15)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE));
+    entry.set(STATE.add(slot));
+    const key = i64(BigInt(this.#plan.mode) << 40n);
+    code.branchIf(miss, entry.value.load('i64', 8, BLOCK_OFFSET).ne(key.or(first.value.widen())));
+    const region = state.variable('region', 'i32');
+    region.set(entry.value.load('i32', 4, BLOCK_OFFSET + 12));
+    code.branchIf(miss, region.value.leSigned(0));
+    store(code, STATE, 8, page.value, S.CODE_PAGE);
+    store(code, STATE, 4, host.value, S.CODE_HOST);
+    return region.value;
+  }
+}
+
+const UNREACHABLE = 0x00;
+const TOP_OF_STACK = new Value('i32', () => undefined);

@@ -1,0 +1,145 @@
+/**
+ * The translated regions of one vCPU: what is hot is asked for, what is ready is put into the block table, what has changed is
+ * taken out.
+ *
+ * The last word of a block's entry in the table says it all: positive, the number of its region; negative, how many more times it
+ * will be looked up before it is hot. Generated code reads and counts it.
+ */
+import * as S from '../../x86/state.ts';
+import type { Blocks } from '../blocks.ts';
+import type { Core } from '../core.ts';
+import type { HandlerTable } from '../handlers.ts';
+import type { RegionCompiler } from './compile.ts';
+import { planRegion, type RegionPlan } from './plan.ts';
+
+const PAGE = 4096;
+/** Functions in the table; when it is full, everything is translated anew. */
+const MOST_REGIONS = 16_384;
+/** A block that is not to be translated is never hot again. */
+const NEVER = -0x4000_0000;
+const LARGEST_BATCH = 32;
+
+interface Request {
+  readonly host: number;
+  readonly plan: RegionPlan;
+}
+
+export class Regions {
+  readonly table: WebAssembly.Table = new WebAssembly.Table({ element: 'anyfunc', initial: MOST_REGIONS });
+  readonly #core: Core;
+  readonly #blocks: Blocks;
+  readonly #handlers: HandlerTable;
+  readonly #compiler: RegionCompiler;
+  readonly #imports: Record<string, unknown>;
+  #waiting: Request[] = [];
+  /** Batches being compiled; an entry becomes undefined when its page changes meanwhile. */
+  readonly #batches = new Map<number, (Request | undefined)[]>();
+  #nextBatch = 1;
+  #nextRegion = 1;
+  /** Region numbers by host page, for taking out. */
+  readonly #byPage = new Map<number, number[]>();
+  readonly #free: number[] = [];
+
+  constructor(core: Core, blocks: Blocks, handlers: HandlerTable, compiler: RegionCompiler, fill: (...args: number[]) => number) {
+    this.#core = core;
+    this.#blocks = blocks;
+    this.#handlers = handlers;
+    this.#compiler = compiler;
+    this.#imports = { memory: core.memory.memory, table: this.table, fill };
+  }
+
+  /** What the interpreter's instance exports is there for regions, too. */
+  offer(exports: Readonly<Record<string, unknown>>): void {
+    Object.assign(this.#imports, exports);
+  }
+
+  /** How many regions are in use. */
+  get count(): number {
+    return this.#nextRegion - 1 - this.#free.length;
+  }
+
+  /** The block at RIP was found hot. */
+  request(): void {
+    const core = this.#core;
+    const mode = core.get32(S.MODE);
+    const host = core.get32(S.CODE_HOST) + (core.get32(S.RIP) & (PAGE - 1));
+    const slot = this.#blocks.slotOf(host);
+    if (slot < 0) return;
+    core.i32[slot + 3] = NEVER;
+    if ((mode & S.MODE_SEGMENTED) !== 0 || (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_16) return;
+    const page = host - (host & (PAGE - 1));
+    const known = {
+      memory: core.u8,
+      recordAt: (offset: number): number => {
+        const at = this.#blocks.slotOf(page + offset);
+        return at < 0 ? 0 : (core.i32[at + 2] as number);
+      },
+    };
+    const plan = planRegion(known, this.#handlers, mode, host & (PAGE - 1));
+    if (plan !== undefined) this.#waiting.push({ host, plan });
+  }
+
+  /** Hands over what waits and takes in what is ready. To be called where no translated code is running. */
+  exchange(): void {
+    if (this.#waiting.length > 0 && (this.#batches.size === 0 || this.#waiting.length >= LARGEST_BATCH)) {
+      const requests = this.#waiting;
+      this.#waiting = [];
+      this.#batches.set(this.#nextBatch, requests);
+      this.#compiler.submit(this.#nextBatch++, requests.map(({ plan }) => plan));
+    }
+    if (this.#batches.size === 0) return;
+    for (let ready = this.#compiler.finished(); ready !== undefined; ready = this.#compiler.finished()) {
+      const requests = this.#batches.get(ready.batch);
+      this.#batches.delete(ready.batch);
+      if (requests !== undefined) this.#install(requests, ready.module);
+    }
+  }
+
+  #install(requests: readonly (Request | undefined)[], module: WebAssembly.Module): void {
+    if (requests.every((request) => request === undefined)) return;
+    const { exports } = new WebAssembly.Instance(module, { env: this.#imports });
+    for (const [n, request] of requests.entries()) {
+      if (request === undefined) continue;
+      const slot = this.#blocks.slotOf(request.host, request.plan.mode);
+      if (slot < 0) continue;
+      const number = this.#free.pop() ?? this.#nextRegion++;
+      if (number >= MOST_REGIONS) {
+        this.#blocks.forgetAll();
+        return;
+      }
+      this.table.set(number, exports[`r${n}`]);
+      this.#core.i32[slot + 3] = number;
+      const page = request.host >>> 12;
+      const numbers = this.#byPage.get(page);
+      if (numbers) numbers.push(number);
+      else this.#byPage.set(page, [number]);
+      this.#blocks.unlink(page);
+    }
+  }
+
+  /** The page's code changed: its entries in the block table are gone already. */
+  forgetPage(hostPage: number): void {
+    this.#waiting = this.#waiting.filter(({ host }) => host >>> 12 !== hostPage);
+    for (const requests of this.#batches.values()) {
+      for (const [n, request] of requests.entries()) if (request !== undefined && request.host >>> 12 === hostPage) requests[n] = undefined;
+    }
+    const numbers = this.#byPage.get(hostPage);
+    if (numbers === undefined) return;
+    for (const number of numbers) this.#release(number);
+    this.#byPage.delete(hostPage);
+  }
+
+  forgetAll(): void {
+    this.#waiting = [];
+    for (const requests of this.#batches.values()) requests.fill(undefined);
+    for (const numbers of this.#byPage.values()) for (const number of numbers) this.#release(number);
+    this.#byPage.clear();
+    this.#free.length = 0;
+    this.#nextRegion = 1;
+  }
+
+  #release(number: number): void {
+    this.table.set(number, null);
+    this.#free.push(number);
+  }
+}
