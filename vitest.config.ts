@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['guests/**/*.test.ts', 'src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['examples/**/*.test.ts', 'guests/**/*.test.ts', 'src/**/*.test.ts', 'test/**/*.test.ts'],
     // Guests that boot take seconds; a unit test that takes this long is broken.
     testTimeout: 60_000,
     // Threads share the machine with what they test: SharedArrayBuffer, Workers, timers.

@@ -31,6 +31,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH120: { title: 'A console that is no device with a byte stream', remedy: 'Name a serial port of the partition under `console:`.' },
   BH121: { title: 'A CPU feature that there is not, or that is not to be chosen', remedy: 'Use one of the names in the hint.' },
   BH122: { title: 'A CPU feature without what it needs', remedy: 'Put in what the message names as well, or leave the feature out.' },
+  BH123: { title: 'A device module that cannot be used', remedy: 'Correct the module: the message says what is wrong; docs/devices.md shows one that works.' },
 
   // BH2xx ownership and the board
   BH200: { title: 'A core has two owners', remedy: 'Give each core to one partition: the message names both.' },
@@ -50,6 +51,9 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH214: { title: 'The board has no such device model', remedy: '`bulkhead inspect devices` lists the models of the catalogue.' },
   BH215: { title: 'A device cannot be attached as described', remedy: 'Correct the ports, lines or options of the device: the message names them.' },
   BH216: { title: 'A PCI function that cannot be as its model describes it', remedy: 'Correct the device model: the message names the function and what is wrong with it.' },
+  BH217: { title: 'A device on PCI is to be exchanged for one of another kind', remedy: 'Restart its partition: a running guest does not expect the card in a slot to change.' },
+  BH218: { title: 'A device module cannot be loaded when its partition starts', remedy: 'Correct the module: `bulkhead check` says what is wrong with it.' },
+  BH219: { title: 'A device under test went wrong, or its test machine cannot be as described', remedy: 'Correct the device: the message says what it did.' },
   BH220: { title: 'A device of the board has two owners', remedy: 'Remove it from one of the two, or declare it under `shared:` and grant it.' },
   BH221: { title: 'A device that the board does not have', remedy: 'Describe it under `board.devices`, or correct the name.' },
   BH222: { title: 'Two devices of the board have the same ports', remedy: 'Move one of them with `ports:`.' },
@@ -82,6 +86,9 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH258: { title: 'Firmware that is no ROM of a PC', remedy: 'Give `firmware: seabios`, or a ROM image of whole 64 KiB with code at its reset vector.' },
   BH260: { title: 'A crash policy that makes no sense', remedy: 'Give `restart` a limit of 1 or more, and other actions none.' },
   BH270: { title: 'Ownership could not be proved', remedy: 'Report the manifest: a rule should have said what is wrong.' },
+  BH280: { title: 'A file behind a disk or CD-ROM that cannot be used', remedy: 'Create it (`truncate -s 1G disk.img`), or correct its path or permissions.' },
+  BH281: { title: 'A file behind a disk or CD-ROM that is not whole sectors', remedy: 'Make its size a multiple of 512 bytes; the hint says how.' },
+  BH282: { title: 'A file of the host has two owners, and one of them writes it', remedy: 'Give each a file of its own, or let both only read.' },
 
   // BH3xx boot images
   BH301: { title: 'The kernel file is no image that is known', remedy: 'Give a bzImage, an ELF file or a multiboot image; for raw code set `protocol: flat` and `load:`.' },
@@ -112,6 +119,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH503: { title: 'The machine has no such partition', remedy: 'Use one of the names in the hint.' },
   BH504: { title: 'The engine is not available here', remedy: 'Use `engine: soft`, which runs everywhere.' },
   BH505: { title: 'An image file cannot be read when its partition starts', remedy: 'Check that it still is where the manifest says.' },
+  BH506: { title: 'A disk or CD-ROM file cannot be opened when its partition starts', remedy: 'Check that it still is where the manifest says, and its permissions.' },
 
   // BH6xx host, packages and command line
   BH610: { title: 'apt is not available', remedy: 'Give files of your own in `kernel:` and `initrd:`; the message says which.' },
@@ -124,4 +132,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH630: { title: 'A recording of frames cannot be read or written', remedy: 'Check the path and its permissions; recordings are pcap files of Ethernet frames.' },
   BH631: { title: "The host's network interface cannot be opened", remedy: 'Make it with `ip tuntap add NAME mode tap user YOU`, or start as root.' },
   BH620: { title: 'A log file cannot be written', remedy: 'Choose another place with `--log-dir`.' },
+  BH621: { title: 'A picture cannot be written', remedy: 'Choose another file with `--png`.' },
+  BH640: { title: 'A key that a US keyboard does not have', remedy: 'Name other keys in angle brackets, as in `ls<enter>`; the hint lists them.' },
+  BH641: { title: 'A running machine cannot be reached by others', remedy: 'Its control socket could not be made: set XDG_RUNTIME_DIR to a folder of yours. The machine runs all the same.' },
+  BH642: { title: 'No running machine answers', remedy: '`bulkhead status` lists those that run; choose one with `--machine` where several have such a partition.' },
+  BH643: { title: 'A request that a running machine does not understand', remedy: 'Use a command and arguments of the hint.' },
+  BH644: { title: 'The partition has no such screen or keyboard', remedy: 'Give it a device of the model `stdvga` or `vga-text`, or `i8042`.' },
 };

@@ -4,7 +4,13 @@ import type { Device, DeviceSlot, DeviceSpec, DeviceState, IoHandler } from '../
 
 /** What a chip may offer beside its registers. */
 export interface Chip {
-  reset?(): void;
+  /** `warm`: the guest's own reset; `cold`: power-on. */
+  reset?(kind: 'cold' | 'warm'): void;
+  /** It is taken out: what it holds of the host goes back. */
+  dispose?(): void;
+  /** See {@link Device}. */
+  pause?(): void;
+  resume?(): void;
   save?(): DeviceState;
   restore?(state: DeviceState): void;
 }
@@ -49,8 +55,16 @@ export class AttachedChip implements Device {
     }
   }
 
-  reset(): void {
-    this.#chip?.reset?.();
+  reset(kind: 'cold' | 'warm' = 'cold'): void {
+    this.#chip?.reset?.(kind);
+  }
+
+  pause(): void {
+    this.#chip?.pause?.();
+  }
+
+  resume(): void {
+    this.#chip?.resume?.();
   }
 
   save(): DeviceState {
@@ -62,6 +76,7 @@ export class AttachedChip implements Device {
   }
 
   [Symbol.dispose](): void {
+    this.#chip?.dispose?.();
     for (const claim of this.#claims.splice(0)) claim[Symbol.dispose]();
   }
 }

@@ -4,22 +4,32 @@
  *
  * What every board has (interrupt controllers, timer, clock, power management, PCI bridge, reset) is not here: see platform.ts.
  */
-import { BulkheadError, MiB } from '../base/index.ts';
-import type { CharacterBackend, Device, DeviceSlot, DeviceSpec, InputBackend, IoRange, PowerControl, WirePort } from '../contracts/index.ts';
+import { BulkheadError, MiB, us } from '../base/index.ts';
+import type { BlockBackend, CharacterBackend, Device, DeviceFile, DeviceSlot, DeviceSpec, InputBackend, IoRange, PowerControl, WirePort } from '../contracts/index.ts';
+import { SECTOR_BYTES } from '../contracts/index.ts';
 import { AttachedChip, type Wired } from './attached-chip.ts';
 import { byteWide, type ByteRegisters } from './byte-wide.ts';
 import { DebugConsole } from './chips/debug-console.ts';
 import { DebugExit } from './chips/debug-exit.ts';
 import { Hctl2016 } from './chips/hctl2016.ts';
+import { Hpet, HPET_BYTES } from './chips/hpet.ts';
 import { I8042 } from './chips/i8042.ts';
+import { Ahci } from './chips/ahci.ts';
+import { I6300esb } from './chips/i6300esb.ts';
 import { I82540em } from './chips/i82540em.ts';
-import { derivedMacAddress, MAC_PATTERN, parseMacAddress } from './ethernet.ts';
+import { Piix3Ide } from './chips/piix3-ide.ts';
+import { INTERNAL_HERTZ } from './chips/pci1710-counters.ts';
+import { DIGITAL_PATTERN, parseDigitalInputs, parseSignals, SIGNALS_PATTERN } from './chips/pci1710-world.ts';
+import { Pci1710 } from './chips/pci1710.ts';
 import { Telemetry } from './chips/telemetry.ts';
 import { Uart16550 } from './chips/uart16550.ts';
 import { Stdvga } from './chips/stdvga.ts';
 import { MONOCHROME_PORTS, Vga, VGA_COLOUR_PORTS, VGA_PORT_BASE, VGA_PORTS } from './chips/vga.ts';
 import { VGA_MEMORY_BYTES, VGA_WINDOW_BASE, VGA_WINDOW_BYTES } from './chips/vga-planes.ts';
 import { DISPLAY_MODE_FORM, DISPLAY_MODE_PATTERN, parseDisplayMode } from './display/mode-option.ts';
+import { AHCI_DISKS, CDROMS, driveOptions, drivesOf, IDE_DISKS, LATENCY } from './storage/drives.ts';
+import { HPET_BASE } from './firmware/shape.ts';
+import type { LegacyTimerLines } from './legacy-timer-lines.ts';
 import { derivedMacAddress, MAC_PATTERN, parseMacAddress } from './ethernet.ts';
 
 export type DeviceOption = { readonly description: string } & (
@@ -27,6 +37,8 @@ export type DeviceOption = { readonly description: string } & (
   | { readonly type: 'boolean'; readonly default: boolean }
   /** `pattern`: a regular expression that any value but the default must match; `form` is what it asks for, in words. */
   | { readonly type: 'string'; readonly default: string; readonly pattern?: string; readonly form?: string }
+  /** A file of the host; the default, an empty text, is none. `readOnlyBy` names a boolean option that makes it `ro`. */
+  | { readonly type: 'file'; readonly default: string; readonly access: 'ro' | 'rw'; readonly readOnlyBy?: string }
 );
 
 /** One set of addresses and lines that fits a model. */
@@ -45,6 +57,10 @@ export interface DeviceEnvironment {
   input(deviceName: string): InputBackend;
   /** Its expansion ROM, where it has one. */
   rom?(deviceName: string): Uint8Array | undefined;
+  /** A file of {@link DeviceSpec.files}, opened. Throws BH506 when it cannot be. Absent: the partition has no files. */
+  block?(file: DeviceFile): BlockBackend;
+  /** The lines of the 8254 and the real-time clock, for a timer that replaces them. */
+  readonly legacyTimers: LegacyTimerLines;
   /** Name of the partition. */
   readonly partition: string;
   readonly power: PowerControl;
@@ -172,12 +188,13 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
         form: DISPLAY_MODE_FORM,
         description: 'mode that the monitor asks for (EDID)',
       },
+      rom: { type: 'file', default: '', access: 'ro', description: 'its video BIOS; when empty, `vgabios-stdvga.bin` beside the firmware that runs, if any' },
       'memory-mib': { type: 'number', default: 16, minimum: 1, maximum: 64, description: 'display memory in MiB, a power of two' },
     },
     create: (spec, environment) =>
       attached(spec, (slot) => {
         const start = parseDisplayMode(String(option(spec, 'mode')));
-        const rom = environment.rom?.(spec.name);
+        const rom = romFile(spec, environment) ?? environment.rom?.(spec.name);
         const chip = new Stdvga({
           clock: slot.clock,
           memoryBytes: 2 ** Math.round(Math.log2(numeric(spec, 'memory-mib'))) * MiB,
@@ -286,6 +303,121 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
       }),
   },
 
+  ahci: {
+    title: 'Serial ATA controller (ICH9, AHCI) with disks and CD-ROM drives on files',
+    places: [ON_PCI],
+    relocatable: false,
+    console: false,
+    options: { ...driveOptions(AHCI_DISKS), ...driveOptions(CDROMS), 'latency-us': LATENCY },
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const connected = drivesOf(spec, environment, 'serial', [...AHCI_DISKS, ...CDROMS]).filter((drive) => drive !== undefined);
+        const chip = new Ahci({ slot, drives: connected.length === 0 ? [undefined] : connected, latency: numeric(spec, 'latency-us') * us });
+        return { chip, handlers: [] };
+      }),
+  },
+
+  ide: {
+    title: 'IDE controller (PIIX3) with disks and CD-ROM drives on files',
+    places: [{ ranges: [ports(0x1f0, 8), ports(0x3f6, 1), ports(0x170, 8), ports(0x376, 1)], irqs: [14, 15] }],
+    relocatable: false,
+    console: false,
+    options: { ...driveOptions(IDE_DISKS), ...driveOptions(CDROMS), 'latency-us': LATENCY },
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const chip = new Piix3Ide({
+          slot,
+          lines: [line(slot, spec, 0), line(slot, spec, 1)],
+          drives: drivesOf(spec, environment, 'parallel', [...IDE_DISKS, ...CDROMS]),
+          latency: numeric(spec, 'latency-us') * us,
+        });
+        return { chip, handlers: chip.handlers };
+      }),
+  },
+
+  hpet: {
+    title: 'High precision event timers',
+    places: [{ ranges: [{ space: 'mmio', base: HPET_BASE, size: HPET_BYTES }], irqs: [20, 21, 22] }],
+    relocatable: false,
+    console: false,
+    options: {},
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const { legacyTimers } = environment;
+        const chip = new Hpet({
+          clock: slot.clock,
+          pins: {
+            lines: new Map(spec.irqs.map((irq) => [irq, slot.irq(irq)])),
+            msi: slot.msi,
+            legacy: legacyTimers.replacements,
+            replaceLegacy: (on) => legacyTimers.replace(on),
+          },
+        });
+        return { chip, handlers: [chip] };
+      }),
+  },
+
+  i6300esb: {
+    title: 'Watchdog timer (Intel 6300ESB)',
+    places: [ON_PCI],
+    relocatable: false,
+    console: false,
+    options: {},
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const chip = new I6300esb({
+          clock: slot.clock,
+          pci: (description) => slot.pci(description),
+          timedOut: () => {
+            slot.log.log('warn', `${spec.name}: the watchdog was not reloaded in time and resets the partition`);
+            environment.power.request('reset', 0);
+          },
+        });
+        return { chip, handlers: [] };
+      }),
+  },
+
+  pci1710: {
+    title: 'Data acquisition card (Advantech PCI-1710): analog and digital inputs and outputs, counter',
+    places: [ON_PCI],
+    relocatable: false,
+    console: false,
+    options: {
+      analog: {
+        type: 'string',
+        default: 'sine:4:10,triangle:5:1,square:2.5:100,dc:1.25,ao0,ao1',
+        pattern: SIGNALS_PATTERN,
+        form: 'signals parted by commas: `sine:VOLTS:HERTZ[:OFFSET]`, `triangle:…`, `square:…`, `dc:VOLTS`, `ao0`, `ao1`',
+        description: 'what the analog inputs are connected to, from channel 0 on',
+      },
+      digital: {
+        type: 'string',
+        default: 'outputs',
+        pattern: DIGITAL_PATTERN,
+        form: '`outputs`, `clock:HERTZ` or a number, as in 0x00ff',
+        description: 'what the digital inputs are connected to: its own outputs, a binary counter, or fixed levels',
+      },
+      'counter-hertz': {
+        type: 'number',
+        default: INTERNAL_HERTZ,
+        minimum: 1,
+        maximum: 10_000_000,
+        description: "frequency at counter 0's clock input",
+      },
+    },
+    create: (spec) =>
+      attached(spec, (slot) => {
+        const chip = new Pci1710({
+          clock: slot.clock,
+          signals: parseSignals(String(option(spec, 'analog'))),
+          digitalInputs: parseDigitalInputs(String(option(spec, 'digital'))),
+          externalHertz: numeric(spec, 'counter-hertz'),
+          pci: (description) => slot.pci(description),
+        });
+        return { chip, handlers: [] };
+      }),
+  },
+
   telemetry: {
     title: 'Port at which a real-time system reports periods and deadline misses',
     places: [{ ranges: [ports(0x510, 16)], irqs: [] }],
@@ -304,7 +436,7 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
 export function optionValue(name: string, option: DeviceOption, value: string | number | boolean | undefined): string | number | boolean {
   if (value === undefined) return option.default;
   const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = option.type === 'number' ? option : {};
-  if (typeof value !== option.type || (typeof value === 'number' && !(value >= minimum && value <= maximum))) {
+  if (typeof value !== valueType(option) || (typeof value === 'number' && !(value >= minimum && value <= maximum))) {
     throw new BulkheadError('BH215', `option ${name} cannot be ${JSON.stringify(value)}`, {
       hint: `${option.description}: ${describeOption(option)}`,
     });
@@ -312,10 +444,25 @@ export function optionValue(name: string, option: DeviceOption, value: string | 
   return value;
 }
 
+function valueType({ type }: DeviceOption): 'number' | 'boolean' | 'string' {
+  return type === 'file' ? 'string' : type;
+}
+
 /** `number from 1 to 60000, 90 by default`. */
 export function describeOption(option: DeviceOption): string {
   const range = option.type === 'number' && option.minimum !== undefined ? ` from ${option.minimum} to ${option.maximum ?? 'any'}` : '';
+  if (option.type === 'file') return option.access === 'ro' ? 'file to read, none by default' : 'file, none by default';
   return `${option.type}${range}, ${JSON.stringify(option.default)} by default`;
+}
+
+/** The file behind the option `rom`, as a whole: at most what an expansion ROM can have (PCI 3.0 §6.2.5.2). */
+function romFile(spec: DeviceSpec, environment: DeviceEnvironment): Uint8Array | undefined {
+  const file = spec.files?.find((candidate) => candidate.option === 'rom');
+  if (file === undefined) return undefined;
+  const backend = environment.block?.(file);
+  const bytes = new Uint8Array(Math.min(16 * MiB, (backend?.sectors ?? 0) * SECTOR_BYTES));
+  if (backend === undefined || !backend.read(0, bytes)) throw new BulkheadError('BH506', `${spec.name}: ${file.path} cannot be read`);
+  return bytes;
 }
 
 /** Ports from 0x3C0 on of a chip that counts from 0x3B0. */

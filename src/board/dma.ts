@@ -28,7 +28,7 @@ export interface DmaMaster {
 
 export class DmaGate {
   readonly #options: DmaGateOptions;
-  readonly #ports = new Map<string, CheckedDmaPort[]>();
+  readonly #ports: { readonly device: string; readonly port: CheckedDmaPort }[] = [];
 
   constructor(options: DmaGateOptions) {
     this.#options = options;
@@ -36,22 +36,22 @@ export class DmaGate {
 
   port(master: DmaMaster): DmaPort {
     const port = new CheckedDmaPort(master, this.#options);
-    this.#ports.set(master.name, [...(this.#ports.get(master.name) ?? []), port]);
+    this.#ports.push({ device: master.name, port });
     return port;
   }
 
   /** Accesses refused so far, of all devices. */
   get violations(): number {
     let sum = 0;
-    for (const ports of this.#ports.values()) for (const port of ports) sum += port.violations;
+    for (const { port } of this.#ports) sum += port.violations;
     return sum;
   }
 
   /** By device, those that have any. */
   violators(): { readonly device: string; readonly violations: number }[] {
-    return [...this.#ports]
-      .map(([device, ports]) => ({ device, violations: ports.reduce((sum, port) => sum + port.violations, 0) }))
-      .filter(({ violations }) => violations > 0);
+    const sums = new Map<string, number>();
+    for (const { device, port } of this.#ports) sums.set(device, (sums.get(device) ?? 0) + port.violations);
+    return [...sums].filter(([, violations]) => violations > 0).map(([device, violations]) => ({ device, violations }));
   }
 }
 

@@ -12,6 +12,9 @@ export {
   type DevicePlace,
   optionValue,
 } from './catalogue.ts';
+export { type DeviceModelFacts, deviceOfModule, factsOf, type ModuleProblem } from './devices/device-module.ts';
+export { defineDevice } from './devices/define-device.ts';
+export { type DeviceCalls, GuardedDevice } from './devices/guarded-device.ts';
 export { DebugExit } from './chips/debug-exit.ts';
 export { Hctl2016, type ShaftOptions, shaftPosition } from './chips/hctl2016.ts';
 export { I82540em } from './chips/i82540em.ts';
@@ -20,12 +23,12 @@ export { Telemetry, TELEMETRY_SIGNATURE, type TelemetryReport } from './chips/te
 export { Uart16550 } from './chips/uart16550.ts';
 export { Stdvga } from './chips/stdvga.ts';
 export { Vga } from './chips/vga.ts';
-export { type CellPlace, type DisplayBuffers, drawPicture, type Picture, screenText, textCursor } from './display/index.ts';
+export { type CellPlace, drawPicture, type Picture, screenText, textCursor } from './display/index.ts';
 export { KEYS, keyNumber } from './input/keys.ts';
 export { keystrokes } from './input/keystrokes.ts';
 export { formatMacAddress, MAXIMUM_FRAME_BYTES, UNPLUGGED } from './ethernet.ts';
 export { createPhysicalMemory, GuestMemory, pcRamRegions } from './memory.ts';
 export type { PciFunction } from './pci/pci-function.ts';
 export { PciConfigSpace } from './pci/pci-function.ts';
-export { type AttachedWire, createWire, unplugWire, type WireBuffers, WireEnd } from './wire.ts';
+export { createWire, unplugWire, type WireBuffers, WireEnd } from './wire.ts';
 export { createPlatform, type FirmwareRom, Platform, type PlatformOptions, type PlatformState } from './platform.ts';

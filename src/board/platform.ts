@@ -12,11 +12,13 @@
 import { BulkheadError } from '../base/index.ts';
 import type {
   AccessSize,
+  BlockBackend,
   BootMedium,
   CharacterBackend,
   Clock,
   CpuidModel,
   Device,
+  DeviceFile,
   DeviceSlot,
   DeviceSpec,
   DeviceState,
@@ -37,7 +39,7 @@ import type {
 import { AttachedChip, type Chip } from './attached-chip.ts';
 import { SystemBus } from './bus.ts';
 import { byteWide } from './byte-wide.ts';
-import { DEVICE_CATALOGUE, type DeviceCatalogue, type DeviceEnvironment } from './catalogue.ts';
+import { DEVICE_CATALOGUE, type DeviceCatalogue, type DeviceEnvironment, type DeviceModel } from './catalogue.ts';
 import { AcpiPm } from './chips/acpi-pm.ts';
 import { I8042 } from './chips/i8042.ts';
 import { I8254 } from './chips/i8254.ts';
@@ -51,12 +53,14 @@ import { Port92 } from './chips/port-92.ts';
 import { PortCf9 } from './chips/port-cf9.ts';
 import { PostCode } from './chips/post-code.ts';
 import { Uart16550 } from './chips/uart16550.ts';
+import { type DeviceCalls, GuardedDevice } from './devices/guarded-device.ts';
 import { DmaGate } from './dma.ts';
 import { bootOrderCmos, FIRMWARE_PIRQ_ROUTES, firmwareFiles } from './chipset/firmware-files.ts';
 import { RomSocket } from './chipset/rom-socket.ts';
 import { UNPLUGGED } from './ethernet.ts';
 import { createFirmware, type Firmware } from './firmware/firmware.ts';
 import { type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, PM_BASE, PM_BYTES, SCI_LINE, SMI_COMMAND_PORT } from './firmware/shape.ts';
+import { LegacyTimerLines } from './legacy-timer-lines.ts';
 import { InterruptLines } from './interrupt-lines.ts';
 import { ConfigurationMechanism1 } from './pci/configuration-mechanism-1.ts';
 import { HostBridge } from './pci/host-bridge.ts';
@@ -94,6 +98,8 @@ export interface PlatformOptions {
   wire?(deviceName: string): WirePort | undefined;
   /** The host's side of a keyboard and mouse; nobody touches them without it. */
   input?(deviceName: string): InputBackend;
+  /** Opens a file behind a disk or CD-ROM. Absent: there are none. */
+  block?(file: DeviceFile): BlockBackend;
   /** Expansion ROMs, by device. */
   readonly roms?: ReadonlyMap<string, Uint8Array>;
   /** One model for all vCPUs, or one for each (their APIC IDs differ). */
@@ -104,6 +110,8 @@ export interface PlatformOptions {
   readonly dmaViolations?: 'report' | 'stop';
   /** Firmware runs first, in place of what {@link Platform.firmware} leaves in RAM, and places what is on PCI. */
   readonly rom?: FirmwareRom;
+  /** Calls into models of the user's own are noted here, for a watchdog in another thread. */
+  readonly deviceCalls?: DeviceCalls;
   /** Device models beside or in place of the built-in ones. */
   readonly models?: DeviceCatalogue;
 }
@@ -152,6 +160,7 @@ export class Platform implements Disposable {
   readonly dma: DmaGate;
   readonly postCode = new PostCode();
   readonly #messages = new InterruptMessages();
+  readonly #legacyTimers: LegacyTimerLines;
   readonly #port61: Port61;
   readonly #port92: Port92;
   readonly #portCf9: PortCf9;
@@ -177,8 +186,9 @@ export class Platform implements Disposable {
     const sciLine = this.lines.own(SCI_LINE, 'acpi-pm');
     const topOfRam = memory.regions.reduce((top, region) => Math.max(top, region.base + region.size), 0);
     this.#sockets = Array.from({ length: vcpus }, (_, id) => this.#socket(id, options));
-    this.pit = new I8254({ clock, output0: (level) => timerLine.set(level) });
-    this.rtc = new Mc146818({ clock, wallTime: options.wallTime, memoryBytes: topOfRam, vcpus, settings: cmosSettings(options), interrupt: (level) => rtcLine.set(level) });
+    this.#legacyTimers = new LegacyTimerLines(timerLine, rtcLine);
+    this.pit = new I8254({ clock, output0: (level) => this.#legacyTimers.setTimer(level) });
+    this.rtc = new Mc146818({ clock, wallTime: options.wallTime, memoryBytes: topOfRam, vcpus, settings: cmosSettings(options), interrupt: (level) => this.#legacyTimers.setClock(level) });
     this.pm = new AcpiPm({ clock, sci: (level) => sciLine.set(level), powerOff: () => power.request('power-off', 0) });
     this.#port61 = new Port61({ timer: this.pit, clock });
     this.#port92 = new Port92({ reset });
@@ -306,9 +316,23 @@ export class Platform implements Disposable {
     return this.#devices.get(name);
   }
 
+  /** Devices of the user's own that went wrong, and how. */
+  stoppedDevices(): { readonly name: string; readonly cause: string }[] {
+    return [...this.#devices.values()].flatMap((device) =>
+      device instanceof GuardedDevice && device.cause !== undefined ? [{ name: device.name, cause: device.cause }] : [],
+    );
+  }
+
+  /** Puts another model in the place of a user's own, reset cold, while the guest runs. Throws BH217 when it is another PCI device. */
+  exchangeDevice(name: string, model: DeviceModel): void {
+    const device = this.#devices.get(name);
+    if (device instanceof GuardedDevice) device.exchange(model);
+  }
+
   /** The chip behind a device, when it is one of `type`: `platform.chip('encoder', Hctl2016)`. */
   chip<T extends Chip>(name: string, type: abstract new (...args: never[]) => T): T | undefined {
-    const device = this.#devices.get(name);
+    const known = this.#devices.get(name);
+    const device = known instanceof GuardedDevice ? known.model : known;
     return device instanceof AttachedChip && device.chip instanceof type ? device.chip : undefined;
   }
 
@@ -448,6 +472,8 @@ export class Platform implements Disposable {
       rom: (name) => options.roms?.get(name),
       character: (name) => options.character(name),
       wire: (name) => options.wire?.(name) ?? UNPLUGGED,
+      legacyTimers: this.#legacyTimers,
+      ...(options.block === undefined ? {} : { block: options.block }),
       partition: options.partition,
       power: options.power,
     };
@@ -474,10 +500,21 @@ export class Platform implements Disposable {
           return this.lines.own(pin, spec.name);
         },
       };
-      const device = model.create(spec, environment);
+      const device = spec.module === undefined ? model.create(spec, environment) : this.#guarded(spec, model, environment, options);
       device.attach(slot);
       this.#devices.set(spec.name, device);
     }
+  }
+
+  /** A model that we did not write: what it does wrong must stay its own affair. */
+  #guarded(spec: DeviceSpec, model: DeviceModel, environment: DeviceEnvironment, { log, devices, deviceCalls }: PlatformOptions): Device {
+    const { name } = spec;
+    return new GuardedDevice((present = model) => present.create(spec, environment), {
+      name,
+      number: devices.indexOf(spec) + 1,
+      calls: deviceCalls ?? { current: 0, count: 0 },
+      stopped: (cause) => log.log('error', `device ${name} (${spec.model}) was stopped: ${cause}`),
+    });
   }
 
   /** RAM answers before the bus does: a device under it would never be reached. */

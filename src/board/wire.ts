@@ -8,7 +8,7 @@
  * A wire that is full refuses frames: its ends have flow control. It is up while both partitions live.
  */
 import { FrameRing, KiB } from '../base/index.ts';
-import type { WirePort } from '../contracts/index.ts';
+import type { AttachedWire } from '../contracts/index.ts';
 
 /** A burst of 64 KiB, as segmentation makes them, and as much again while the receiver is busy with the first; four times over. */
 const RING_BYTES = 512 * KiB;
@@ -17,12 +17,6 @@ const RING_BYTES = 512 * KiB;
 export interface WireBuffers {
   readonly outgoing: SharedArrayBuffer;
   readonly incoming: SharedArrayBuffer;
-}
-
-/** What a partition has to look after between slices. */
-export interface AttachedWire extends WirePort, Disposable {
-  /** Lets the device see what has arrived by now. */
-  admit(): void;
 }
 
 /** Two ends of one new wire. */

@@ -1,6 +1,6 @@
 /**
  * The Linux boot protocol's "zero page" (struct boot_params) and the two states it is handed over in.
- * Spec: Linux Documentation/arch/x86/boot.rst and zero-page.rst; include/uapi/linux/screen_info.h.
+ * Spec: Linux Documentation/arch/x86/boot.rst and zero-page.rst.
  */
 import { BulkheadError } from '../base/index.ts';
 import type { BootEnvironment, Gpa, VcpuState } from '../contracts/index.ts';
@@ -9,14 +9,9 @@ import { bootGdt, IDENTITY_TABLES_SIZE, identityTables, longMode64, protectedFla
 import { type BootInput, placeCommandLine } from './input.ts';
 import { E820_LAYOUT, encodeMemoryMap } from './memory-map.ts';
 import { PAGE_SIZE, type Placement } from './placement.ts';
+import { putScreenInfo } from './screen-info.ts';
 
 // Offsets in the zero page; those from 0x1f1 on are the image's setup header.
-const ORIG_VIDEO_MODE = 0x06,
-  ORIG_VIDEO_COLUMNS = 0x07,
-  ORIG_VIDEO_EGA_BX = 0x0a,
-  ORIG_VIDEO_LINES = 0x0e,
-  ORIG_VIDEO_IS_VGA = 0x0f,
-  ORIG_VIDEO_POINTS = 0x10;
 const ACPI_RSDP_ADDRESS = 0x70;
 const E820_ENTRIES = 0x1e8,
   E820_TABLE = 0x2d0,
@@ -62,13 +57,7 @@ export function placeBootParams(
     putU16(page, PROTOCOL_VERSION, PROTOCOL_2_12);
     putU8(page, LOADFLAGS, LOADED_HIGH);
   }
-  // 80 × 25 colour text on VGA, as a BIOS leaves it; where there is no VGA, Linux notices that its memory is missing.
-  putU8(page, ORIG_VIDEO_MODE, 3);
-  putU8(page, ORIG_VIDEO_COLUMNS, 80);
-  putU16(page, ORIG_VIDEO_EGA_BX, 3);
-  putU8(page, ORIG_VIDEO_LINES, 25);
-  putU8(page, ORIG_VIDEO_IS_VGA, 1);
-  putU16(page, ORIG_VIDEO_POINTS, 16);
+  putScreenInfo(page, env.display);
 
   putU64(page, ACPI_RSDP_ADDRESS, env.rsdp ?? 0);
   if (env.memoryMap.length > E820_ENTRIES_MAX) {

@@ -2,7 +2,7 @@
  * Linux kernels as distributions ship them (bzImage), and everything else that uses their boot protocol, such as memtest86+.
  *
  * By default the kernel is decompressed here, not in the guest: that saves 0.5 to 4.6 billion guest instructions. The vmlinux
- * inside is entered through PVH where it has the note, else with a zero page. An image without a compressed payload, and any
+ * inside is entered through PVH where it has the note and there is no screen to tell of, else with a zero page. An image without a compressed payload, and any
  * image with `decompress: false`, is entered as a boot loader would enter it.
  *
  * Spec: Linux Documentation/arch/x86/boot.rst, protocol 2.06 and later.
@@ -137,7 +137,8 @@ function loadPayload(header: LinuxHeader, payload: Uint8Array, input: BootInput,
   placeElf(elf, placement, 'kernel');
   const limits = { commandLine: header.commandLineMax, initrdEnd: header.initrdEnd };
   const description = describeLinux(header);
-  if (elf.pvhEntry !== undefined) {
+  // PVH has no word for a screen: with one, the kernel is entered as a boot loader enters it.
+  if (elf.pvhEntry !== undefined && env.display === undefined) {
     const entry = enterPvh(elf.pvhEntry, input, env, placement, limits);
     return { description: `${description}, entered through PVH`, segments: placement.segments, entry };
   }

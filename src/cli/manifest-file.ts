@@ -3,8 +3,11 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { BulkheadError } from '../base/index.ts';
 import { describeFirmware, describeInitrd, detectImage } from '../boot/index.ts';
+import { inspectBlockFile } from '../host/node/block-file.ts';
+import { recordingProblem } from '../host/node/pcap.ts';
 import { type Compilation, compileManifest, type ImageDescription, type ImageFile, type ImageRefusal, type ImageRole, type ManifestHost } from '../manifest/index.ts';
 import { DEVICE_CATALOGUE } from './device-catalogue.ts';
+import { describeDeviceModule } from './device-modules.ts';
 import { locatePackagedImage, packagedName } from './packaged-images.ts';
 
 export interface CompiledFile extends Compilation {
@@ -33,6 +36,7 @@ export function readManifest(path: string): string {
 export function manifestHost(folder: string): ManifestHost {
   return {
     catalogue: DEVICE_CATALOGUE,
+    describeDevice: (reference) => describeDeviceModule(reference, folder),
     resolveImage(reference, role) {
       const name = packagedName(reference);
       return name === undefined ? fileAt(resolve(folder, reference)) : packaged(name, role);
@@ -45,6 +49,7 @@ export function manifestHost(folder: string): ManifestHost {
     // It lies beside the partition's RAM.
     inspectFirmware: (bytes, name) => inspected(() => ({ kind: 'firmware', description: describeFirmware(bytes, name), footprint: 0 })),
     path: (reference) => resolve(folder, reference),
+    inspectMedium: (reference) => inspectBlockFile(resolve(folder, reference)),
     inspectRecording: (path) => recordingProblem(path),
     inspectInitrd: (bytes) => describeInitrd(bytes),
   };

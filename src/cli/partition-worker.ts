@@ -1,39 +1,53 @@
 /** The program of a partition's Worker: reads the image files, builds the partition on its engine, runs it to its end. */
 import { readFileSync } from 'node:fs';
 import { BulkheadError, ms } from '../base/index.ts';
-import type { Engine, Nanos, Partition, Severity } from '../contracts/index.ts';
+import type { Engine, Logger, Nanos, Partition, Severity } from '../contracts/index.ts';
+import { openBlockFile } from '../host/node/block-file.ts';
+import { startModuleCompiler } from '../host/node/module-compiler.ts';
 import { enableBranchHints } from '../host/node/v8-flags.ts';
 import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
 import type { ThreadStart } from '../hypervisor/index.ts';
-import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, RunningPartition, servePartition } from '../partition/index.ts';
-import { createCpuidModel, createSoftEngine } from '../soft/index.ts';
+import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, RunningPartition, serveUntilReload } from '../partition/index.ts';
+import { romsBesideFirmware } from './expansion-roms.ts';
+import { loadDeviceModels } from './device-modules.ts';
+import { openWires } from './partition-wires.ts';
+import { createCpuidModel, createSoftEngine, type RegionPlan, type Translation } from '../soft/index.ts';
 import { featuresOf } from '../x86/features.ts';
 
 enableBranchHints();
 
 const hostNow = (): Nanos => performance.now() * ms;
 
-function run({ partition: spec, link: buffers, pace }: ThreadStart, voice: ThreadVoice): PartitionEnd {
+async function run({ partition: spec, link: buffers, pace, life }: ThreadStart, voice: ThreadVoice): Promise<PartitionEnd> {
   const link = PartitionLink.over(buffers);
   const log = boundedLog(hostNow, (severity: Severity, message: string) => voice.log(severity, message));
+  const translation = translationThread(log);
   let partition: RunningPartition;
+  using disks = new DisposableStack();
   try {
-    const images = { kernel: read(spec.boot.kernel), ...(spec.boot.initrd === undefined ? {} : { initrd: read(spec.boot.initrd) }) };
+    const models = await watched(link, spec, () => loadDeviceModels(spec.devices));
+    const images = { kernel: read(spec.boot.kernel), roms: romsBesideFirmware(spec), ...(spec.boot.initrd === undefined ? {} : { initrd: read(spec.boot.initrd) }) };
     const vcpus = spec.cores.length;
+    const wallTime = Math.floor(Date.now() / 1000);
     const features = featuresOf(spec.cpu?.level, spec.cpu?.features);
     partition = new RunningPartition({
       spec,
       build: (clock, power) =>
         assemble({
           spec,
-          engine: engineFor(spec),
+          engine: engineFor(spec, translation),
           cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus, features }),
           images,
           consoles: buffers.consoles,
+          inputs: buffers.inputs,
+          block: ({ path, access }) => disks.use(openBlockFile(path, { readOnly: access === 'ro', refused: (what) => log.log('warn', what) })),
+          wires: openWires(spec, { linked: buffers.wires, alarm: link.alarm, clock, epoch: wallTime, life, log }),
+          models,
+          deviceCalls: link.deviceCalls(),
           clock,
           power,
           log,
-          wallTime: Math.floor(Date.now() / 1000),
+          wallTime,
         }),
       hostNow,
       pace,
@@ -41,14 +55,50 @@ function run({ partition: spec, link: buffers, pace }: ThreadStart, voice: Threa
   } catch (error) {
     return { state: 'crashed', report: cannotStart(spec.name, error) };
   }
-  voice.started(partition.image);
-  const end = servePartition(partition, link, hostNow);
+  voice.started(partition.image, partition.displays);
+  let end = serveUntilReload(partition, link, hostNow);
+  for (let generation = 1; end === undefined; generation++) {
+    await reloadDevices(partition, spec, link, generation, log);
+    end = serveUntilReload(partition, link, hostNow);
+  }
   partition[Symbol.dispose]();
   return end;
 }
 
-function engineFor({ engine }: Partition): Engine {
-  if (engine === 'soft') return createSoftEngine();
+/** One translating thread for all vCPUs of the partition, whatever lives it has. */
+function translationThread(log: Logger): Translation {
+  let connect: ReturnType<typeof startModuleCompiler<readonly RegionPlan[]>> | undefined;
+  return () => {
+    connect ??= startModuleCompiler(new URL('./translation-worker.ts', import.meta.url), ({ message }) =>
+      log.log('warn', `hot code is no longer translated: ${message}`));
+    return connect();
+  };
+}
+
+/** What modules do while they are loaded is a call like any other to the watchdog: the first one is blamed for all. */
+async function watched<Result>(link: PartitionLink, { devices }: Partition, load: () => Promise<Result>): Promise<Result> {
+  const calls = link.deviceCalls();
+  calls.current = devices.findIndex(({ module }) => module !== undefined) + 1;
+  calls.count++;
+  try {
+    return await load();
+  } finally {
+    calls.current = 0;
+  }
+}
+
+/** A module that cannot be loaded changes nothing: the device goes on as it was. */
+async function reloadDevices(partition: RunningPartition, spec: Partition, link: PartitionLink, generation: number, log: Logger): Promise<void> {
+  try {
+    const models = await watched(link, spec, () => loadDeviceModels(spec.devices, generation));
+    for (const outcome of partition.exchangeDevices(models)) log.log('info', outcome);
+  } catch (error) {
+    log.log('error', `${error instanceof Error ? error.message : String(error)}; it stays as it was`);
+  }
+}
+
+function engineFor({ engine }: Partition, translation: Translation): Engine {
+  if (engine === 'soft') return createSoftEngine({ translation });
   throw new BulkheadError('BH504', `the engine \`${engine}\` is not available`, { hint: 'use `engine: soft`' });
 }
 
@@ -60,4 +110,4 @@ function read(path: string): Uint8Array {
   }
 }
 
-servePartitionThread<ThreadStart, PartitionEnd>(run);
+await servePartitionThread<ThreadStart, PartitionEnd>(run);

@@ -4,15 +4,18 @@
  */
 import { ms, s } from '../base/index.ts';
 import type { Machine, Nanos, PartitionName } from '../contracts/index.ts';
+import { type ControlServer, serveControl } from '../host/node/control-socket.ts';
 import { Terminal } from '../host/node/terminal.ts';
-import { type MachineEvent, type MachineHost, RunningMachine } from '../hypervisor/index.ts';
+import { type MachineEvent, type MachineHost, RunningMachine, type Screen } from '../hypervisor/index.ts';
 import { crashReportToJson, type Pace, type PartitionEnd, renderCrashReport } from '../partition/index.ts';
 import type { CliIo } from './command.ts';
 import { ConsolePumps } from './console-pumps.ts';
+import { runControlCommand } from './control/control-commands.ts';
 import { type ExitName, exitStatus } from './exit-codes.ts';
 import { type LiveStatus, ownershipTable, SpeedGauge, statusLine, statusTable } from './status-view.ts';
 import { paintFor } from './style.ts';
 import { ConsoleMultiplexer } from './terminal/multiplexer.ts';
+import { halfBlocks } from './terminal/picture.ts';
 
 export interface SessionOptions {
   readonly pace: Pace;
@@ -114,6 +117,8 @@ class Session implements Disposable {
     this.#undo.push(() => void process.off('exit', close));
     if (timeout !== undefined) this.#timer(setTimeout(() => this.#finish('timeout'), timeout / ms));
 
+    const control = await this.#openControl();
+    if (control !== undefined) this.#undo.push(() => control[Symbol.dispose]());
     this.#say(ownershipTable(this.#running.machine));
     this.#running.startAll();
     this.#timer(setInterval(() => this.#poll(), POLL_MS));
@@ -136,6 +141,16 @@ class Session implements Disposable {
 
   #timer(timer: NodeJS.Timeout): void {
     this.#undo.push(() => clearTimeout(timer));
+  }
+
+  /** Without its socket a machine runs all the same, and says why nobody can talk to it. */
+  async #openControl(): Promise<ControlServer | undefined> {
+    try {
+      return await serveControl(this.#running.machine.name, (request) => runControlCommand(this.#running, request));
+    } catch (error) {
+      this.#say(`${(error as Error).message}\n`);
+      return undefined;
+    }
   }
 
   /** The first signal asks for an orderly stop, the second does not ask. */
@@ -165,8 +180,9 @@ class Session implements Disposable {
     if (this.#pumps.inputPending > 0 && !this.#terminal.interactive) this.#terminal.pauseInput();
   }
 
-  #command(action: 'restart' | 'kill' | 'stop' | 'quit', name: PartitionName): void {
+  #command(action: 'screen' | 'restart' | 'kill' | 'stop' | 'quit', name: PartitionName): void {
     if (action === 'quit') this.#finish('asked');
+    else if (action === 'screen') this.#mux.notice(screenLines(this.#running.screens(name)[0], this.#terminal).join('\n'));
     else void this.#running[action](name);
   }
 
@@ -266,6 +282,12 @@ class Session implements Disposable {
     const crashed = this.#names.some((name) => this.#running.endOf(name)?.state === 'crashed');
     return exitStatus(crashed ? 'partitionCrashed' : 'ok');
   }
+}
+
+/** What is on a screen, as large as the terminal allows. */
+function screenLines(screen: Screen | undefined, { columns, rows }: Pick<Terminal, 'columns' | 'rows'>): string[] {
+  if (screen === undefined) return ['it has no screen'];
+  return screen.text() ?? halfBlocks(screen.picture(), columns - 1, rows - 2);
 }
 
 function hostNow(): Nanos {

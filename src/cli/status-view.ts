@@ -82,7 +82,15 @@ export function statusTable(statuses: readonly LiveStatus[]): string {
     status.deadlineMisses === undefined ? '-' : String(status.deadlineMisses),
     status.worstLatency === undefined ? '-' : `${(status.worstLatency / 1000).toFixed(1)} us`,
   ]);
-  return table(columns, rows);
+  return table(columns, rows) + statuses.flatMap(remarks).map((remark) => `${remark}\n`).join('');
+}
+
+/** What went wrong without ending the partition. */
+function remarks({ name, dmaViolations = 0, stoppedDevices = 0 }: PartitionStatus): string[] {
+  return [
+    ...(dmaViolations > 0 ? [`${name}: ${dmaViolations.toLocaleString('en-US')} DMA ${dmaViolations === 1 ? 'access' : 'accesses'} refused`] : []),
+    ...(stoppedDevices > 0 ? [`${name}: ${stoppedDevices} ${stoppedDevices === 1 ? 'device' : 'devices'} stopped: see its log`] : []),
+  ];
 }
 
 /** All partitions in one line: `hmi ▶ 85 MIPS 12.4s │ control ▶ 31 MIPS 12.4s 0/12400 missed`. */

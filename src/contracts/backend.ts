@@ -33,6 +33,13 @@ export interface WirePort {
   listen(changed: () => void): void;
 }
 
+/** A screen as its partition draws it: shared, so that whoever looks does not stop the guest. */
+export interface DisplayBuffers {
+  /** The display's registers, in the board's own layout. */
+  readonly registers: SharedArrayBuffer;
+  readonly memory: Uint8Array<SharedArrayBuffer>;
+}
+
 /** A key goes down or up. */
 export interface KeyEvent {
   /** Its place in the board's list of keys. */
@@ -56,4 +63,10 @@ export interface InputBackend {
   /** The next event, taken out; undefined when there is none. */
   key(): KeyEvent | undefined;
   pointer(): PointerEvent | undefined;
+}
+
+/** A wire that a partition has to look after between slices. */
+export interface AttachedWire extends WirePort, Disposable {
+  /** Lets the device see what has arrived by now: at an instruction that is known, not whenever another thread wrote. */
+  admit(): void;
 }

@@ -24,9 +24,26 @@ export interface BootPlan {
   readonly entry: VcpuState;
 }
 
+/** What is on the screen when a system starts without firmware having told it. */
+export type BootDisplay =
+  | { readonly kind: 'text' }
+  | {
+      readonly kind: 'framebuffer';
+      readonly base: Gpa;
+      readonly size: Bytes;
+      readonly width: number;
+      readonly height: number;
+      /** Bits per pixel: 15, 16, 24 or 32. */
+      readonly depth: number;
+      /** Bytes per line. */
+      readonly pitch: Bytes;
+    };
+
 /** What the loader needs to know about the partition. */
 export interface BootEnvironment {
   readonly memoryMap: readonly MemoryMapEntry[];
   /** RSDP, where ACPI tables are offered. */
   readonly rsdp?: Gpa;
+  /** Absent: there is no screen. */
+  readonly display?: BootDisplay;
 }

@@ -70,6 +70,8 @@ export interface Partition {
   /** Name of the device in `devices` whose stream is this partition's console. Absent: it has none. */
   readonly console?: string;
   readonly onCrash: { readonly action: 'halt' | 'restart' | 'stop-machine'; readonly limit: number };
+  /** A device's DMA outside the partition's RAM is refused and reported; `stop`: and the partition crashes. Absent: `report`. */
+  readonly dmaViolations?: 'report' | 'stop';
   /** Instructions per microsecond of virtual time: how fast the modelled core appears to its guest. */
   readonly instructionsPerMicrosecond: number;
   readonly allowance: Allowance;
@@ -112,12 +114,27 @@ export interface DeviceSpec {
   readonly ranges: readonly IoRange[];
   readonly irqs: readonly number[];
   readonly options: Readonly<Record<string, string | number | boolean>>;
+  /** Absolute path of the module that `model` names, for a model of the user's own. */
+  readonly module?: string;
   /** The board device it is, owned exclusively. Absent: a model of this partition's own. */
   readonly board?: string;
   /** The shared resource behind it, in {@link Machine.shared}. */
   readonly shared?: string;
   /** What its network cable leads to. Absent: it has none, or none is plugged in. */
   readonly wire?: WireSpec;
+  /** The host's files behind its options of type `file`. Absent: none. */
+  readonly files?: readonly DeviceFile[];
+}
+
+/** A file of the host that a device owns: the medium of a disk or CD-ROM. */
+export interface DeviceFile {
+  /** The option that names it: `disk`, `cdrom`. */
+  readonly option: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly access: 'ro' | 'rw';
+  /** The same for two names of one file (links), different for two files. */
+  readonly identity: string;
 }
 
 /** One end of an Ethernet wire, as its network controller sees it. What it leads to: `peer`, `tap` or `replay`; with none of them, nowhere. */
@@ -158,6 +175,10 @@ export interface PartitionStatus {
   /** From the partition's telemetry port, where its RTOS reports. */
   readonly deadlineMisses?: number;
   readonly periods?: number;
+  /** Devices of the user's own that were stopped because they went wrong, in this life. Absent: none. */
+  readonly stoppedDevices?: number;
+  /** DMA accesses of its devices that were refused, in this life. Absent: none. */
+  readonly dmaViolations?: number;
 }
 
 export type PartitionLifeState = 'stopped' | 'starting' | 'running' | 'halted' | 'crashed';

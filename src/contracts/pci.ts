@@ -70,6 +70,8 @@ export interface PciFunctionPort {
   readonly dma: DmaPort;
   /** Current value of a byte of configuration space. */
   config(register: number): number;
+  /** Changes a byte of configuration space, whatever the guest may write there: status bits, locks. */
+  setConfig(register: number, value: number): void;
   /** Where a BAR answers now; undefined while its space is disabled or unassigned. */
   barAddress(bar: number): Gpa | undefined;
   /** Bytes of a `memory` BAR, for the device's own use. */

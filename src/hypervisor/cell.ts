@@ -5,13 +5,16 @@
  * and a thread that is beyond reach can simply be ended.
  */
 import { BulkheadError, s } from '../base/index.ts';
-import type { Nanos, Partition, PartitionStatus, Severity } from '../contracts/index.ts';
+import type { DeviceSpec, DisplayBuffers, Nanos, Partition, PartitionStatus, Severity } from '../contracts/index.ts';
 import { type CrashReport, type Pace, type PartitionEnd, PartitionLink } from '../partition/index.ts';
 import { consoleDevices } from './consoles.ts';
+import { inputDevices } from './screens.ts';
 import type { MachineHost, PartitionThread } from './thread.ts';
 
 /** Between two slices lie milliseconds: a thread that is silent for this long is stuck, not busy. */
 export const ANSWER_TIMEOUT: Nanos = 2 * s;
+/** A register access takes microseconds: a device of the user's own that has not come back from one call for this long never will. */
+export const DEVICE_TIMEOUT: Nanos = 5 * s;
 
 /** What the machine hears of one life. */
 export interface LifeEvents {
@@ -33,10 +36,15 @@ export class Cell {
   lastEnd: PartitionEnd | undefined;
   /** What the image was detected as, once it was loaded. */
   image: string | undefined;
+  /** Screens of the last life, by device: they can still be looked at when it is over. */
+  displays: Readonly<Record<string, DisplayBuffers>> = {};
   readonly #host: MachineHost;
   readonly #pace: Pace;
   #thread: PartitionThread | undefined;
   #patience: Disposable | undefined;
+  #deviceWatch: Disposable | undefined;
+  /** The device the watchdog found. */
+  #hung: DeviceSpec | undefined;
   /** Words for the report when the thread goes without having told an end. */
   #terminated: string | undefined;
   /** A stop that came while the image was still being loaded ends the thread; that is no crash. */
@@ -48,7 +56,7 @@ export class Cell {
     this.spec = spec;
     this.#host = host;
     this.#pace = pace;
-    this.link = PartitionLink.create(consoleDevices(spec), spec.cores.length);
+    this.link = PartitionLink.create(consoleDevices(spec), spec.cores.length, inputDevices(spec));
   }
 
   get alive(): boolean {
@@ -69,12 +77,14 @@ export class Cell {
     this.link.state = 'starting';
     this.lastEnd = undefined;
     this.#terminated = undefined;
+    this.#hung = undefined;
     this.#abandoned = false;
     this.#thread = this.#host.startThread(
-      { partition: this.spec, link: this.link.buffers, pace: this.#pace },
+      { partition: this.spec, link: this.link.buffers, pace: this.#pace, life: this.#lives },
       {
-        started: (image) => {
+        started: (image, displays = {}) => {
           this.image = image;
+          this.displays = displays;
           this.link.state = 'running';
           events.started(image);
         },
@@ -85,6 +95,32 @@ export class Cell {
         exited: (detail) => this.#exited(detail, events),
       },
     );
+    if (this.#ownDevices.length > 0) this.#watchDevices();
+  }
+
+  /** Asks it to load its devices of the user's own anew while its guest runs. False: it has none, or does not run. */
+  reloadDevices(): boolean {
+    if (!this.alive || this.#ownDevices.length === 0) return false;
+    this.link.requestReload();
+    return true;
+  }
+
+  get #ownDevices(): readonly DeviceSpec[] {
+    return this.spec.devices.filter(({ module }) => module !== undefined);
+  }
+
+  /** Looks again and again whether a call into a device of the user's own comes back. */
+  #watchDevices(): void {
+    const seen = this.link.deviceInCall;
+    this.#deviceWatch = this.#host.after(DEVICE_TIMEOUT, () => {
+      const now = this.link.deviceInCall;
+      if (now.device === 0 || now.device !== seen.device || now.call !== seen.call) {
+        this.#watchDevices();
+        return;
+      }
+      this.#hung = this.spec.devices[now.device - 1];
+      this.#thread?.terminate();
+    });
   }
 
   /** Asks it to end between two slices; one that does not answer is ended, and counts as crashed. Resolves when its thread is gone. */
@@ -119,6 +155,18 @@ export class Cell {
     });
   }
 
+  /** A device that did not come back, or was in a call when its thread died. */
+  #deviceToBlame(detail: string | undefined): string | undefined {
+    if (this.#hung !== undefined) {
+      const { name, model } = this.#hung;
+      return `device ${name} (${model}) has not come back from a call for ${DEVICE_TIMEOUT / s} s: ended by the watchdog`;
+    }
+    if (this.#terminated !== undefined || this.#ownDevices.length === 0) return undefined;
+    const inCall = this.spec.devices[this.link.deviceInCall.device - 1];
+    if (inCall !== undefined) return `worker died: ${detail ?? 'its thread ended'}, in a call of device ${inCall.name} (${inCall.model})`;
+    return undefined;
+  }
+
   #ended(): Promise<void> {
     if (!this.alive) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
@@ -126,8 +174,10 @@ export class Cell {
 
   #exited(detail: string | undefined, events: LifeEvents): void {
     this.#thread = undefined;
+    this.link.unplugged();
     this.#patience?.[Symbol.dispose]();
     this.#patience = undefined;
+    this.#deviceWatch?.[Symbol.dispose]();
     const end: PartitionEnd = this.lastEnd ?? (this.#abandoned ? { state: 'halted', reason: 'stopped' } : this.#death(detail));
     this.lastEnd = end;
     this.link.state = end.state === 'halted' && end.reason === 'stopped' ? 'stopped' : end.state;
@@ -140,8 +190,9 @@ export class Cell {
   /** The thread went without telling how it ended: the link still knows how far it had come. */
   #death(detail: string | undefined): PartitionEnd {
     const { retired, guestTime } = this.status;
-    const cause = this.#terminated ?? `worker died: ${detail ?? 'its thread ended'}`;
+    const blamed = this.#deviceToBlame(detail);
+    const cause = blamed ?? this.#terminated ?? `worker died: ${detail ?? 'its thread ended'}`;
     const vcpus = this.link.lastRegisters();
-    return { state: 'crashed', report: { partition: this.spec.name, kind: 'thread', cause, guestTime, retired, vcpus } };
+    return { state: 'crashed', report: { partition: this.spec.name, kind: blamed === undefined ? 'thread' : 'device', cause, guestTime, retired, vcpus } };
   }
 }

@@ -2,4 +2,5 @@
 export { ANSWER_TIMEOUT } from './cell.ts';
 export { ConsoleEnd, consoleDevices } from './consoles.ts';
 export { type CrashConsequence, type MachineEvent, type MachineOptions, RunningMachine } from './machine.ts';
+export { InputEnd, inputDevices, Screen } from './screens.ts';
 export type { MachineHost, PartitionThread, ThreadEvents, ThreadStart } from './thread.ts';

@@ -5,13 +5,15 @@
  * What becomes of a partition that crashes is its `on-crash` policy: `halt` leaves it as it is, `restart` starts it again up to its
  * limit, `stop-machine` stops everybody. A partition that cannot even be started is not started again.
  *
- * Not modelled: record and replay, watchdogs, pausing.
+ * Not modelled: record and replay, watchdogs for guests, pausing.
  */
 import { BulkheadError } from '../base/index.ts';
 import type { Machine, PartitionName, PartitionStatus, Severity } from '../contracts/index.ts';
 import type { CrashReport, Pace, PartitionEnd } from '../partition/index.ts';
 import { Cell } from './cell.ts';
 import { ConsoleEnd, consoleDevices } from './consoles.ts';
+import { connectWires } from './wires.ts';
+import { InputEnd, inputDevices, Screen } from './screens.ts';
 import type { MachineHost } from './thread.ts';
 
 export type MachineEvent =
@@ -40,6 +42,7 @@ export class RunningMachine implements AsyncDisposable {
   constructor(machine: Machine, host: MachineHost, options: MachineOptions) {
     this.machine = machine;
     this.#cells = new Map(machine.partitions.map((partition) => [partition.name, new Cell(partition, host, options.pace)]));
+    connectWires([...this.#cells.values()]);
   }
 
   /** Calls `listener` for every event from now on, in the order they happen; disposing ends that. */
@@ -62,6 +65,17 @@ export class RunningMachine implements AsyncDisposable {
   consoles(name: PartitionName): ConsoleEnd[] {
     const cell = this.#cell(name);
     return consoleDevices(cell.spec).map((device) => new ConsoleEnd(cell.link, device));
+  }
+
+  /** The screens of a partition, as its last or present life shows them; none before it was started. */
+  screens(name: PartitionName): Screen[] {
+    return Object.entries(this.#cell(name).displays).map(([device, buffers]) => new Screen(device, buffers));
+  }
+
+  /** Keyboards of a partition, with their mice. */
+  inputs(name: PartitionName): InputEnd[] {
+    const cell = this.#cell(name);
+    return inputDevices(cell.spec).map((device) => new InputEnd(cell.link, device));
   }
 
   /** How the partition's last life ended; undefined while it runs or when it never did. */
@@ -102,6 +116,11 @@ export class RunningMachine implements AsyncDisposable {
     await cell.stop();
     // Its policy may have been quicker, when it had to be ended by force.
     if (!cell.alive && !this.#stopping) this.#startCell(cell);
+  }
+
+  /** Loads devices of the user's own anew, each reset, while the guest runs. False: it has none, or does not run. */
+  reloadDevices(name: PartitionName): boolean {
+    return this.#cell(name).reloadDevices();
   }
 
   /** Makes it crash; then its policy applies. Resolves when that life has ended. */

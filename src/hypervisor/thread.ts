@@ -1,5 +1,5 @@
 /** The seam to whatever runs a partition: a Worker, or, in tests, anything that keeps the same promises. */
-import type { Nanos, Partition, Severity } from '../contracts/index.ts';
+import type { DisplayBuffers, Nanos, Partition, Severity } from '../contracts/index.ts';
 import type { LinkBuffers, Pace, PartitionEnd } from '../partition/index.ts';
 
 /** Everything a thread needs to run a partition. Plain data and shared memory: it is posted. */
@@ -7,12 +7,14 @@ export interface ThreadStart {
   readonly partition: Partition;
   readonly link: LinkBuffers;
   readonly pace: Pace;
+  /** Counts the lives of the partition from 1. */
+  readonly life: number;
 }
 
 /** What a thread tells. All of it is called in the machine's thread. */
 export interface ThreadEvents {
-  /** RAM is loaded, the first instruction comes next. `image` is what the boot image was detected as. */
-  started(image: string): void;
+  /** RAM is loaded, the first instruction comes next. `image` is what the boot image was detected as; `displays` are its screens. */
+  started(image: string, displays?: Readonly<Record<string, DisplayBuffers>>): void;
   /** The partition came to its end; `exited` follows. */
   ended(end: PartitionEnd): void;
   log(severity: Severity, message: string): void;

@@ -1,11 +1,13 @@
 /** The manifest compiler: text in, a proved machine or findings out. */
 import type { BoardDevice, DeviceSpec, Finding, Machine, Partition, WireSpec } from '../contracts/index.ts';
+import { deviceFiles, resolveMedia } from './device-files.ts';
 import { DEFAULT_RESTARTS, draftOf, type Draft, type DraftDevice, type DraftPartition } from './draft.ts';
-import type { ManifestHost } from './host.ts';
+import type { ManifestHost, MediumFile } from './host.ts';
 import { resolveImages } from './images.ts';
 import { allowanceOf, type Proof, prove } from './proof.ts';
 import type { Problem, ResolvedImage, Rule } from './rule.ts';
 import { RULES } from './rules/index.ts';
+import { describeModules, modelsOf } from './modules.ts';
 import { schemaFindings } from './schema-findings.ts';
 import { manifestSchema } from './schema.ts';
 import { ManifestSource } from './source.ts';
@@ -34,12 +36,15 @@ export function compileManifest(text: string, file: string, host: ManifestHost):
   const shape = manifestSchema.safeParse(source.data);
   if (!shape.success) return { findings: inOrder(schemaFindings(shape.error.issues, source, MAX_FINDINGS)) };
 
-  const draft = draftOf(shape.data, host.catalogue);
+  const modules = describeModules(shape.data, host);
+  const catalogue = { ...host.catalogue, models: { ...host.catalogue.models, ...modelsOf(modules) } };
+  const draft = draftOf(shape.data, catalogue);
   const images = resolveImages(draft, host);
-  const findings = inOrder(RULES.flatMap((rule) => take(rule, rule.check(draft, { host, images }), source)));
+  const media = resolveMedia(draft, host);
+  const findings = inOrder(RULES.flatMap((rule) => take(rule, rule.check(draft, { host: { ...host, catalogue }, images, media, modules }), source)));
   if (findings.some((finding) => finding.severity === 'error')) return { findings };
 
-  const machine = machineOf(draft, images, host);
+  const machine = machineOf(draft, images, media, host);
   const proof = prove(machine);
   if (proof.holds) return { machine, findings, proof };
   const violations = proof.claims.flatMap(({ claim, violations }) => violations.map((violation) => `${claim}: ${violation}`));
@@ -77,7 +82,12 @@ function inOrder(findings: readonly Finding[]): Finding[] {
   return findings.toSorted((a, b) => a.at.line - b.at.line || a.at.column - b.at.column).slice(0, MAX_FINDINGS);
 }
 
-function machineOf(draft: Draft, images: ReadonlyMap<string, ResolvedImage>, host: ManifestHost): Machine {
+function machineOf(
+  draft: Draft,
+  images: ReadonlyMap<string, ResolvedImage>,
+  media: ReadonlyMap<string, MediumFile>,
+  host: ManifestHost,
+): Machine {
   const devices: BoardDevice[] = draft.board.devices.map((device) => {
     const owner = draft.partitions.find((partition) => partition.devices.some((candidate) => candidate.board === device.name));
     return {
@@ -91,7 +101,7 @@ function machineOf(draft: Draft, images: ReadonlyMap<string, ResolvedImage>, hos
   return {
     name: draft.name,
     board: { cores: draft.board.cores, memory: draft.board.memory, devices },
-    partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images, wireSpecs(draft, host))),
+    partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images, media, wireSpecs(draft, host))),
     shared: draft.shared.map(({ name, kind, grants }) => ({ name, kind, grants: grants.map(({ partition, access }) => ({ partition, access })) })),
   };
 }
@@ -100,6 +110,7 @@ function partitionOf(
   draft: DraftPartition,
   boardDevices: readonly BoardDevice[],
   images: ReadonlyMap<string, ResolvedImage>,
+  media: ReadonlyMap<string, MediumFile>,
   wires: ReadonlyMap<DraftDevice, WireSpec>,
 ): Partition {
   const { boot, onCrash } = draft;
@@ -110,7 +121,7 @@ function partitionOf(
   const own = {
     cores: draft.cores,
     memory: { base: draft.memory.base ?? 0, size: draft.memory.size },
-    devices: draft.devices.map((device) => specOf(device, wires)),
+    devices: draft.devices.map((device) => specOf(device, media, wires)),
   };
   return {
     name: draft.name,
@@ -129,6 +140,7 @@ function partitionOf(
     },
     ...(draft.console === undefined ? {} : { console: draft.console }),
     onCrash: { action: onCrash.action, limit: onCrash.limit ?? (onCrash.action === 'restart' ? DEFAULT_RESTARTS : 0) },
+    ...(draft.dmaViolations === 'report' ? {} : { dmaViolations: draft.dmaViolations }),
     instructionsPerMicrosecond: draft.instructionsPerMicrosecond,
     allowance: allowanceOf(own, boardDevices),
     cpu: draft.cpu,
@@ -156,16 +168,19 @@ function wireSpecs(draft: Draft, host: ManifestHost): ReadonlyMap<DraftDevice, W
   );
 }
 
-function specOf(device: DraftDevice, wires: ReadonlyMap<DraftDevice, WireSpec>): DeviceSpec {
+function specOf(device: DraftDevice, media: ReadonlyMap<string, MediumFile>, wires: ReadonlyMap<DraftDevice, WireSpec>): DeviceSpec {
   const wire = wires.get(device);
+  const files = deviceFiles(device, media);
   return {
     name: device.name,
     model: device.model ?? '',
     ranges: device.ranges,
     irqs: device.irqs,
     options: device.options,
+    ...(device.known?.module === undefined ? {} : { module: device.known.module }),
     ...(device.board === undefined ? {} : { board: device.board }),
     ...(device.shared === undefined ? {} : { shared: device.shared }),
     ...(wire === undefined ? {} : { wire }),
+    ...(files.length === 0 ? {} : { files }),
   };
 }

@@ -40,6 +40,7 @@ export interface DraftPartition {
   readonly devices: readonly DraftDevice[];
   readonly console: string | undefined;
   readonly onCrash: { readonly action: 'halt' | 'restart' | 'stop-machine'; readonly limit: number | undefined };
+  readonly dmaViolations: 'report' | 'stop';
   readonly instructionsPerMicrosecond: number;
   readonly cpu: CpuChoice;
 }
@@ -105,6 +106,7 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       }),
       console: written.console,
       onCrash: typeof written['on-crash'] === 'string' ? { action: written['on-crash'], limit: undefined } : { limit: undefined, ...written['on-crash'] },
+      dmaViolations: written['dma-violations'],
       instructionsPerMicrosecond: written.speed,
       cpu: { level: written.cpu, features: written.cpuid },
     })),
@@ -261,11 +263,12 @@ function optionsOf(model: DeviceModel | undefined, written: Readonly<Record<stri
   return { options, unreadable };
 }
 
-const TYPE_WORDS = { number: 'a number', boolean: '`true` or `false`', string: 'a text' } as const;
+const TYPES = { number: 'number', boolean: 'boolean', string: 'string', file: 'string' } as const;
+const TYPE_WORDS = { number: 'a number', boolean: '`true` or `false`', string: 'a text', file: 'the path of a file' } as const;
 
 /** Why an option cannot have this value. */
 function objection(option: DeviceOption, value: OptionValue): string | undefined {
-  if (typeof value !== option.type || Number.isNaN(value)) return `must be ${TYPE_WORDS[option.type]}`;
+  if (typeof value !== TYPES[option.type] || Number.isNaN(value)) return `must be ${TYPE_WORDS[option.type]}`;
   if (option.type === 'string' && typeof value === 'string' && value !== option.default && option.pattern !== undefined) {
     return new RegExp(option.pattern).test(value) ? undefined : `must be ${option.form ?? `like ${option.pattern}`}`;
   }

@@ -9,6 +9,8 @@ export type DeviceOption = { readonly description: string } & (
   | { readonly type: 'boolean'; readonly default: boolean }
   /** `pattern`: a regular expression that any value but the default must match; `form` is what it asks for, in words. */
   | { readonly type: 'string'; readonly default: string; readonly pattern?: string; readonly form?: string }
+  /** A file of the host; the default, an empty text, is none. `readOnlyBy` names a boolean option that makes it `ro`. */
+  | { readonly type: 'file'; readonly default: string; readonly access: 'ro' | 'rw'; readonly readOnlyBy?: string }
 );
 
 /** One set of addresses and lines that fits a model. */
@@ -18,6 +20,8 @@ export interface DevicePlace {
 }
 
 export interface DeviceModel {
+  /** Absolute path of the module that describes it; absent for models of the catalogue. */
+  readonly module?: string;
   readonly title: string;
   /** The usual places: the first device of this model in a partition gets the first that nobody took, and so on. */
   readonly places: readonly [DevicePlace, ...DevicePlace[]];
@@ -29,6 +33,11 @@ export interface DeviceModel {
   readonly network?: boolean;
   readonly options: Readonly<Record<string, DeviceOption>>;
 }
+
+/** A module of the user's own, looked at: the model it describes, or why it describes none. */
+export type DeviceModule =
+  | { readonly status: 'found'; readonly path: string; readonly model: DeviceModel }
+  | { readonly status: 'refused'; readonly problem: string; readonly hint: string };
 
 /** What every partition has without asking: interrupt controllers, timers, PCI host bridge. */
 export interface PlatformDevice extends DevicePlace {
@@ -52,6 +61,19 @@ export type ImageFile =
   | { readonly status: 'pending'; readonly path: string; readonly reason: string; readonly hint?: string }
   | { readonly status: 'missing'; readonly reason: string; readonly hint?: string };
 
+/** A file that a device is to be put on. */
+export type MediumFile =
+  | {
+      readonly status: 'found';
+      /** Absolute. */
+      readonly path: string;
+      /** The same for two names of one file. */
+      readonly identity: string;
+      readonly size: Bytes;
+      readonly writable: boolean;
+    }
+  | { readonly status: 'missing'; readonly reason: string };
+
 /** What a kernel turned out to be, by its own bytes. */
 export interface ImageDescription {
   readonly kind: ImageKind;
@@ -68,6 +90,8 @@ export interface ImageRefusal {
 
 export interface ManifestHost {
   readonly catalogue: DeviceCatalogue;
+  /** What the module at `reference`, a path as written, describes. Called once per reference. Must not throw. Absent: there can be none. */
+  describeDevice?(reference: string): DeviceModule;
   /** `reference` as written: a path relative to the manifest, or `package:NAME`. Called once per reference. Must not throw. */
   resolveImage(reference: string, role: ImageRole): ImageFile;
   /** What a kernel is, or why it cannot be booted. Must not throw. */
@@ -78,6 +102,8 @@ export interface ManifestHost {
   inspectInitrd(bytes: Uint8Array): string | undefined;
   /** The absolute path of a file that is named relative to the manifest; it need not exist. */
   path(reference: string): string;
+  /** A file named relative to the manifest. Must not throw. */
+  inspectMedium(reference: string): MediumFile;
   /** Why a recording of frames cannot be played, in words; undefined: it can. Must not throw. */
   inspectRecording(path: string): string | undefined;
 }

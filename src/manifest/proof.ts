@@ -55,6 +55,7 @@ export function prove(machine: Machine): Proof {
     claim('no interrupt line of the board has two owners', pieces((allowance) => allowance.irqs.map(single)), twoOwners),
     boardDevices(machine),
     sharing(machine),
+    hostFiles(machine),
     insidePartitions(machine),
   ];
   return { holds: claims.every(({ violations }) => violations.length === 0), claims };
@@ -125,6 +126,19 @@ function sharing({ partitions, shared = [] }: Machine): Claim {
     .filter(({ partition, name }) => !shared.some((resource) => resource.name === name && resource.grants.some((grant) => grant.partition === partition)))
     .map(({ partition, name }) => `${partition}: ${name}`);
   return { claim: 'whatever is shared is declared and granted', checked: uses.length, violations };
+}
+
+/** Files behind disks: names may differ, so it is their identity that counts. */
+function hostFiles({ partitions }: Machine): Claim {
+  const uses = partitions.flatMap(({ name, devices }) =>
+    devices.flatMap((device) => (device.files ?? []).map(({ identity, path, access }) => ({ identity, path, access, user: `${device.name} of ${name}` }))),
+  );
+  const violations = uses
+    .filter(({ access }) => access === 'rw')
+    .flatMap((writer) =>
+      uses.filter((other) => other !== writer && other.identity === writer.identity).map((other) => `${writer.path}: ${writer.user} writes it, ${other.user} uses it`),
+    );
+  return { claim: 'whoever writes a file of the host is alone at it', checked: uses.length, violations };
 }
 
 function insidePartitions({ partitions }: Machine): Claim {

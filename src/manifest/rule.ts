@@ -1,7 +1,7 @@
 /** What a rule is: one property of a well-shaped manifest, with the code its findings carry. */
 import type { Finding } from '../contracts/index.ts';
 import type { Draft } from './draft.ts';
-import type { ImageDescription, ImageFile, ImageRefusal, ImageRole, ManifestHost } from './host.ts';
+import type { DeviceModule, ImageDescription, ImageFile, ImageRefusal, ImageRole, ManifestHost, MediumFile } from './host.ts';
 import type { Path } from './source.ts';
 
 /** What a rule found. `at` is shown by its value, or by its key where `key` is set. */
@@ -17,6 +17,10 @@ export interface RuleContext {
   readonly host: ManifestHost;
   /** By reference as written; looked up once. */
   readonly images: ReadonlyMap<string, ResolvedImage>;
+  /** Device models that are modules of the user's own, by reference as written. */
+  readonly modules: ReadonlyMap<string, DeviceModule>;
+  /** Files behind disks and CD-ROMs, by reference as written; looked up once. */
+  readonly media: ReadonlyMap<string, MediumFile>;
 }
 
 export interface ResolvedImage {

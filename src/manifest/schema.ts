@@ -68,10 +68,10 @@ const place = {
   options: named(option, "Settings of the model; `bulkhead inspect devices` lists each model's.").optional(),
 };
 
-const boardDevice = keyed({ model: text('What it is, from the device catalogue.'), ...place });
+const boardDevice = keyed({ model: text('What it is: from the device catalogue, or a module of yours by its path.'), ...place });
 
 const device = keyed({
-  model: text("A model of this partition's own, from the device catalogue.").optional(),
+  model: text("A model of this partition's own: from the device catalogue, or a module of yours by its path, as in `./encoder.ts`.").optional(),
   board: text('The device of the board that this partition owns, from `board.devices`.').optional(),
   shared: text('The shared resource behind it, from `shared`.').optional(),
   ...place,
@@ -109,6 +109,7 @@ const partition = keyed({
   boot,
   devices: named(device, 'Its devices, by the name it gives them.').default({}),
   console: text('Which of its devices is its console.').optional(),
+  'dma-violations': word(['report', 'stop'], "What happens when a device's DMA leaves the partition's RAM, beside being refused: a report, or a crash.").default('report'),
   'on-crash': z
     .union([crashAction, keyed({ action: crashAction, limit: whole(0, 1000, 'Restarts, then it stays halted.').optional() })])
     .default('halt')

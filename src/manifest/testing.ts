@@ -69,6 +69,14 @@ export function testHost(files: Readonly<Record<string, string | number>>, catal
     inspectFirmware: (bytes, name) =>
       bytes[0] === 'R'.charCodeAt(0) ? { kind: 'firmware', description: 'a ROM', footprint: 0 } : { problem: `${name} is no ROM` },
     path: (reference) => `/m/${reference}`,
+    inspectMedium(reference) {
+      const content = Object.hasOwn(files, reference) ? files[reference] : undefined;
+      if (content === undefined) return { status: 'missing', reason: 'there is no such file' };
+      const size = typeof content === 'number' ? content : content.length;
+      // Names that end alike are one file: `a/disk.img` and `disk.img`.
+      const identity = reference.slice(reference.lastIndexOf('/') + 1);
+      return { status: 'found', path: `/m/${reference}`, identity, size, writable: !identity.startsWith('locked') };
+    },
     inspectRecording: (path) => (Object.hasOwn(files, path.slice(3)) ? undefined : 'there is no such file'),
     inspectInitrd: (bytes) => (bytes[0] === 'c'.charCodeAt(0) ? 'cpio archive' : undefined),
   };

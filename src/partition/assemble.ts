@@ -3,17 +3,20 @@
  * becomes in RAM. The only place where engine, board and boot loader meet.
  */
 import { BulkheadError } from '../base/index.ts';
-import { createPlatform, type FirmwareRom, pcRamRegions, type Platform, Telemetry } from '../board/index.ts';
+import { createPlatform, type DeviceCalls, type DeviceCatalogue, type FirmwareRom, pcRamRegions, type Platform, Stdvga, Telemetry, Vga } from '../board/index.ts';
 import { describeFirmware, loadBoot } from '../boot/index.ts';
-import type { BootPlan, CpuidModel, Engine, Logger, Partition, PartitionName, PowerControl } from '../contracts/index.ts';
+import type { AttachedWire, BlockBackend, BootDisplay, BootPlan, CpuidModel, DeviceFile, DisplayBuffers, Engine, Logger, Partition, PartitionName, PowerControl } from '../contracts/index.ts';
 import type { VirtualClock } from './clock.ts';
 import { type ConsoleBuffers, ConsolePort } from './console-port.ts';
+import { type InputBuffers, InputPort } from './input-port.ts';
 import type { Hardware } from './partition.ts';
 import type { CrashReport } from './report.ts';
 
 export interface Images {
   readonly kernel: Uint8Array;
   readonly initrd?: Uint8Array;
+  /** Expansion ROMs, by device. */
+  readonly roms?: Readonly<Record<string, Uint8Array>>;
 }
 
 export interface AssemblyOptions {
@@ -24,9 +27,19 @@ export interface AssemblyOptions {
   readonly images: Images;
   /** By the name of the device; a character device without one is connected to nothing. */
   readonly consoles: Readonly<Record<string, ConsoleBuffers>>;
+  /** Keyboards and mice, by the name of the device. */
+  readonly inputs?: Readonly<Record<string, InputBuffers>>;
+  /** By network controller: what its cable leads to. Disposed with the hardware. */
+  readonly wires?: ReadonlyMap<string, AttachedWire>;
+  /** Opens a file behind a disk or CD-ROM. Absent: there are none. */
+  readonly block?: (file: DeviceFile) => BlockBackend;
   readonly clock: VirtualClock;
   readonly power: PowerControl;
   readonly log: Logger;
+  /** Device models of the user's own, by the name the manifest gives them. */
+  readonly models?: DeviceCatalogue;
+  /** Where their calls are noted. */
+  readonly deviceCalls?: DeviceCalls;
   /** Seconds since 1970 at virtual time 0: what the real-time clock says. */
   readonly wallTime: number;
 }
@@ -46,6 +59,8 @@ export function assemble(options: AssemblyOptions): Hardware {
   const isFirmware = spec.boot.protocol === 'firmware';
   const memory = engine.createMemory(pcRamRegions(spec.memory.size), vcpuCount);
   const ports = new Map(Object.entries(options.consoles).map(([name, buffers]) => [name, new ConsolePort(buffers)] as const));
+  const inputs = new Map(Object.entries(options.inputs ?? {}).map(([name, buffers]) => [name, new InputPort(buffers)] as const));
+  const admitting = [...ports.values(), ...inputs.values()];
   const platform = createPlatform({
     partition: spec.name,
     vcpus: vcpuCount,
@@ -55,10 +70,18 @@ export function assemble(options: AssemblyOptions): Hardware {
     log,
     power,
     character: (device) => ports.get(device) ?? NOWHERE,
+    wire: (device) => options.wires?.get(device),
+    input: (device) => inputs.get(device) ?? NOBODY,
+    ...(options.block === undefined ? {} : { block: options.block }),
+    ...(options.images.roms === undefined ? {} : { roms: new Map(Object.entries(options.images.roms)) }),
     cpuid: options.cpuid,
     wallTime: options.wallTime,
+    ...(options.models === undefined ? {} : { models: options.models }),
+    ...(options.deviceCalls === undefined ? {} : { deviceCalls: options.deviceCalls }),
+    ...(spec.dmaViolations === undefined ? {} : { dmaViolations: spec.dmaViolations }),
     ...(isFirmware ? { rom: romOf(spec, options.images.kernel) } : {}),
   });
+  const wires = [...(options.wires?.values() ?? [])];
   const telemetry = platform.chips(Telemetry)[0]?.chip;
   const plan = load(spec, options.images, platform);
   const vm = engine.createVm(memory, vcpuCount, log);
@@ -68,6 +91,8 @@ export function assemble(options: AssemblyOptions): Hardware {
     vm,
     vcpus,
     image: plan.description,
+    hasNeighbours: spec.devices.some(({ wire }) => wire?.peer !== undefined || wire?.tap !== undefined),
+    displays: displaysOf(platform),
     segments: [...platform.firmware, ...plan.segments],
     entry: plan.entry,
     connect: (vcpu, pins) => platform.connect(vcpu, pins),
@@ -77,17 +102,34 @@ export function assemble(options: AssemblyOptions): Hardware {
     },
     admitInput() {
       let waiting = false;
-      for (const port of ports.values()) waiting = port.admit() || waiting;
+      for (const port of admitting) waiting = port.admit() || waiting;
       if (waiting) platform.pollInput();
+      for (const wire of wires) wire.admit();
     },
     // A port that nobody has written to tells nothing: most guests do not know it.
     telemetry: () => (telemetry !== undefined && telemetry.report.periods + telemetry.report.heartbeats > 0 ? telemetry.report : undefined),
+    deviceFaults: () => ({ dmaViolations: platform.dma.violations, stoppedDevices: platform.stoppedDevices().length }),
+    exchangeDevices: (models) => exchangeDevices(platform, spec, models),
     [Symbol.dispose]() {
       for (const vcpu of vcpus) vcpu[Symbol.dispose]();
       vm[Symbol.dispose]();
       platform[Symbol.dispose]();
+      for (const wire of wires) wire[Symbol.dispose]();
     },
   };
+}
+
+function exchangeDevices(platform: Platform, { devices }: Partition, models: DeviceCatalogue): string[] {
+  return devices.flatMap(({ name, model, module }) => {
+    const present = models[model];
+    if (module === undefined || present === undefined) return [];
+    try {
+      platform.exchangeDevice(name, present);
+      return [`device ${name} (${model}) was loaded anew and reset`];
+    } catch (error) {
+      return [`device ${name} (${model}) was stopped: ${error instanceof Error ? error.message : String(error)}`];
+    }
+  });
 }
 
 /** The report on a partition that could not be built. */
@@ -106,11 +148,28 @@ function romOf({ boot, console, devices }: Partition, image: Uint8Array): Firmwa
   return { image, order: boot.order ?? [], ...(serial === undefined || hasScreen ? {} : { serialConsole: serial }) };
 }
 
+/** What is on each screen, by device. */
+function displaysOf(platform: Platform): Record<string, DisplayBuffers> {
+  return Object.fromEntries([...platform.chips(Vga), ...platform.chips(Stdvga)].map(({ name, chip }) => [name, chip.buffers]));
+}
+
+/** What a loader tells its system of the screen. */
+function bootDisplay(platform: Platform): BootDisplay | undefined {
+  const framebuffer = platform.chips(Stdvga).map(({ chip }) => chip.framebuffer).find((found) => found !== undefined);
+  if (framebuffer !== undefined) return { kind: 'framebuffer', ...framebuffer };
+  return platform.chips(Vga).length + platform.chips(Stdvga).length > 0 ? { kind: 'text' } : undefined;
+}
+
 function load(spec: Partition, images: Images, platform: Platform): BootPlan {
   const { kernel, initrd, cmdline, protocol, decompress, load: loadAddress, entry } = spec.boot;
+  const display = bootDisplay(platform);
   return loadBoot(
     { kernel: images.kernel, kernelName: kernel, initrd: images.initrd, initrdName: initrd, cmdline, protocol, decompress, load: loadAddress, entry },
-    { memoryMap: platform.memoryMap, ...(platform.rsdp === undefined ? {} : { rsdp: platform.rsdp }) },
+    {
+      memoryMap: platform.memoryMap,
+      ...(platform.rsdp === undefined ? {} : { rsdp: platform.rsdp }),
+      ...(display === undefined ? {} : { display }),
+    },
   );
 }
 
@@ -120,4 +179,5 @@ function hintOf({ hint }: BulkheadError): string {
 
 /** Models that bring a video BIOS. */
 const DISPLAYS_WITH_ROM: readonly string[] = ['stdvga'];
+const NOBODY = { key: (): undefined => undefined, pointer: (): undefined => undefined };
 const NOWHERE = { output: (): void => {}, input: (): undefined => undefined };

@@ -3,9 +3,11 @@ export { type AssemblyOptions, assemble, cannotStart, type Images } from './asse
 export { boundedLog } from './bounded-log.ts';
 export { VirtualClock } from './clock.ts';
 export { type ConsoleBuffers, ConsolePort } from './console-port.ts';
-export { type LinkBuffers, PartitionLink } from './link.ts';
+export { createInputBuffers, type InputBuffers, InputPort } from './input-port.ts';
+export { type LinkBuffers, type LinkedWire, PartitionLink, ring } from './link.ts';
 export {
   DEFAULT_QUANTUM,
+  type DeviceFaults,
   type Hardware,
   type Pace,
   type PartitionEnd,
@@ -14,4 +16,4 @@ export {
   type TelemetryReading,
 } from './partition.ts';
 export { type CrashKind, type CrashReport, crashReportToJson, renderCrashReport, type VcpuReport } from './report.ts';
-export { servePartition } from './serve.ts';
+export { servePartition, serveUntilReload } from './serve.ts';

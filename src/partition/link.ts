@@ -5,11 +5,13 @@
  * The partition looks at the command word between slices, so a guest that loops with interrupts off is as controllable as any other.
  */
 import { ByteRing, ms } from '../base/index.ts';
-import type { Nanos, PartitionLifeState, PartitionStatus } from '../contracts/index.ts';
+import { type DeviceCalls, unplugWire, type WireBuffers } from '../board/index.ts';
+import type { KeyEvent, Nanos, PartitionLifeState, PartitionStatus, PointerEvent } from '../contracts/index.ts';
 import type { ConsoleBuffers } from './console-port.ts';
+import { createInputBuffers, type InputBuffers, sendKeys, sendPointer } from './input-port.ts';
 import type { VcpuReport } from './report.ts';
 import { STATE_WORDS, packState, unpackState } from './state-words.ts';
-import type { TelemetryReading } from './partition.ts';
+import type { DeviceFaults, TelemetryReading } from './partition.ts';
 
 /** Structured-clonable: this is what is posted to the thread. */
 export interface LinkBuffers {
@@ -17,6 +19,10 @@ export interface LinkBuffers {
   /** The registers of each vCPU as last published, for the case that the thread dies without a word. */
   readonly registers: SharedArrayBuffer;
   readonly consoles: Readonly<Record<string, ConsoleBuffers>>;
+  /** Keyboards and mice, by device. */
+  readonly inputs: Readonly<Record<string, InputBuffers>>;
+  /** By network controller: its end of a wire to another partition, and what wakes that one. */
+  readonly wires: Readonly<Record<string, LinkedWire>>;
 }
 
 // Words of the block (Int32).
@@ -28,6 +34,9 @@ const HEARTBEAT = 2;
 const STATE = 3;
 const RESETS = 4;
 const HAS_TELEMETRY = 5;
+/** Which device of the user's own is in a call now (0: none), and how many calls there were: what a watchdog looks at. */
+const DEVICE_IN_CALL = 6;
+const DEVICE_CALLS = 7;
 const WORDS = 8;
 // Numbers of the block (Float64, after the words). Each is written by one thread; a 64-bit store is not torn on any host we run on.
 const RETIRED = 0;
@@ -35,10 +44,13 @@ const GUEST_TIME = 1;
 const PERIODS = 2;
 const DEADLINE_MISSES = 3;
 const WORST_LATENCY = 4;
+const DMA_VIOLATIONS = 5;
+const STOPPED_DEVICES = 6;
 const NUMBERS = 8;
 
 const COMMAND_STOP = 1 << 0;
 const COMMAND_KILL = 1 << 1;
+const COMMAND_RELOAD = 1 << 2;
 /** Per vCPU, before its state: published at all, retired, parked. */
 const REGISTER_HEADER = 3;
 const REGISTER_WORDS: number = REGISTER_HEADER + STATE_WORDS;
@@ -50,21 +62,36 @@ const OUTPUT_CAPACITY = 256 * 1024;
 /** Somebody pastes a page. */
 const INPUT_CAPACITY = 16 * 1024;
 
+/** A cable that was plugged into a partition from outside. */
+export interface LinkedWire {
+  readonly end: WireBuffers;
+  /** The other partition's {@link PartitionLink.alarm}. */
+  readonly peer: Int32Array;
+}
+
+/** Wakes whoever sleeps on an {@link PartitionLink.alarm}. */
+export function ring(alarm: Int32Array): void {
+  Atomics.add(alarm, 0, 1);
+  Atomics.notify(alarm, 0);
+}
+
 export class PartitionLink {
   readonly buffers: LinkBuffers;
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   readonly #registers: BigUint64Array;
+  readonly #wires: Record<string, LinkedWire>;
 
-  private constructor(buffers: LinkBuffers) {
+  private constructor(buffers: Omit<LinkBuffers, 'wires'> & { readonly wires: Record<string, LinkedWire> }) {
     this.buffers = buffers;
+    this.#wires = buffers.wires;
     this.#words = new Int32Array(buffers.block, 0, WORDS);
     this.#numbers = new Float64Array(buffers.block, WORDS * 4, NUMBERS);
     this.#registers = new BigUint64Array(buffers.registers);
   }
 
-  /** `consoles` are the names of the partition's character devices. */
-  static create(consoles: readonly string[], vcpus: number): PartitionLink {
+  /** `consoles` are the names of the partition's character devices, `inputs` those with a keyboard. */
+  static create(consoles: readonly string[], vcpus: number, inputs: readonly string[] = []): PartitionLink {
     return new PartitionLink({
       block: new SharedArrayBuffer(WORDS * 4 + NUMBERS * 8),
       registers: new SharedArrayBuffer(vcpus * REGISTER_WORDS * 8),
@@ -74,12 +101,14 @@ export class PartitionLink {
           { output: ByteRing.create(OUTPUT_CAPACITY).buffer, input: ByteRing.create(INPUT_CAPACITY).buffer },
         ]),
       ),
+      inputs: Object.fromEntries(inputs.map((name) => [name, createInputBuffers()])),
+      wires: {},
     });
   }
 
   /** The same link, seen from the other thread. */
   static over(buffers: LinkBuffers): PartitionLink {
-    return new PartitionLink(buffers);
+    return new PartitionLink({ ...buffers, wires: { ...buffers.wires } });
   }
 
   // ── the machine's side ──
@@ -89,8 +118,27 @@ export class PartitionLink {
     Atomics.store(this.#words, COMMAND, 0);
     Atomics.store(this.#words, RESETS, 0);
     Atomics.store(this.#words, HAS_TELEMETRY, 0);
+    Atomics.store(this.#words, DEVICE_IN_CALL, 0);
     this.#numbers.fill(0);
     this.#registers.fill(0n);
+  }
+
+  /** Plugs a cable into a network controller. Before the first life: it is posted with the rest. */
+  plug(device: string, wire: LinkedWire): void {
+    this.#wires[device] = wire;
+  }
+
+  /** The partition's thread is gone: what its cables lead to sees the link go down. */
+  unplugged(): void {
+    for (const { end, peer } of Object.values(this.#wires)) {
+      unplugWire(end);
+      ring(peer);
+    }
+  }
+
+  /** What the partition sleeps on, for others to wake it: see {@link ring}. */
+  get alarm(): Int32Array {
+    return new Int32Array(this.buffers.block, SIGNAL * 4, 1);
   }
 
   /** Asks the partition to end at the next slice; `heartbeat` shows whether it lives. */
@@ -103,6 +151,17 @@ export class PartitionLink {
   requestKill(): void {
     Atomics.or(this.#words, COMMAND, COMMAND_KILL);
     this.signal();
+  }
+
+  /** Asks the partition to load its devices of the user's own anew, between two slices. */
+  requestReload(): void {
+    Atomics.or(this.#words, COMMAND, COMMAND_RELOAD);
+    this.signal();
+  }
+
+  /** The device of the user's own that is in a call now, by its number from 1 (0: none), and the number of the call. */
+  get deviceInCall(): { readonly device: number; readonly call: number } {
+    return { device: Atomics.load(this.#words, DEVICE_IN_CALL), call: Atomics.load(this.#words, DEVICE_CALLS) };
   }
 
   /** Registers as last published, at most a fraction of a second old; empty when the thread died before it ran. */
@@ -122,8 +181,7 @@ export class PartitionLink {
 
   /** Wakes the partition if it sleeps: there is input, or a command. */
   signal(): void {
-    Atomics.add(this.#words, SIGNAL, 1);
-    Atomics.notify(this.#words, SIGNAL);
+    ring(this.#words.subarray(SIGNAL, SIGNAL + 1));
   }
 
   /** Sends console input; returns how many bytes were taken, the rest is the caller's to send later. */
@@ -133,6 +191,15 @@ export class PartitionLink {
     const taken = ByteRing.over(buffers.input).push(bytes);
     if (taken > 0) this.signal();
     return taken;
+  }
+
+  /** Presses keys and moves the mouse; return how many events were taken, the rest is the caller's to send later. */
+  sendKeys(device: string, events: readonly KeyEvent[]): number {
+    return this.#sent(this.buffers.inputs[device], events, sendKeys);
+  }
+
+  sendPointer(device: string, events: readonly PointerEvent[]): number {
+    return this.#sent(this.buffers.inputs[device], events, sendPointer);
   }
 
   get heartbeat(): number {
@@ -167,6 +234,8 @@ export class PartitionLink {
       guestTime: this.#numbers[GUEST_TIME] as number,
       ...(periods === undefined ? {} : { periods }),
       ...(deadlineMisses === undefined ? {} : { deadlineMisses }),
+      ...(this.#numbers[STOPPED_DEVICES] === 0 ? {} : { stoppedDevices: this.#numbers[STOPPED_DEVICES] as number }),
+      ...(this.#numbers[DMA_VIOLATIONS] === 0 ? {} : { dmaViolations: this.#numbers[DMA_VIOLATIONS] as number }),
     };
   }
 
@@ -178,6 +247,32 @@ export class PartitionLink {
 
   get killRequested(): boolean {
     return (Atomics.load(this.#words, COMMAND) & COMMAND_KILL) !== 0;
+  }
+
+  /** Whether devices are to be loaded anew; asking takes the request. */
+  takeReload(): boolean {
+    if ((Atomics.load(this.#words, COMMAND) & COMMAND_RELOAD) === 0) return false;
+    Atomics.and(this.#words, COMMAND, ~COMMAND_RELOAD);
+    return true;
+  }
+
+  /** Where a guarded device notes its calls: plain stores, because they are as frequent as register accesses. */
+  deviceCalls(): DeviceCalls {
+    const words = this.#words;
+    return {
+      get current() {
+        return words[DEVICE_IN_CALL] as number;
+      },
+      set current(device) {
+        words[DEVICE_IN_CALL] = device;
+      },
+      get count() {
+        return words[DEVICE_CALLS] as number;
+      },
+      set count(call) {
+        words[DEVICE_CALLS] = call;
+      },
+    };
   }
 
   /** To be read before looking for input and commands, and handed to `wait`: whatever comes in between ends the wait at once. */
@@ -205,6 +300,11 @@ export class PartitionLink {
     Atomics.store(this.#words, HAS_TELEMETRY, 1);
   }
 
+  publishFaults({ dmaViolations, stoppedDevices }: DeviceFaults): void {
+    this.#numbers[DMA_VIOLATIONS] = dmaViolations;
+    this.#numbers[STOPPED_DEVICES] = stoppedDevices;
+  }
+
   publishRegisters(vcpus: readonly VcpuReport[]): void {
     for (const vcpu of vcpus) {
       const base = vcpu.id * REGISTER_WORDS;
@@ -213,6 +313,17 @@ export class PartitionLink {
       packState(vcpu.state, this.#registers, base + REGISTER_HEADER);
       this.#registers[base] = 1n;
     }
+  }
+
+  #sent<Event>(
+    buffers: InputBuffers | undefined,
+    events: readonly Event[],
+    send: (buffers: InputBuffers, events: readonly Event[]) => number,
+  ): number {
+    if (buffers === undefined) return events.length;
+    const taken = send(buffers, events);
+    if (taken > 0) this.signal();
+    return taken;
   }
 
   #telemetry(number: number): number | undefined {

@@ -171,6 +171,22 @@ describe('idle time', () => {
     expect(vcpus[0]?.interrupts).toBe(10);
   });
 
+  it('makes up for lost time twice as fast as it passes where neighbours have to answer meanwhile', () => {
+    let host = 0;
+    const { partition, clock } = scriptedPartition({ programs: () => [halt], pace: 'host', hostNow: () => host, hasNeighbours: true });
+    clock.at(100 * ms, () => undefined);
+    partition.advance();
+    host = 40 * ms; // somebody else had the processor
+    expect([partition.advance(), clock.now()]).toEqual([20 * ms, 1]);
+    host = 50 * ms;
+    partition.admitInput();
+    expect(clock.now()).toBe(20 * ms + 1);
+    host = 80 * ms;
+    partition.advance();
+    expect(clock.now()).toBe(80 * ms);
+    expect(partition.advance()).toBe(20 * ms);
+  });
+
   it('ends early for input, which arrives at the time it was typed', () => {
     let host = 0;
     const { partition, clock } = scriptedPartition({ programs: ticking, pace: 'host', hostNow: () => host });

@@ -12,7 +12,9 @@
  * Not modelled: a vCPU per thread, pausing, snapshots.
  */
 import { BulkheadError, s } from '../base/index.ts';
+import type { DeviceCatalogue } from '../board/index.ts';
 import {
+  type DisplayBuffers,
   ExitReason,
   type LoadSegment,
   type Nanos,
@@ -43,6 +45,10 @@ export interface Hardware extends Disposable {
   readonly vcpus: readonly Vcpu[];
   /** What the image was detected as, for people. */
   readonly image: string;
+  /** Its screens, by device. */
+  readonly displays?: Readonly<Record<string, DisplayBuffers>>;
+  /** A cable leads to another partition, or to the host. */
+  readonly hasNeighbours?: boolean;
   /** Everything that lies in RAM before the first instruction: firmware tables, kernel, initrd. */
   readonly segments: readonly LoadSegment[];
   readonly entry: VcpuState;
@@ -54,7 +60,21 @@ export interface Hardware extends Disposable {
   admitInput(): void;
   /** Undefined where the partition has no telemetry port. */
   telemetry(): TelemetryReading | undefined;
+  /** What devices did wrong so far. Absent: none can. */
+  deviceFaults?(): DeviceFaults;
+  /** Puts other models in the place of devices of the user's own, by model, each reset cold. Says in words what became of each. */
+  exchangeDevices?(models: DeviceCatalogue): string[];
 }
+
+/** What devices did wrong without ending their partition. */
+export interface DeviceFaults {
+  /** DMA accesses refused. */
+  readonly dmaViolations: number;
+  /** Models of the user's own that were stopped. */
+  readonly stoppedDevices: number;
+}
+
+const NO_FAULTS: DeviceFaults = { dmaViolations: 0, stoppedDevices: 0 };
 
 export interface PartitionOptions {
   readonly spec: Pick<Partition, 'name' | 'instructionsPerMicrosecond'>;
@@ -77,6 +97,8 @@ export type PartitionEnd =
 export const DEFAULT_QUANTUM = 20_000;
 /** Asleep this long with nothing to wake it: worth asking whether anything ever can. */
 const SLEEP_BEFORE_INQUIRY: Nanos = s;
+/** A partition with neighbours makes up for lost time this many times as fast as it passes. */
+const CATCH_UP_RATE = 2;
 
 export class RunningPartition implements Disposable {
   readonly clock: VirtualClock;
@@ -96,6 +118,8 @@ export class RunningPartition implements Disposable {
   /** Virtual time at which the last vCPU fell asleep; undefined while one is awake or after the inquiry. */
   #asleepSince: Nanos | undefined;
   #inquired = false;
+  /** Virtual time at which it fell asleep, and the wall clock's. */
+  #idle: { readonly from: Nanos; readonly since: Nanos } | undefined;
 
   /** Builds the hardware and loads RAM: after it, the first `advance` runs the first instruction. */
   constructor(options: PartitionOptions) {
@@ -122,6 +146,11 @@ export class RunningPartition implements Disposable {
     return this.#hardware.image;
   }
 
+  /** Its screens, by device. */
+  get displays(): Readonly<Record<string, DisplayBuffers>> {
+    return this.#hardware.displays ?? {};
+  }
+
   /** Instructions retired by all vCPUs. */
   get retired(): number {
     return this.#scheduler.retired;
@@ -134,6 +163,15 @@ export class RunningPartition implements Disposable {
 
   get telemetry(): TelemetryReading | undefined {
     return this.#hardware.telemetry();
+  }
+
+  get deviceFaults(): DeviceFaults {
+    return this.#hardware.deviceFaults?.() ?? NO_FAULTS;
+  }
+
+  /** Between slices: other models for devices of the user's own. Says in words what became of each. */
+  exchangeDevices(models: DeviceCatalogue): string[] {
+    return this.#hardware.exchangeDevices?.(models) ?? [];
   }
 
   /** RAM, for inspection between slices. */
@@ -161,6 +199,7 @@ export class RunningPartition implements Disposable {
           return this.#crash('engine', this.#scheduler.current.detail || 'the engine cannot continue', this.#scheduler.current.id);
       }
       this.#asleepSince = undefined;
+      this.#idle = undefined;
       this.#inquired = false;
       return this.#lead();
     } catch (error) {
@@ -172,7 +211,7 @@ export class RunningPartition implements Disposable {
   admitInput(): void {
     if (this.#end !== undefined) return;
     // Whoever slept until now did so on the wall clock: input must not arrive in its past.
-    if (this.#pace === 'host' && this.#scheduler.idle) this.clock.skipTo(Math.min(this.clock.nextDeadline, this.#hostElapsed()));
+    if (this.#pace === 'host' && this.#scheduler.idle) this.clock.skipTo(Math.min(this.clock.nextDeadline, this.#reachable(this.#hostElapsed())));
     this.#hardware.admitInput();
   }
 
@@ -274,8 +313,20 @@ export class RunningPartition implements Disposable {
       return 0;
     }
     const elapsed = this.#hostElapsed();
-    this.clock.skipTo(Math.min(next, elapsed));
-    return Math.max(0, next - elapsed);
+    const reachable = this.#reachable(elapsed);
+    this.clock.skipTo(Math.min(next, reachable));
+    if (reachable >= Math.min(next, elapsed)) return Math.max(0, next - elapsed);
+    return Math.ceil((Math.min(next, elapsed) - reachable) / CATCH_UP_RATE);
+  }
+
+  /**
+   * How far idle time may be skipped by now: up to the wall clock. With neighbours not at once, when it is far behind: they answer in
+   * their own time, and time-outs would be over before they can.
+   */
+  #reachable(elapsed: Nanos): Nanos {
+    if (this.#hardware.hasNeighbours !== true) return elapsed;
+    this.#idle ??= { from: this.clock.now(), since: elapsed };
+    return Math.min(elapsed, this.#idle.from + CATCH_UP_RATE * (elapsed - this.#idle.since));
   }
 
   /** `cli; hlt` on every core: only an NMI could wake it, and nothing here sends one to a sleeping machine. */

@@ -14,6 +14,14 @@ const REGISTERS_EVERY: Nanos = 100 * ms;
  * `hostNow` is monotonic host time.
  */
 export function servePartition(partition: RunningPartition, link: PartitionLink, hostNow: () => Nanos): PartitionEnd {
+  for (;;) {
+    const end = serveUntilReload(partition, link, hostNow);
+    if (end !== undefined) return end;
+  }
+}
+
+/** The same, but undefined when the link asks for devices to be loaded anew: that is the caller's, and so is calling this again. */
+export function serveUntilReload(partition: RunningPartition, link: PartitionLink, hostNow: () => Nanos): PartitionEnd | undefined {
   let registersDue = hostNow();
   for (;;) {
     const signals = link.signals;
@@ -22,10 +30,13 @@ export function servePartition(partition: RunningPartition, link: PartitionLink,
     else if (link.stopRequested) partition.stop();
     partition.admitInput();
     let sleep = 0;
-    for (let slice = 0; slice < SLICES_PER_ROUND && sleep === 0; slice++) sleep = partition.advance();
+    // Whatever has come in meanwhile (a frame, a key, a command) is looked at after this slice, not after the round.
+    for (let slice = 0; slice < SLICES_PER_ROUND && sleep === 0 && link.signals === signals; slice++) sleep = partition.advance();
     link.publish(partition.retired, partition.clock.now(), partition.resets, partition.telemetry);
+    link.publishFaults(partition.deviceFaults);
     const end = partition.end;
     if (end !== undefined) return end;
+    if (link.takeReload()) return undefined;
     if (hostNow() >= registersDue) {
       link.publishRegisters(partition.registers());
       registersDue = hostNow() + REGISTERS_EVERY;

@@ -140,6 +140,7 @@ export interface ScriptedOptions {
   readonly startAll?: boolean;
   readonly admitInput?: () => void;
   readonly telemetry?: () => TelemetryReading | undefined;
+  readonly hasNeighbours?: boolean;
   readonly hostNow?: () => Nanos;
   readonly pace?: PartitionOptions['pace'];
   readonly quantum?: number;
@@ -166,6 +167,7 @@ export function scriptedPartition(options: ScriptedOptions): ScriptedPartition {
       vm: { createVcpu: () => vcpus[0] as ScriptedVcpu, memoryChanged: () => {}, memoryMapChanged: () => {}, [Symbol.dispose]: () => {} },
       vcpus,
       image: 'a script',
+      hasNeighbours: options.hasNeighbours === true,
       segments: options.segments ?? [],
       entry: state,
       connect: (vcpu, wires) => {

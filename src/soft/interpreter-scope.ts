@@ -2,10 +2,12 @@
  * How the interpreter lowers semantics: operands are read through the decoded record, state lives in the vCPU's block. The
  * same scope serves the main loop and the second function of rarer instructions; they differ only in how an instruction ends.
  */
-import { BASE, DISP, IMM, INDEX, INFO, INFO_SEGMENT_SHIFT, LENGTH, LINK, OFFSET, REG, RM, SCALE, SEGMENT } from '../x86/record.ts';
+import { BASE, DISP, IMM, INDEX, LENGTH, LINK, OFFSET, REG, RM, SCALE, SEGMENT } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import type { Operand, Scope, Size, VectorRegister, Word } from './semantics/dsl.ts';
+import { X87InMemory } from './semantics/x87-in-memory.ts';
+import type { X87Stack } from './semantics/x87-stack.ts';
 import type { Code } from './wasm/code.ts';
 import { callForResults } from './wasm/function-body.ts';
 import { call, constant, getLocal, i32, select, store, type Value } from './wasm/value.ts';
@@ -355,16 +357,8 @@ export class InterpreterScope implements Scope {
     return callForResults(this.code, this.#imports.f80[name], args, F80_SIGNATURES[name].results);
   }
 
-  rememberX87(operand?: Value): void {
-    const mask = this.field(S.LINEAR_MASK, 'i64');
-    this.setField(S.FIP, this.rip().and(mask));
-    this.setField(S.FCS, this.field(S.segmentSelector(S.CS), 'i32'));
-    this.setField(S.FOP, this.recordField(IMM, 'i32', 2).and(0x7ff));
-    if (operand === undefined) return;
-    const segment = this.local(this.recordField(INFO, 'i32', 2).shr(INFO_SEGMENT_SHIFT).and(7));
-    const base = STATE.add(segment.shl(3)).load('i64', 8, S.SEGMENT_BASE);
-    this.setField(S.FDP, operand.sub(base).and(mask));
-    this.setField(S.FDS, STATE.add(segment.shl(2)).load('i32', 4, S.SEGMENT_SELECTOR));
+  x87(mnemonic: string): X87Stack {
+    return new X87InMemory(this, mnemonic);
   }
 
   recordField(offset: number, type: Word, size: Size): Value {

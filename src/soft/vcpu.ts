@@ -347,7 +347,9 @@ export class SoftVcpu implements Vcpu {
     const events = core.i32[word] as number;
     if (events & S.EVENT_INIT) {
       Atomics.and(core.i32, word, ~S.EVENT_INIT);
+      const budget = core.get32(S.BUDGET);
       powerOn(core, true);
+      core.set32(S.BUDGET, budget);
       core.set32(S.ACTIVITY, S.ACTIVITY_WAIT_FOR_SIPI);
       if (!(events & S.EVENT_SIPI)) return;
     }

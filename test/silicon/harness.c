@@ -21,6 +21,7 @@
 #define CODE 0x21000000UL
 #define DATA 0x22000000UL
 #define MEMORY 128
+#define STACK 65536
 #define TRAP_FLAG 0x100
 #define USER_CODE_32 0x23
 #define USER_CODE_64 0x33
@@ -71,8 +72,9 @@ static void on_signal(int number, siginfo_t *info, void *context)
 int main(void)
 {
     int rwx = PROT_READ | PROT_WRITE | PROT_EXEC, fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-    static uint8_t stack[65536];
-    stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+    /* far above 4 GiB: a stack pointer of a case must not happen to lie in it */
+    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t alternate = { .ss_sp = stack, .ss_size = STACK };
     struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
     static const int signals[] = { SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP, SIGUSR1 };
 

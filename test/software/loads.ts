@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MiB } from '../../src/base/index.ts';
 import type { CpioEntry } from '../../src/boot/index.ts';
-import { type PackageArchitecture, packagesWithDependencies, type ProgressListener } from '../../src/host/node/packages.ts';
-import { asFolder, asInitramfs, rootFileSystem } from '../../src/host/node/root-file-system.ts';
+import { type PackageArchitecture, packageSource, packagesWithDependencies, type ProgressListener } from '../../src/host/node/packages.ts';
+import { asFolder, asInitramfs, folderEntries, rootFileSystem } from '../../src/host/node/root-file-system.ts';
 
 const SCRIPTS = join(import.meta.dirname, '../../guests/linux/software');
 /** What every root file system starts from: a shell, its tools, and the program that sets the guest up. */
@@ -12,10 +12,14 @@ const FOUNDATION = ['busybox-static', 'coreutils', 'dash', 'diffutils', 'finduti
 
 export interface Load {
   readonly name: string;
+  /** For people. */
+  readonly what: string;
   /** Beside the foundation; with their dependencies. */
   readonly packages: readonly string[];
   /** A file of guests/linux/software/, given to `sh`. */
   readonly script: string;
+  /** What tells whether the output is right: the same load on the host, or what the load checks itself. */
+  readonly oracle: 'native' | 'itself';
   /** RAM of the guest, in bytes: the file system lies in it twice while it starts. */
   readonly memory: number;
   /** Folders of the packages to leave out. */
@@ -35,7 +39,7 @@ export interface PreparedLoad {
   readonly folder: string;
 }
 
-const script = (name: string): Uint8Array => readFileSync(join(SCRIPTS, name));
+const script = (name: string): Buffer => readFileSync(join(SCRIPTS, name));
 const file = (path: string, data: Uint8Array | string, permissions = 0o644): CpioEntry => ({
   kind: 'file',
   path,
@@ -66,4 +70,105 @@ export async function prepare(load: Load, architecture: PackageArchitecture, pro
   };
 }
 
-export const OPENSSL: Load = { name: 'openssl', packages: ['openssl'], script: 'openssl.sh', memory: 256 * MiB };
+/** Sources lie in the root file system as they were published; a load copies what it changes. */
+async function sources(name: string, path: string, wanted: (path: string) => boolean): Promise<CpioEntry[]> {
+  return folderEntries(await packageSource(name), path, wanted);
+}
+
+/** Perl's tests, and which of them to run: a file of guests/linux/software/. */
+async function perlTests(list: string): Promise<CpioEntry[]> {
+  const tests = new Set(script(list).toString().split('\n').map((path) => (path.startsWith('../') ? path.slice(3) : `t/${path}`)));
+  return [
+    file('software/perl.sh', script('perl.sh')),
+    file('software/perl-tests.pl', script('perl-tests.pl')),
+    file('software/perl-tests', script(list)),
+    ...(await sources('perl', 'software/perl', (path) => /^t(\/lib\/|\/[^/]*$|\/.*(?<!\.t)$|$)/.test(path) || tests.has(path))),
+  ];
+}
+
+export const LOADS: readonly Load[] = [
+  {
+    name: 'openssl',
+    what: 'every digest and cipher, key derivation, signatures, TLS over loopback',
+    packages: ['openssl'],
+    script: 'openssl.sh',
+    memory: 256 * MiB,
+    oracle: 'native',
+  },
+  {
+    name: 'perl',
+    what: "perl's own tests",
+    packages: ['perl'],
+    script: 'perl.sh',
+    memory: 512 * MiB,
+    oracle: 'native',
+    files: () => perlTests('perl-tests'),
+  },
+  {
+    name: 'slice',
+    what: 'a little of OpenSSL and of perl',
+    packages: ['openssl', 'perl'],
+    script: 'slice.sh',
+    memory: 512 * MiB,
+    oracle: 'native',
+    files: () => perlTests('perl-slice'),
+  },
+  {
+    name: 'python',
+    what: "Python's own tests",
+    packages: ['python3.11', 'libpython3.11-testsuite'],
+    script: 'python.sh',
+    memory: 768 * MiB,
+    oracle: 'native',
+    files: async () => [
+      file('software/python-tests.py', script('python-tests.py')),
+      file('software/python-tests', script('python-tests')),
+    ],
+  },
+  {
+    name: 'gcc',
+    what: 'GCC compiles and links Lua, which then runs',
+    packages: ['gcc', 'libc6-dev'],
+    script: 'gcc.sh',
+    memory: 1024 * MiB,
+    oracle: 'native',
+    files: async () => [
+      file('software/check.lua', script('check.lua')),
+      ...(await sources('lua5.4', 'software/lua', (path) => /^src\/.*\.[ch]$/.test(path))).map((entry) => ({
+        ...entry,
+        path: entry.path.replace('lua/src/', 'lua/'),
+      })),
+    ],
+  },
+  {
+    name: 'hackbench',
+    what: 'hackbench: processes and threads, sockets and pipes',
+    packages: ['rt-tests'],
+    script: 'hackbench.sh',
+    memory: 256 * MiB,
+    oracle: 'native',
+  },
+  {
+    name: 'cyclictest',
+    what: 'cyclictest, alone and beside hackbench',
+    packages: ['rt-tests'],
+    script: 'cyclictest.sh',
+    memory: 256 * MiB,
+    oracle: 'itself',
+  },
+  {
+    name: 'mixed',
+    what: 'processes, threads, signals, pipes, sockets, files, arithmetic, encryption, timers, for ten minutes',
+    packages: ['gzip', 'openssl', 'perl-base', 'rt-tests'],
+    script: 'mixed.sh',
+    memory: 256 * MiB,
+    oracle: 'itself',
+    files: async () => [file('software/seconds', '600\n')],
+  },
+];
+
+export function loadNamed(name: string): Load {
+  const load = LOADS.find((each) => each.name === name);
+  if (load === undefined) throw new Error(`there is no load ${name}: ${LOADS.map((each) => each.name).join(', ')}`);
+  return load;
+}

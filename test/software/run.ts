@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { linuxCmdline } from '../../src/boot/index.ts';
+import type { Engine } from '../../src/contracts/index.ts';
 import { Guest } from '../support/guest.ts';
 import type { PreparedLoad } from './loads.ts';
 
@@ -30,15 +31,24 @@ export interface GuestConditions {
   readonly instructionsPerMicrosecond: number;
   /** The run is given up after this many. */
   readonly instructions: number;
+  /** In place of the software engine as it comes. */
+  readonly engine?: Engine;
   /** Called now and then. */
   readonly progress?: (guest: Guest) => void;
 }
 
 /** Boots `kernel` on the load's file system and waits until it powers off. Throws, with the console's end, when it does not. */
 export function runInGuest({ load, initramfs }: PreparedLoad, conditions: GuestConditions): GuestOutcome {
-  const { kernel, cpus, instructionsPerMicrosecond, instructions, progress } = conditions;
+  const { kernel, cpus, instructionsPerMicrosecond, instructions, engine, progress } = conditions;
   const started = performance.now();
-  const guest = new Guest(kernel, { initrd: initramfs, cpus, memory: load.memory, instructionsPerMicrosecond, cmdline: linuxCmdline() });
+  const guest = new Guest(kernel, {
+    initrd: initramfs,
+    cpus,
+    memory: load.memory,
+    instructionsPerMicrosecond,
+    cmdline: linuxCmdline(),
+    ...(engine === undefined ? {} : { engine }),
+  });
   guest.run({ instructions, until: () => progress?.(guest) !== undefined });
   const { partition, console, log } = guest;
   const [work, messages] = [...console.matchAll(/\x02([\s\S]*?)\x03(\d+)\x04/g)];

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ByteRing, MiB } from '../../src/base/index.ts';
 import { DEVICE_CATALOGUE } from '../../src/board/index.ts';
-import type { DeviceSpec, Engine, Nanos, Partition } from '../../src/contracts/index.ts';
+import type { BlockBackend, BootMedium, DeviceFile, DeviceSpec, Engine, Nanos, Partition } from '../../src/contracts/index.ts';
 import { assemble, PartitionLink, RunningPartition } from '../../src/partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 
@@ -15,6 +15,14 @@ export interface GuestOptions {
   readonly instructionsPerMicrosecond?: number;
   /** Models from the catalogue, each at its usual place, beside a serial port. */
   readonly models?: readonly string[];
+  /** Further devices, as a manifest would describe them. */
+  readonly devices?: readonly DeviceSpec[];
+  /** Opens the files behind their disks. */
+  readonly block?: (file: DeviceFile) => BlockBackend;
+  /** The image is firmware, which looks for a system in this order. */
+  readonly order?: readonly BootMedium[];
+  /** Expansion ROMs, by device. */
+  readonly roms?: Readonly<Record<string, Uint8Array>>;
   /** In place of the software engine's own: for a test that wants to see what passes through it. */
   readonly engine?: Engine;
 }
@@ -46,8 +54,13 @@ export class Guest {
           spec,
           engine: options.engine ?? createSoftEngine(),
           cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus }),
-          images: { kernel: read(image), ...(options.initrd === undefined ? {} : { initrd: read(options.initrd) }) },
+          images: {
+            kernel: read(image),
+            ...(options.initrd === undefined ? {} : { initrd: read(options.initrd) }),
+            ...(options.roms === undefined ? {} : { roms: options.roms }),
+          },
           consoles,
+          ...(options.block === undefined ? {} : { block: options.block }),
           clock,
           power,
           log: { log: (severity, message) => void log.push(`${severity}: ${message}`) },
@@ -100,8 +113,14 @@ function describe(image: string, vcpus: number, options: GuestOptions): Partitio
     engine: 'soft',
     cores,
     memory: { base: 0, size: options.memory ?? 64 * MiB },
-    boot: { kernel: image, cmdline: options.cmdline ?? '', protocol: 'auto', decompress: true },
-    devices: [deviceOf('uart16550', 'com1'), deviceOf('debug-exit', 'exit'), ...(options.models ?? []).map((model) => deviceOf(model, model))],
+    boot: {
+      kernel: image,
+      cmdline: options.cmdline ?? '',
+      protocol: options.order === undefined ? 'auto' : 'firmware',
+      decompress: true,
+      ...(options.order === undefined ? {} : { order: options.order }),
+    },
+    devices: [deviceOf('uart16550', 'com1'), deviceOf('debug-exit', 'exit'), ...(options.models ?? []).map((model) => deviceOf(model, model)), ...(options.devices ?? [])],
     console: 'com1',
     onCrash: { action: 'halt', limit: 0 },
     instructionsPerMicrosecond: options.instructionsPerMicrosecond ?? 1000,
@@ -109,7 +128,8 @@ function describe(image: string, vcpus: number, options: GuestOptions): Partitio
   };
 }
 
-function deviceOf(model: string, name: string): DeviceSpec {
+/** A model at its usual place. */
+export function deviceOf(model: string, name: string): DeviceSpec {
   const [place] = DEVICE_CATALOGUE[model]!.places;
   return { name, model, ranges: place.ranges, irqs: place.irqs, options: {} };
 }

@@ -2,7 +2,7 @@
 import { MiB } from '../../src/base/index.ts';
 import { linuxCmdline } from '../../src/boot/index.ts';
 import type { LinuxImages } from '../../src/host/node/initramfs.ts';
-import { Guest } from './guest.ts';
+import { Guest, type GuestOptions } from './guest.ts';
 
 /** What guests/linux/init leaves on the console when somebody can type. */
 export const SHELL_PROMPT = '/root # ';
@@ -17,8 +17,8 @@ export class Linux {
   readonly boot: { readonly console: string; readonly retired: number };
 
   /** Boots to the shell. Throws, with what the console shows, when it does not come to that. */
-  constructor(images: LinuxImages, cpus: number) {
-    this.guest = new Guest(images.kernel, { initrd: images.initrd, cpus, memory: 256 * MiB, cmdline: linuxCmdline() });
+  constructor(images: LinuxImages, cpus: number, options: GuestOptions = {}) {
+    this.guest = new Guest(images.kernel, { initrd: images.initrd, cpus, memory: 256 * MiB, cmdline: linuxCmdline(), ...options });
     const arrived = this.guest.run({ instructions: BOOT_INSTRUCTIONS, until: ({ console }) => console.includes(SHELL_PROMPT) });
     if (!arrived) throw new Error(`no shell after ${this.guest.partition.retired} instructions:\n${this.guest.console.slice(-2000)}`);
     this.boot = { console: this.guest.console, retired: this.guest.partition.retired };

@@ -5,7 +5,7 @@
  * (resets); Serial ATA 2.6 §13.6 (queued commands).
  *
  * Queued commands are begun in the order they came in, and end in that order. One write of the guest starts no more than
- * {@link STEP_BYTES} of data and {@link STEP_COMMANDS} commands; the rest follows in steps of the partition's clock.
+ * {@link STEP_MOVES} pieces of data and {@link STEP_COMMANDS} commands; the rest follows in steps of the partition's clock.
  *
  * Not modelled: port multipliers, FIS-based switching, link power states, device sleep, hot plug, BIST; DMA Setup frames; a PIO Setup
  * frame comes once for a command, not once for a block (each would overwrite the one before).
@@ -66,8 +66,8 @@ const IS_BUS_DATA = 1 << 28;
 const IS_BUS_FATAL = 1 << 29;
 const IS_TASK_FILE_ERROR = 1 << 30;
 /** Cleared by writing ones. */
-const IS_CLEARABLE = (IS_REGISTER_FIS | IS_PIO_SETUP_FIS | (1 << 2) | IS_DEVICE_BITS_FIS | IS_DESCRIPTOR | 0x7dc0_0080) >>> 0;
-const IE_WRITABLE = (IS_CLEARABLE | IS_CONNECT_CHANGE | (1 << 4) | (1 << 22)) >>> 0;
+const IS_CLEARABLE = 0xfd80_00af;
+const IE_WRITABLE = 0xfdc0_00ff;
 // PxCMD (§3.3.7)
 const CMD_START = 1 << 0;
 const CMD_SPIN_UP = 1 << 1;
@@ -106,7 +106,7 @@ const COMMAND_WRITE_QUEUED = 0x61;
 
 export const SLOTS = 32;
 /** Work between two turns of the vCPUs, and how long a drive takes over that much. */
-const STEP_BYTES = 256 * 1024;
+const STEP_MOVES = 4;
 const STEP_COMMANDS = 32;
 const STEP_PAUSE: Nanos = 100_000;
 
@@ -120,8 +120,8 @@ export interface AhciPortOptions {
   readonly changed: () => void;
 }
 
-/** A command the drive has accepted into its queue. */
-interface Queued {
+/** A command the drive has accepted into its queue, as saved. */
+interface QueuedState {
   readonly slot: number;
   readonly fis: readonly number[];
   readonly due: Nanos;
@@ -136,8 +136,7 @@ export interface AhciPortState {
   readonly slot: number;
   readonly isQueued: boolean;
   readonly isPacket: boolean;
-  readonly signaturePending: boolean;
-  readonly queue: readonly Queued[];
+  readonly queue: readonly QueuedState[];
   readonly table: Gpa;
   readonly descriptors: number;
   readonly index: number;
@@ -176,9 +175,11 @@ export class AhciPort implements DescriptorTable {
   #slot = SLOTS - 1;
   #isQueued = false;
   #isPacket = false;
-  /** The drive has its signature ready, and nowhere to put the frame yet (§5.3.6). */
-  #signaturePending = false;
-  #queue: Queued[] = [];
+  /** Commands the drive has accepted into its queue, in their order; their frames and when they are due, by slot. */
+  readonly #queue = new Uint8Array(SLOTS);
+  #queued = 0;
+  readonly #queuedFis = new Uint8Array(SLOTS * REGISTER_FIS_BYTES);
+  readonly #queuedDue = new Float64Array(SLOTS);
   #table: Gpa = 0;
   #descriptors = 0;
 
@@ -322,8 +323,7 @@ export class AhciPort implements DescriptorTable {
       slot: this.#slot,
       isQueued: this.#isQueued,
       isPacket: this.#isPacket,
-      signaturePending: this.#signaturePending,
-      queue: this.#queue,
+      queue: Array.from(this.#queue.subarray(0, this.#queued), (slot) => ({ slot, fis: [...this.#fisOf(slot)], due: this.#queuedDue[slot] as number })),
       table: this.#table,
       descriptors: this.#descriptors,
       index: this.#scatter.index,
@@ -353,8 +353,12 @@ export class AhciPort implements DescriptorTable {
     this.#slot = state.slot;
     this.#isQueued = state.isQueued;
     this.#isPacket = state.isPacket;
-    this.#signaturePending = state.signaturePending;
-    this.#queue = state.queue.slice(0, SLOTS);
+    this.#queued = 0;
+    for (const { slot, fis, due } of state.queue.slice(0, SLOTS)) {
+      this.#queue[this.#queued++] = slot;
+      this.#fisOf(slot).set(fis.slice(0, REGISTER_FIS_BYTES));
+      this.#queuedDue[slot] = due;
+    }
     this.#table = state.table;
     this.#descriptors = state.descriptors;
     this.#scatter.rewind();
@@ -402,7 +406,6 @@ export class AhciPort implements DescriptorTable {
       if (atWork) this.#drive?.abort();
       this.#slot = SLOTS - 1;
     }
-    if (this.#signaturePending && this.#cmd & CMD_RECEIVE_ENABLE) this.#sendSignature();
   }
 
   #writeControl(value: number): void {
@@ -415,7 +418,6 @@ export class AhciPort implements DescriptorTable {
       this.#forget();
       this.#tfd = 0x7f;
       this.#sig = SIG_NONE;
-      this.#signaturePending = false;
     } else if (before === DET_RESET || before === DET_OFFLINE) this.#resetDrive();
   }
 
@@ -429,7 +431,6 @@ export class AhciPort implements DescriptorTable {
   #resetDrive(): void {
     this.#tfd = 0x7f;
     this.#sig = SIG_NONE;
-    this.#signaturePending = false;
     const drive = this.#drive;
     if (drive === undefined) return;
     drive.reset('hardware');
@@ -439,27 +440,20 @@ export class AhciPort implements DescriptorTable {
     this.#announce();
   }
 
+  /** The first register frame after a reset is taken even while others are not (§3.3.7, FRE); the driver waits for BSY to clear. */
   #announce(): void {
-    this.#signaturePending = true;
-    if (this.#cmd & CMD_RECEIVE_ENABLE) this.#sendSignature();
-    else this.#tfd = (this.#tfd | STATUS_BUSY) & 0xff;
-  }
-
-  #sendSignature(): void {
     const drive = this.#drive;
-    this.#signaturePending = false;
     if (drive === undefined) return;
     const { taskFile } = drive;
     this.#sig = (drive.signature << 8) | (taskFile.count & 0xff);
     this.#post(RECEIVED_REGISTER, registerFis(this.#deviceFis, taskFile, taskFile.status));
     this.#setTaskFile(taskFile.status, taskFile.error);
-    // A signature comes without an interrupt: the driver waits for BSY to clear.
   }
 
   /** Work in progress is lost: the drive, the queue, the alarm. */
   #forget(): void {
     this.#alarm.cancel();
-    this.#queue = [];
+    this.#queued = 0;
     this.#phase = 'ready';
     this.#isQueued = false;
     this.#isPacket = false;
@@ -469,13 +463,14 @@ export class AhciPort implements DescriptorTable {
 
   /** Something was issued: go on at once, unless the port is in the middle of something. */
   #kick(): void {
-    if (this.#phase === 'ready' && (this.#alarm.due === undefined || this.#queue.length > 0)) this.#alarm.after(0);
+    if (this.#phase === 'ready' && (this.#alarm.due === undefined || this.#queued > 0)) this.#alarm.after(0);
   }
 
   /** A bounded piece of work; what is left goes on later. */
   #work(): void {
-    let bytes = 0;
-    for (let commands = 0; commands < STEP_COMMANDS; ) {
+    let commands = 0;
+    let moves = 0;
+    while (commands < STEP_COMMANDS && moves < STEP_MOVES) {
       if (this.#phase === 'stopped') return;
       if (this.#phase === 'ready') {
         commands++;
@@ -483,10 +478,10 @@ export class AhciPort implements DescriptorTable {
         continue;
       }
       if (this.#phase === 'waiting') this.#phase = 'moving';
-      bytes += this.#move();
-      if (bytes >= STEP_BYTES) break;
+      this.#move();
+      moves++;
     }
-    if (this.#phase !== 'stopped' && (this.#phase === 'moving' || this.#ci !== 0 || this.#queue.length > 0)) this.#alarm.after(STEP_PAUSE);
+    if (this.#phase !== 'stopped' && (this.#phase === 'moving' || this.#ci !== 0 || this.#queued > 0)) this.#alarm.after(STEP_PAUSE);
   }
 
   /** Begins the next command. False: there is none, or it has to wait. */
@@ -497,14 +492,15 @@ export class AhciPort implements DescriptorTable {
       this.#issue(slot);
       return this.#settled();
     }
-    const [queued] = this.#queue;
-    if (queued === undefined) return false;
-    if (queued.due > this.#clock.now()) {
-      this.#alarm.at(queued.due);
+    if (this.#queued === 0) return false;
+    const first = this.#queue[0] as number;
+    const due = this.#queuedDue[first] as number;
+    if (due > this.#clock.now()) {
+      this.#alarm.at(due);
       return false;
     }
-    this.#queue.shift();
-    this.#beginQueued(queued);
+    this.#queue.copyWithin(0, 1, this.#queued--);
+    this.#beginQueued(first);
     return true;
   }
 
@@ -534,7 +530,7 @@ export class AhciPort implements DescriptorTable {
         break;
       case 'reset-on':
         drive.reset('software');
-        this.#queue = [];
+        this.#queued = 0;
         this.#ci &= ~(1 << slot);
         break;
       case 'reset-off':
@@ -560,9 +556,11 @@ export class AhciPort implements DescriptorTable {
   #command(slot: number, flags: number, drive: AtaDevice): void {
     const command = commandOf(this.#hostFis);
     const queued = command === COMMAND_READ_QUEUED || command === COMMAND_WRITE_QUEUED;
-    if (queued && drive instanceof AtaDisk && tagOf(this.#hostFis) === slot) {
+    if (queued && drive instanceof AtaDisk && tagOf(this.#hostFis) === slot && !this.#queue.subarray(0, this.#queued).includes(slot)) {
       // Accepted: PxCI clears, PxSACT stays until Set Device Bits (§5.3.8, Serial ATA 2.6 §13.6.4.1).
-      this.#queue.push({ slot, fis: [...this.#hostFis], due: this.#clock.now() + this.#latency });
+      this.#queue[this.#queued++] = slot;
+      this.#fisOf(slot).set(this.#hostFis);
+      this.#queuedDue[slot] = this.#clock.now() + this.#latency;
       this.#ci &= ~(1 << slot);
       this.#setTaskFile(drive.taskFile.status & ~STATUS_ERROR, 0);
       return;
@@ -570,9 +568,9 @@ export class AhciPort implements DescriptorTable {
     loadTaskFile(drive.taskFile, this.#hostFis);
     this.#isQueued = false;
     this.#isPacket = false;
-    if (this.#queue.length > 0) {
-      // A command that is not queued ends all that are (Serial ATA 2.6 §13.6.2).
-      this.#queue = [];
+    if (this.#queued > 0) {
+      // A command that is not queued, or one whose tag is taken, ends all that are (Serial ATA 2.6 §13.6.2).
+      this.#queued = 0;
       drive.abort();
       this.#finish(drive);
       return;
@@ -592,7 +590,7 @@ export class AhciPort implements DescriptorTable {
     this.#phase = 'waiting';
   }
 
-  #beginQueued({ slot, fis }: Queued): void {
+  #beginQueued(slot: number): void {
     const drive = this.#drive;
     if (drive === undefined) return;
     this.#slot = slot;
@@ -604,21 +602,21 @@ export class AhciPort implements DescriptorTable {
       this.#stop(IS_BUS_FATAL);
       return;
     }
-    this.#hostFis.set(fis);
+    this.#hostFis.set(this.#fisOf(slot));
     loadTaskFile(drive.taskFile, this.#hostFis);
     this.#scatter.rewind();
     drive.execute(commandOf(this.#hostFis));
     this.#phase = 'moving';
   }
 
-  /** Moves a piece of the current command, or ends it. Returns how many bytes it moved. */
-  #move(): number {
+  /** Moves a piece of the current command, or ends it. */
+  #move(): void {
     const drive = this.#drive;
-    if (drive === undefined) return 0;
+    if (drive === undefined) return;
     const { direction, dma } = drive.transfer;
     if (direction === 'none') {
       this.#finish(drive);
-      return 0;
+      return;
     }
     const before = this.#scatter.bytes;
     const result = this.#scatter.move(drive, this, this.#dma);
@@ -637,7 +635,6 @@ export class AhciPort implements DescriptorTable {
       if (!dma && !this.#isPacket && result === 'moved') this.#finishPio(drive, direction === 'in', moved);
       else this.#finish(drive);
     }
-    return moved;
   }
 
   /** PIO data-in ends with the status in its PIO Setup frame, data-out with a register frame after it (§5.3.11). */
@@ -685,13 +682,17 @@ export class AhciPort implements DescriptorTable {
     if (failed) {
       // The others are aborted with it; READ LOG EXT will say which one it was (Serial ATA 2.6 §13.6.4.3).
       if (drive instanceof AtaDisk) drive.noteQueuedError(this.#slot);
-      this.#queue = [];
+      this.#queued = 0;
       this.#stop(IS_DEVICE_BITS_FIS | IS_TASK_FILE_ERROR);
       return;
     }
     this.#phase = 'ready';
     this.#sact &= ~bit;
     this.#raise(IS_DEVICE_BITS_FIS);
+  }
+
+  #fisOf(slot: number): Uint8Array {
+    return this.#queuedFis.subarray(REGISTER_FIS_BYTES * slot, REGISTER_FIS_BYTES * (slot + 1));
   }
 
   #stop(cause: number): void {

@@ -43,8 +43,8 @@ const DEVICE_OBSOLETE = 0xa0;
 const FLOATING = 0x7f;
 /** The longest block that a packet device may ask for. */
 const BUFFER_BYTES = 0x1_0000;
-/** DMA data moved before the vCPU gets another turn, and how long a drive takes over that much. */
-const STEP_BYTES = 256 * 1024;
+/** Pieces of DMA data moved before the vCPU gets another turn, and how long a drive takes over that much. */
+const STEP_MOVES = 4;
 const STEP_PAUSE: Nanos = 100_000;
 
 export type ChannelDevices = readonly [AtaDevice | undefined, AtaDevice | undefined];
@@ -361,11 +361,9 @@ export class AtaChannel {
   }
 
   #moveByDma(device: AtaDevice): void {
-    for (let moved = 0; moved < STEP_BYTES && this.#busMaster.started; ) {
-      const before = device.transfer.remaining;
+    for (let moves = 0; moves < STEP_MOVES && this.#busMaster.started; moves++) {
       const result = this.#busMaster.move(device);
       if (result === 'short') return; // the drive has more and nobody takes it: it waits for a reset
-      moved += before - device.transfer.remaining;
       if (result === 'moved' && device.transfer.direction !== 'none') continue;
       this.#complete();
       return;

@@ -1,17 +1,27 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { RecordingLine } from '../testing.ts';
+import type { KeyEvent, PointerEvent } from '../../contracts/index.ts';
+import { keystrokes } from '../input/keystrokes.ts';
+import { ManualClock, RecordingLine } from '../testing.ts';
 import { I8042 } from './i8042.ts';
 
+let clock: ManualClock;
 let irq1: RecordingLine;
 let irq12: RecordingLine;
 let resets: number;
+let keys: KeyEvent[];
+let pointer: PointerEvent[];
 
 function controller(mouse = false): I8042 {
+  clock = new ManualClock();
   irq1 = new RecordingLine();
   irq12 = new RecordingLine();
   resets = 0;
+  keys = [];
+  pointer = [];
   return new I8042({
+    clock,
     mouse,
+    input: { key: () => keys.shift(), pointer: () => pointer.shift() },
     pins: { keyboardInterrupt: (level) => irq1.set(level), auxiliaryInterrupt: (level) => irq12.set(level), reset: () => resets++ },
   });
 }
@@ -20,6 +30,11 @@ let chip: I8042;
 beforeEach(() => {
   chip = controller();
 });
+
+function type(text: string): void {
+  keys.push(...keystrokes(text));
+  chip.pump();
+}
 
 /** Everything the system would read until the buffer is empty. */
 function drain(): number[] {
@@ -74,7 +89,7 @@ describe('controller', () => {
   });
 });
 
-describe('keyboard', () => {
+describe('the keyboard behind it', () => {
   it('answers reset, identify and echo', () => {
     expect([keyboard(0xff), keyboard(0xf2), keyboard(0xee)]).toEqual([[0xfa, 0xaa], [0xfa, 0xab, 0x41], [0xee]]);
   });
@@ -84,47 +99,35 @@ describe('keyboard', () => {
     expect(keyboard(0xf2)).toEqual([0xfa, 0xab, 0x83]);
   });
 
-  it('acknowledges LEDs and typematic rate with their arguments', () => {
-    expect([keyboard(0xed, 0x05), keyboard(0xf3, 0x20)]).toEqual([
-      [0xfa, 0xfa],
-      [0xfa, 0xfa],
-    ]);
-    expect(chip.keyboard.leds).toBe(5);
-  });
-
-  it('sends keys as set 1, one interrupt per byte', () => {
-    chip.keyboard.type('a');
-    chip.keyboard.type('B');
-    chip.pump();
+  it('has its set 2 translated to set 1, one interrupt per byte', () => {
+    type('aB');
     expect(drain()).toEqual([0x1e, 0x9e, 0x2a, 0x30, 0xb0, 0xaa]);
     expect(irq1.edges).toBe(6);
   });
 
-  it('sends extended keys with their prefix', () => {
-    chip.keyboard.typeExtended(0x75);
-    chip.pump();
+  it('has prefixes of extended keys passed on', () => {
+    type('<up>');
     expect(drain()).toEqual([0xe0, 0x48, 0xe0, 0xc8]);
   });
 
-  it('holds keys back while it is disabled, and sends nothing after "disable scanning"', () => {
+  it('is held back while its interface is disabled', () => {
     chip.writeCommand(0xad);
-    chip.keyboard.type('a');
-    chip.pump();
+    type('a');
     expect(drain()).toEqual([]);
     chip.writeCommand(0xae);
     expect(drain()).toEqual([0x1e, 0x9e]);
-    keyboard(0xf5);
-    expect(chip.keyboard.type('a')).toBe(false);
   });
 
-  it('refuses keys rather than grow without bound', () => {
-    let taken = 0;
-    while (taken < 1000 && chip.keyboard.type('x')) taken++;
-    expect(taken).toBe(85);
+  it('leaves what it has no room for with the host, and loses nothing', () => {
+    type('x'.repeat(500));
+    expect(keys.length).toBeGreaterThan(980);
+    const bytes: number[] = [];
+    for (let piece = drain(); piece.length > 0; piece = drain()) bytes.push(...piece);
+    expect(bytes).toEqual(Array.from({ length: 500 }, () => [0x2d, 0xad]).flat());
   });
 });
 
-describe('mouse', () => {
+describe('the mouse behind it', () => {
   beforeEach(() => {
     chip = controller(true);
     command(0xa8);
@@ -138,18 +141,18 @@ describe('mouse', () => {
     expect([drain(), irq12.edges, irq1.edges]).toEqual([[0xfa, 0xaa, 0x00], 3, 0]);
   });
 
-  it('reports movement once it is enabled', () => {
-    expect(chip.mouse?.move(1, 1, 0)).toBe(false);
+  it('raises IRQ 12 for a movement when it is enabled', () => {
     command(0xd4, 0xf4);
-    expect(chip.mouse?.move(5, -2, 1)).toBe(true);
+    irq12.edges = 0;
+    pointer.push({ dx: 5, dy: -2, wheel: 0, buttons: 1 });
     chip.pump();
-    expect(drain()).toEqual([0x29, 0x05, 0xfe]);
+    clock.advance(10e6);
+    expect([drain(), irq12.edges, irq1.edges]).toEqual([[0x29, 0x05, 0xfe], 3, 0]);
   });
 });
 
 it('continues after save and restore', () => {
-  chip.keyboard.type('a');
-  chip.pump();
+  type('a');
   const state = JSON.parse(JSON.stringify(chip.save()));
   chip.reset();
   chip.restore(state);

@@ -246,7 +246,11 @@ export class I82540em {
     this.#receiving.set(this.#clock.now());
   }
 
-  [Symbol.dispose](): void {
+  dispose(): void {
+    this.#cancelAlarms();
+  }
+
+  #cancelAlarms(): void {
     for (const alarm of [this.#transmitting, this.#receiving, this.#throttle]) alarm.cancel();
     this.#receiveDelay.cancel();
     this.#transmitDelay.cancel();
@@ -360,7 +364,7 @@ export class I82540em {
     this.#ioAddress = 0;
     this.#delayedCauses = 0;
     this.#missed = this.#wire.missed;
-    this[Symbol.dispose]();
+    this.#cancelAlarms();
     this.#updateInterrupt();
   }
 

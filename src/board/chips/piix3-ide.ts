@@ -18,7 +18,6 @@ const IDE_TIMING_BYTES = 5;
 const DECODE_ENABLE = 1 << 7;
 const COMMAND = 0x04;
 const COMMAND_IO = 1 << 0;
-const BUS_MASTER_BAR = 4;
 const CHANNELS = 2;
 
 export interface Piix3IdeOptions {
@@ -103,8 +102,8 @@ export class Piix3Ide {
 
   restore(state: DeviceState): void {
     const { busMasters, channels } = state as unknown as { busMasters: readonly BusMasterIdeState[]; channels: readonly AtaChannelState[] };
-    this.#busMasters.forEach((busMaster, index) => busMaster.restore(busMasters[index] as BusMasterIdeState));
-    this.#channels.forEach((channel, index) => channel.restore(channels[index] as AtaChannelState));
+    for (const [index, busMaster] of this.#busMasters.entries()) busMaster.restore(busMasters[index] as BusMasterIdeState);
+    for (const [index, channel] of this.#channels.entries()) channel.restore(channels[index] as AtaChannelState);
   }
 
   /** Only while the function decodes I/O and the channel its ports (§2.3.9). */

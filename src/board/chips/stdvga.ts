@@ -7,9 +7,8 @@
  * Spec: QEMU's description of its stdvga device (docs/specs/standard-vga), which Linux's bochs-drm and the Bochs VGABIOS drive; PCI 3.0.
  * Not modelled: the big-endian framebuffer (extended register 0x604 reads as little-endian and stays so).
  */
-import type { AccessSize, Clock, DeviceState, IoHandler, PciFunctionDescription, PciFunctionPort } from '../../contracts/index.ts';
+import type { AccessSize, Clock, DeviceState, DisplayBuffers, IoHandler, PciFunctionDescription, PciFunctionPort } from '../../contracts/index.ts';
 import { edidOf } from '../display/edid.ts';
-import type { DisplayBuffers } from '../display/register-block.ts';
 import { BochsVbe } from './bochs-vbe.ts';
 import { Vga, VGA_COLOUR_PORTS } from './vga.ts';
 
@@ -23,7 +22,6 @@ const EXTENDED_BYTES = 8;
 const LITTLE_ENDIAN = 0x1e1e_1e1e;
 
 export const STDVGA_FRAMEBUFFER_BAR = 0;
-const MMIO_BAR = 2;
 const DISPI_INDEX = 0;
 
 /** A mode the board comes up in, as firmware would have set it. */
@@ -114,9 +112,12 @@ export class Stdvga {
     this.vbe.index = state['dispiIndex'] as number;
   }
 
-  /** Ports 0x1CE (index) and 0x1CF, 0x1D0 (data; some drivers want it aligned), as offsets. Registers are 16 bits wide. */
+  /** Ports 0x1CE (index) and 0x1CF, 0x1D0 (data; some drivers want it aligned), as offsets. Registers are 16 bits wide; a byte is their low half. */
   readonly dispi: IoHandler = {
-    read: (offset: number): number => (offset === DISPI_INDEX ? this.vbe.index : this.vbe.readData()),
+    read: (offset: number, size: AccessSize): number => {
+      const value = offset === DISPI_INDEX ? this.vbe.index : this.vbe.readData();
+      return size === 1 ? value & 0xff : value;
+    },
     write: (offset: number, _size: AccessSize, value: number): void => {
       if (offset === DISPI_INDEX) this.vbe.index = value;
       else this.vbe.writeData(value & 0xffff);

@@ -8,11 +8,11 @@
  * Spec: IBM VGA Technical Reference (PS/2 Hardware Interface, "Video Subsystem").
  * Not modelled: the vertical interrupt (no PC routes it), the light pen, Feature Control, video subsystem enable at 0x3C3.
  */
-import type { Clock, DeviceState, IoHandler, Nanos } from '../../contracts/index.ts';
+import type { Clock, DeviceState, DisplayBuffers, IoHandler, Nanos } from '../../contracts/index.ts';
 import { BUILT_IN_FONT, FONT_GLYPH_ROWS } from '../display/font.ts';
 import { linesShown } from '../display/geometry.ts';
 import { MODE_03, setMode } from '../display/modes.ts';
-import { Crtc, type DisplayBuffers, PALETTE_ADDRESS_SOURCE, RegisterBlock, Sequencer, VBE_8_BIT_DAC, Vbe } from '../display/register-block.ts';
+import { Crtc, PALETTE_ADDRESS_SOURCE, RegisterBlock, Sequencer, VBE_8_BIT_DAC, Vbe } from '../display/register-block.ts';
 import { clear, loadPages, type SavedPages, savePages } from '../display/display-memory.ts';
 import { VgaPlanes } from './vga-planes.ts';
 

@@ -3,8 +3,9 @@
  *
  * Spec: QEMU docs/specs/fw_cfg.rst and SeaBIOS docs/Runtime_config.md (the names and formats of the files).
  */
+import { GiB } from '../../base/index.ts';
 import type { BootMedium, PhysicalMemory } from '../../contracts/index.ts';
-import { type ConfigurationFile, type FwCfgOptions } from '../chips/fw-cfg.ts';
+import type { ConfigurationFile, FwCfgOptions } from '../chips/fw-cfg.ts';
 import { acpiTables } from '../firmware/acpi-tables.ts';
 import { u16, u32, u64 } from '../firmware/bytes.ts';
 import type { FirmwareShape } from '../firmware/shape.ts';
@@ -33,7 +34,7 @@ export function firmwareFiles({ shape, memory, serialConsole }: FirmwareSettings
   const files: ConfigurationFile[] = [
     { name: 'etc/e820', data: ramMap(memory) },
     { name: 'etc/boot-fail-wait', data: Uint8Array.from(u32(NEVER)) },
-    ...acpiFiles(acpiTables(shape, 0)),
+    ...acpiFiles(acpiTables({ ...shape, pciMemoryBase: pciMemoryBase(shape.topOfRam) }, 0)),
   ];
   if (serialConsole !== undefined) files.push({ name: 'etc/sercon-port', data: Uint8Array.from(u16(serialConsole)) });
   return {
@@ -44,6 +45,11 @@ export function firmwareFiles({ shape, memory, serialConsole }: FirmwareSettings
       [KEY_TIMER_ON_PIN_2, Uint8Array.of(1)],
     ]),
   };
+}
+
+/** Where SeaBIOS begins to place memory of PCI functions: at 2 GiB, or at 3 GiB where RAM reaches further. */
+function pciMemoryBase(topOfRam: number): number {
+  return topOfRam <= 2 * GiB ? 2 * GiB : 3 * GiB;
 }
 
 /** Address, size and type of each piece. The area below 1 MiB is the firmware's to divide. */

@@ -1,4 +1,3 @@
 /** What is on a screen: registers and memory of a display, and what they look like. */
 export { drawPicture, type Picture } from './picture.ts';
-export type { DisplayBuffers } from './register-block.ts';
 export { type CellPlace, screenText, textCursor } from './text.ts';

@@ -5,6 +5,7 @@
  * Not modelled: overscan border, blinking (characters and cursor are drawn in their lit phase), underline of monochrome text, pixel
  * panning and preset row scan, changes of registers between two lines of one frame.
  */
+import type { DisplayBuffers } from '../../contracts/index.ts';
 import {
   addressShift,
   crtcWord,
@@ -17,7 +18,7 @@ import {
   selectsRowScan,
   splitLine,
 } from './geometry.ts';
-import { Attribute, Crtc, type DisplayBuffers, RegisterBlock, Sequencer } from './register-block.ts';
+import { Attribute, Crtc, RegisterBlock, Sequencer } from './register-block.ts';
 
 /** RGBA, four bytes per pixel, line by line from the top. */
 export interface Picture {

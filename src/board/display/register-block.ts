@@ -3,15 +3,11 @@
  * screen reads it from another thread, at any time and without asking. Between two frames registers may be torn apart; whoever draws
  * takes them as hints and bounds every one of them.
  *
+ * Display memory beside it holds four planes byte by byte in turn (byte 4a+p is address a of plane p), or pixels one after another in
+ * VBE modes.
+ *
  * Spec: IBM VGA Technical Reference (PS/2 Hardware Interface, "Video Subsystem"); the register names below are its.
  */
-
-/** What the thread that draws needs; posted to it once. */
-export interface DisplayBuffers {
-  readonly registers: SharedArrayBuffer;
-  /** Display memory: four planes byte by byte in turn (byte 4a+p is address a of plane p), or pixels one after another in VBE modes. */
-  readonly memory: Uint8Array<SharedArrayBuffer>;
-}
 
 const CRTC_AT = 0;
 const CRTC_COUNT = 32;

@@ -1,7 +1,8 @@
 /** The characters on a screen in text mode, as text. */
+import type { DisplayBuffers } from '../../contracts/index.ts';
 import { crtcWord, displayMode } from './geometry.ts';
 import { characterAt, characterCounter } from './picture.ts';
-import { Crtc, type DisplayBuffers, RegisterBlock } from './register-block.ts';
+import { Crtc, RegisterBlock } from './register-block.ts';
 
 /** Code page 437 below ASCII and above it: what a PC's character generator draws. */
 const CP437_LOW = ' ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼';

@@ -6,12 +6,14 @@
  * for on full ACPI hardware.
  */
 import { ACPI_DISABLE, ACPI_ENABLE } from '../chips/acpi-pm.ts';
+import { HPET_BLOCK_ID, HPET_MINIMUM_TICK } from '../chips/hpet.ts';
 import { RTC_CENTURY } from '../chips/mc146818.ts';
 import { ascii, checksum, u16, u32, u64, withChecksum } from './bytes.ts';
 import { dsdtAml } from './dsdt.ts';
 import {
   CONFORMS,
   type FirmwareShape,
+  HPET_BASE,
   IO_APIC_BASE,
   LEVEL_ACTIVE_HIGH,
   LOCAL_APIC_BASE,
@@ -71,8 +73,9 @@ export function acpiTables(shape: FirmwareShape, base: number): AcpiTables {
   const dsdt = place('DSDT', withHeader('DSDT', 2, dsdtAml(shape)));
   const fadt = place('FACP', fadtTable(shape, facs, dsdt));
   const madt = place('APIC', madtTable(shape));
-  const rsdt = place('RSDT', withHeader('RSDT', 1, [fadt, madt].flatMap(u32)));
-  const xsdt = place('XSDT', withHeader('XSDT', 1, [fadt, madt].flatMap(u64)));
+  const hpet = announces(shape, 'hpet') ? [place('HPET', hpetTable())] : [];
+  const rsdt = place('RSDT', withHeader('RSDT', 1, [fadt, madt, ...hpet].flatMap(u32)));
+  const xsdt = place('XSDT', withHeader('XSDT', 1, [fadt, madt, ...hpet].flatMap(u64)));
   const image = new Uint8Array(bytes);
   image.set(rsdpTable(rsdt, xsdt));
   return { bytes: image, rsdp: base, tables };
@@ -115,7 +118,7 @@ function port(address: number, bits: number, access: number): number[] {
 const NO_ADDRESS = new Array<number>(12).fill(0);
 
 function fadtTable(shape: FirmwareShape, facs: number, dsdt: number): number[] {
-  const has = (model: string) => shape.devices.some((device) => device.model === model);
+  const has = (model: string) => announces(shape, model);
   const bootArchitecture = IAPC_LEGACY_DEVICES | (has('i8042') ? IAPC_8042 : 0) | (DISPLAY_MODELS.some(has) ? 0 : IAPC_NO_VGA);
   const flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_RTC_NOT_FIXED | FADT_TIMER_32_BIT | FADT_RESET_REGISTER;
   const body = [
@@ -176,6 +179,14 @@ function fadtTable(shape: FirmwareShape, facs: number, dsdt: number): number[] {
     ...u64(0), // hypervisor vendor
   ];
   return withHeader('FACP', 6, body);
+}
+
+const announces = (shape: FirmwareShape, model: string): boolean => shape.devices.some((device) => device.model === model);
+
+/** IA-PC HPET 1.0a §3.2.4. */
+function hpetTable(): number[] {
+  const memory64 = [0, 64, 0, 0, ...u64(HPET_BASE)];
+  return withHeader('HPET', 1, [...u32(HPET_BLOCK_ID), ...memory64, 0, ...u16(HPET_MINIMUM_TICK), 0]);
 }
 
 function madtTable(shape: FirmwareShape): number[] {

@@ -61,7 +61,7 @@ function processor(id: number): Aml {
 }
 
 function rootBridge(shape: FirmwareShape): Aml {
-  const memoryBase = pciMemoryBase(shape.topOfRam);
+  const memoryBase = shape.pciMemoryBase ?? pciMemoryBase(shape.topOfRam);
   return device(
     'PCI0',
     name('_HID', eisaId('PNP0A03')),

@@ -9,6 +9,8 @@ export const SMI_COMMAND_PORT = 0xb2;
 export const RESET_PORT = 0xcf9;
 export const RESET_VALUE = 0x06;
 export const SCI_LINE = 9;
+/** Where every PC has its HPET, if it has one (IA-PC HPET 1.0a §3.2.4). */
+export const HPET_BASE = 0xfed0_0000;
 
 /** A serial port, keyboard controller… that the tables announce. */
 export interface FirmwareDevice {
@@ -36,6 +38,8 @@ export interface FirmwareShape {
   readonly pciInterrupts: readonly PciInterrupt[];
   /** First address above RAM. */
   readonly topOfRam: number;
+  /** Where memory for PCI begins, when firmware places it. */
+  readonly pciMemoryBase?: number;
   /** CPUID leaf 1 EAX and EDX, for the MP table. */
   readonly processorSignature: number;
   readonly processorFeatures: number;

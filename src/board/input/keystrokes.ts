@@ -20,7 +20,7 @@ export function keystrokes(text: string): KeyEvent[] {
 /** Keys that are down together, by name; `ab<ctrl+c>` is three of them. */
 function pieces(text: string): string[][] {
   const found: string[][] = [];
-  for (const [piece, named] of text.matchAll(/<([^<>\s]+)>|[^]/gu)) found.push(named === undefined ? [piece] : named.split('+'));
+  for (const [piece, named] of text.matchAll(/<([^<>\s]+)>|./gsu)) found.push(named === undefined ? [piece] : named.split('+'));
   return found;
 }
 

@@ -156,6 +156,10 @@ export class Type0Function implements PciFunction, PciFunctionPort {
     return this.#config.read(register, 1);
   }
 
+  setConfig(register: number, value: number): void {
+    this.#config.set(register, 1, value);
+  }
+
   barAddress(bar: number): Gpa | undefined {
     return this.#addresses.addressOf(bar);
   }

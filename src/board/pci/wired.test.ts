@@ -116,7 +116,7 @@ describe('firmware tables', () => {
     expect(find([0x08, ...ascii('PRTP')])).toBeGreaterThan(0);
     // Method (_PRT) { If (PICF) { Return (PRTA) } Return (PRTP) }
     expect(find([0x14, 0x17, ...ascii('_PRT'), 0, 0xa0, 0x0b, 0x5c, ...ascii('PICF'), 0xa4, ...ascii('PRTA'), 0xa4, ...ascii('PRTP')])).toBeGreaterThan(0);
-    expect(find([0x14, 0x0d, 0x5c, ...ascii('_PIC'), 1, 0x70, 0x68, 0x5c, ...ascii('PICF')])).toBeGreaterThan(0);
+    expect(find([0x14, 0x0e, 0x5c, ...ascii('_PIC'), 1, 0x70, 0x68, 0x5c, ...ascii('PICF')])).toBeGreaterThan(0);
   });
 
   it('have an entry for each device in the MP table (MP 1.4 table 4-11)', () => {

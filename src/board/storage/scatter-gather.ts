@@ -43,6 +43,8 @@ export class ScatterGather {
   readonly #scratch = new Uint8Array(MOST_BYTES);
   readonly #addresses = new Float64Array(MOST_DESCRIPTORS);
   readonly #lengths = new Uint32Array(MOST_DESCRIPTORS);
+  /** Of the pieces listed. */
+  #count = 0;
   readonly #descriptor: Descriptor = { address: 0, bytes: 0, interrupt: false };
 
   rewind(): void {
@@ -56,7 +58,7 @@ export class ScatterGather {
   move(device: AtaDevice, table: DescriptorTable, dma: DmaPort): Move {
     const { direction, remaining } = device.transfer;
     const wanted = Math.min(remaining, MOST_BYTES);
-    const { index, used } = this;
+    const { index, used, interrupt } = this;
     const found = this.#gather(table, wanted);
     if (found < 0) {
       device.abort();
@@ -66,12 +68,14 @@ export class ScatterGather {
     if (usable === 0) {
       this.index = index;
       this.used = used;
+      this.interrupt = interrupt;
       return 'short';
     }
     if (usable < found) {
       // What is left of the last descriptors waits for the next call: walk once more, to the byte.
       this.index = index;
       this.used = used;
+      this.interrupt = interrupt;
       this.#gather(table, usable);
     }
     const scratch = this.#scratch.subarray(0, usable);
@@ -116,8 +120,6 @@ export class ScatterGather {
     this.#count = count;
     return bytes;
   }
-
-  #count = 0;
 
   #copy(dma: DmaPort, toMemory: boolean, data: Uint8Array): boolean {
     let at = 0;

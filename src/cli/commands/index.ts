@@ -2,7 +2,10 @@
 import type { CliCommand } from '../command.ts';
 import { check } from './check.ts';
 import { inspect } from './inspect.ts';
+import { keys, mouse } from './keys.ts';
 import { run } from './run.ts';
 import { schema } from './schema.ts';
+import { screen } from './screen.ts';
+import { status } from './status.ts';
 
-export const COMMANDS: readonly CliCommand[] = [run, check, inspect, schema];
+export const COMMANDS: readonly CliCommand[] = [run, check, inspect, schema, status, screen, keys, mouse];

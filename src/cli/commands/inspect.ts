@@ -106,12 +106,16 @@ function boardIoSection({ board }: Machine): Section {
   return { name: 'board ports and addresses', columns: [left('space'), left('range'), right('size'), left('device'), left('model'), left('owner')], rows };
 }
 
+/** Neither ports nor addresses of its own: firmware, or the board in its place, puts it into the PCI window. */
+const isOnPci = ({ board, ranges, irqs }: Partition['devices'][number]): boolean => board === undefined && ranges.length === 0 && irqs.length === 0;
+
 function guestIoSection({ partitions }: Machine): Section {
   const platform = DEVICE_CATALOGUE.platform.flatMap(({ name, ranges }) => ranges.map((range) => ({ range, device: name, model: '(platform)' })));
   const rows = partitions.flatMap(({ name, devices }) =>
     [...platform, ...devices.flatMap((device) => device.ranges.map((range) => ({ range, device: device.name, model: modelCell(device) })))]
       .sort(byAddress)
-      .map(({ range, device, model }) => [name, ...rangeCells(range), device, model]),
+      .map(({ range, device, model }) => [name, ...rangeCells(range), device, model])
+      .concat(devices.filter(isOnPci).map((device) => [name, 'pci', '(from its base addresses)', '', device.name, modelCell(device)])),
   );
   return {
     name: 'what each guest sees',
@@ -157,7 +161,7 @@ function deviceSection({ partitions }: Machine): Section {
       name,
       device.name === console ? `${device.name} (console)` : device.name,
       modelCell(device),
-      device.ranges.map((range) => formatRange(range.base, range.size)).join(' '),
+      isOnPci(device) ? 'PCI' : device.ranges.map((range) => formatRange(range.base, range.size)).join(' '),
       device.irqs.join(' '),
       [...(device.shared === undefined ? [] : [`shared=${device.shared}`]), ...Object.entries(device.options).map(([key, value]) => `${key}=${value}`)].join(' '),
     ]),
@@ -169,7 +173,7 @@ function modelSection(): Section {
   const rows = Object.entries(DEVICE_CATALOGUE.models).map(([name, { title, places, options }]) => [
     name,
     title,
-    places.map(({ ranges }) => ranges.map((range) => formatRange(range.base, range.size)).join(' ')).join(', '),
+    places.map(({ ranges, irqs }) => (ranges.length + irqs.length === 0 ? 'PCI' : ranges.map((range) => formatRange(range.base, range.size)).join(' '))).join(', '),
     places.map(({ irqs }) => irqs.join(' ')).join(', '),
     Object.entries(options).map(([key, option]) => `${key}=${option.default}`).join(' '),
   ]);

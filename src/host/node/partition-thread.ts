@@ -4,19 +4,19 @@
  * A Worker that throws, runs out of memory, exits or is terminated takes nobody with it: whatever happened, `exited` is called once, last.
  */
 import { Worker } from 'node:worker_threads';
-import type { Severity } from '../../contracts/index.ts';
+import type { DisplayBuffers, Severity } from '../../contracts/index.ts';
 
 /** The guest's memory and the engine's code lie outside the JavaScript heap: a partition that needs more than this has gone wrong. */
 const HEAP_MIB = 512;
 
 /** What the partition's side posts; see worker.ts. */
 export type ThreadMessage<End> =
-  | { readonly kind: 'started'; readonly image: string }
+  | { readonly kind: 'started'; readonly image: string; readonly displays: Readonly<Record<string, DisplayBuffers>> }
   | { readonly kind: 'ended'; readonly end: End }
   | { readonly kind: 'log'; readonly severity: Severity; readonly message: string };
 
 export interface PartitionThreadEvents<End> {
-  started(image: string): void;
+  started(image: string, displays: Readonly<Record<string, DisplayBuffers>>): void;
   ended(end: End): void;
   log(severity: Severity, message: string): void;
   /** `detail`: why, when it did not go of its own accord. */
@@ -38,7 +38,7 @@ export function startPartitionThread<Start, End>(
   worker.on('message', (message: ThreadMessage<End>) => {
     switch (message.kind) {
       case 'started':
-        events.started(message.image);
+        events.started(message.image, message.displays);
         break;
       case 'ended':
         events.ended(message.end);

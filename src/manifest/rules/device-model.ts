@@ -1,4 +1,5 @@
 import { allDevices } from '../draft.ts';
+import { isModuleReference } from '../modules.ts';
 import type { Rule } from '../rule.ts';
 import { suggestion } from '../suggest.ts';
 
@@ -8,7 +9,7 @@ export const deviceModel: Rule = {
   title: 'Every model is in the device catalogue',
   *check(draft, { host }) {
     for (const { model, known, path } of allDevices(draft)) {
-      if (model === undefined || known !== undefined) continue;
+      if (model === undefined || known !== undefined || isModuleReference(model)) continue;
       yield {
         message: `there is no device model \`${model.slice(0, 40)}\``,
         at: [...path, 'model'],

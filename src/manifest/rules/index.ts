@@ -24,6 +24,7 @@ import { coreOwner } from './core-owner.ts';
 import { coreSome } from './core-some.ts';
 import { crashLimit } from './crash-limit.ts';
 import { deviceModel } from './device-model.ts';
+import { deviceModule } from './device-module.ts';
 import { deviceOptionKnown } from './device-option-known.ts';
 import { deviceOptionValue } from './device-option-value.ts';
 import { devicePlaced } from './device-placed.ts';
@@ -35,6 +36,9 @@ import { memoryFits } from './memory-fits.ts';
 import { memoryMaximum } from './memory-maximum.ts';
 import { memoryMinimum } from './memory-minimum.ts';
 import { memoryOwner } from './memory-owner.ts';
+import { mediumExists } from './medium-exists.ts';
+import { mediumOwner } from './medium-owner.ts';
+import { mediumSize } from './medium-size.ts';
 import { mmioOverRam } from './mmio-over-ram.ts';
 import { partitionIrq } from './partition-irq.ts';
 import { partitionMmio } from './partition-mmio.ts';
@@ -65,6 +69,7 @@ export const RULES: readonly Rule[] = [
   consoleDevice,
   cpuFeatureKnown,
   cpuFeatureNeeds,
+  deviceModule,
   coreOwner,
   coreExists,
   coreOnce,
@@ -106,4 +111,7 @@ export const RULES: readonly Rule[] = [
   bootSource,
   bootFirmwareKind,
   crashLimit,
+  mediumExists,
+  mediumSize,
+  mediumOwner,
 ];

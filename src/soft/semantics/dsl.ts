@@ -9,6 +9,7 @@
 import type { Code, ValueType } from '../wasm/code.ts';
 import type { Value } from '../wasm/value.ts';
 import type { F80FunctionName } from '../x87/f80-functions.ts';
+import type { X87Stack } from './x87-stack.ts';
 
 export type Size = 1 | 2 | 4 | 8;
 export type Word = 'i32' | 'i64';
@@ -102,6 +103,8 @@ export interface Scope {
   /** All six arithmetic flags from an image (i32). */
   setArithmeticFlags(image: Value): void;
 
+  /** RIP of this instruction, i64, not masked. */
+  rip(): Value;
   /** RIP of the instruction that follows, i64. */
   nextRip(): Value;
   /** Continue at this RIP (i64; masked to the mode's width already). Ends the instruction. */
@@ -119,8 +122,8 @@ export interface Scope {
   readonly state: Value;
   /** Calls a function of x87/f80-functions.ts; its results, each in a local. */
   f80(name: F80FunctionName, args: readonly Value[]): readonly Value[];
-  /** FIP, FCS and FOP, and with the linear address of a memory operand FDP and FDS, are now those of this instruction (SDM 1 §8.1.8). */
-  rememberX87(operand?: Value): void;
+  /** The x87 unit, for the instruction of that name. */
+  x87(mnemonic: string): X87Stack;
   /** A field of the decoded record that is known when an instruction is decoded (i32 or i64). */
   recordField(offset: number, type: Word, size: Size): Value;
   /** Repeat this instruction (REP), after consuming `extra` (i32) instructions of the budget beyond the one dispatched. */
@@ -141,6 +144,8 @@ export interface Semantics {
   readonly repeats?: true;
   /** The operand size means nothing: one handler serves all. */
   readonly ignoresSize?: true;
+  /** An x87 instruction, and how many registers it takes off the stack: −1 when it pushes one. */
+  readonly popped?: number;
   readonly body: (s: Scope) => void;
 }
 

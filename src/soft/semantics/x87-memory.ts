@@ -3,7 +3,7 @@ import type { F80FunctionName } from '../x87/f80-functions.ts';
 import { towardsZero } from '../x87/f80-rounding.ts';
 import type { Value } from '../wasm/value.ts';
 import type { Scope } from './dsl.ts';
-import type { Extended, Stack } from './x87-stack.ts';
+import type { Extended, X87Stack } from './x87-stack.ts';
 
 export interface MemoryFormat {
   /** As in mnemonics. */
@@ -23,7 +23,7 @@ export const INTEGERS: readonly MemoryFormat[] = ([2, 4, 8] as const).map((bytes
 }));
 
 /** The memory operand as a number, and its address. */
-export function loadNumber(s: Scope, stack: Stack, { bytes, isInteger, widen }: MemoryFormat): { readonly number: Extended; readonly address: Value } {
+export function loadNumber(s: Scope, stack: X87Stack, { bytes, isInteger, widen }: MemoryFormat): { readonly number: Extended; readonly address: Value } {
   const address = s.local(s.linearAddress());
   const raw = s.load(address, bytes);
   const bits = !isInteger ? raw.widen() : bytes === 2 ? raw.extend(16).widenSigned() : raw.widenSigned();
@@ -34,7 +34,7 @@ export function loadNumber(s: Scope, stack: Stack, { bytes, isInteger, widen }: 
  * ST(0) as the bits of a memory operand, and what the status word gains; towards zero when `truncates`. Integers that are too
  * large for the operand go the exact way.
  */
-export function narrowTop(stack: Stack, { bytes, isInteger, narrow }: MemoryFormat, truncates: boolean): { readonly bits: Value; readonly status: Value } {
+export function narrowTop(stack: X87Stack, { bytes, isInteger, narrow }: MemoryFormat, truncates: boolean): { readonly bits: Value; readonly status: Value } {
   const { significand, signExponent } = stack.read(0);
   const control = truncates ? towardsZero(stack.control) : stack.control;
   const { significand: wide, status } = stack.compute(narrow, significand, signExponent, control);

@@ -2,7 +2,7 @@
 import { i32, i64, select, store, type Value } from '../wasm/value.ts';
 import type { Scope, Semantics, SemanticsTable } from './dsl.ts';
 import { INTEGERS, loadNumber, type MemoryFormat, narrowTop, REALS } from './x87-memory.ts';
-import { type Extended, type Stack, x87 } from './x87-stack.ts';
+import { type Extended, type X87Stack, x87 } from './x87-stack.ts';
 
 const BIAS = 16383;
 const PAGE_SIZE = 4096;
@@ -12,36 +12,36 @@ const RC_NEAREST = 0;
 const RC_UP = 2;
 
 const loadMemory = (mnemonic: string, format: MemoryFormat): Semantics =>
-  x87(mnemonic, (s, stack) => {
+  x87(mnemonic, -1, (s, stack) => {
     stack.enterWithRoom();
     const { number, address } = loadNumber(s, stack, format);
     stack.push(number);
-    s.rememberX87(address);
+    stack.remember(address);
   });
 
 const storeMemory = (mnemonic: string, format: MemoryFormat, pops: number, truncates = false): Semantics =>
-  x87(mnemonic, (s, stack) => {
+  x87(mnemonic, pops, (s, stack) => {
     stack.enter(0);
     const { bits, status } = narrowTop(stack, format, truncates);
     const gained = s.local(status);
     const address = s.local(s.linearAddress());
     s.store(address, format.bytes, bits);
     stack.finish(pops, gained);
-    s.rememberX87(address);
+    stack.remember(address);
   });
 
 /** 80 bits as they are. */
-const loadExtended = x87('fld_m80', (s, stack) => {
+const loadExtended = x87('fld_m80', -1, (s, stack) => {
   stack.enterWithRoom();
   const address = s.local(s.linearAddress());
   const significand = s.load(address, 8);
   const signExponent = s.load(s.local(address.add(8)), 2);
   stack.push({ significand, signExponent });
-  s.rememberX87(address);
+  stack.remember(address);
 });
 
 /** Ten bytes at once or, where they are not one piece of RAM, the exact way: nothing may be stored when the last byte faults. */
-const storeExtended = x87('fstp_m80', (s, stack) => {
+const storeExtended = x87('fstp_m80', 1, (s, stack) => {
   stack.enter(0);
   const address = s.local(s.linearAddress());
   const host = s.local(s.probe(address, true));
@@ -50,14 +50,14 @@ const storeExtended = x87('fstp_m80', (s, stack) => {
   store(s.code, host, 8, significand);
   store(s.code, host, 2, signExponent, 8);
   stack.finish(1);
-  s.rememberX87(address);
+  stack.remember(address);
 });
 
-const constant = (mnemonic: string, number: (s: Scope, stack: Stack) => Extended): Semantics =>
-  x87(mnemonic, (s, stack) => {
+const constant = (mnemonic: string, number: (s: Scope, stack: X87Stack) => Extended): Semantics =>
+  x87(mnemonic, -1, (s, stack) => {
     stack.enterWithRoom();
     stack.push(number(s, stack));
-    s.rememberX87();
+    stack.remember();
   });
 
 /** A constant cut off after 64 bits; `nearestIsUp`: the bit behind is set. Rounded by FCW, but never inexact (SDM 1 §8.3.8). */
@@ -68,42 +68,42 @@ const irrational = (mnemonic: string, exponent: number, lower: bigint, nearestIs
     return { significand: i64(lower).add(up.widen()), signExponent: i32(BIAS + exponent) };
   });
 
-const loadRegister = x87('fld_sti', (s, stack) => {
+const loadRegister = x87('fld_sti', -1, (s, stack) => {
   const i = stack.operand;
   stack.enterWithRoom(i);
   stack.push(stack.read(i));
-  s.rememberX87();
+  stack.remember();
 });
 
 const storeRegister = (mnemonic: string, pops: number): Semantics =>
-  x87(mnemonic, (s, stack) => {
+  x87(mnemonic, pops, (s, stack) => {
     const i = stack.operand;
     stack.enter(0);
     stack.write(i, stack.read(0));
     stack.finish(pops, undefined, i);
-    s.rememberX87();
+    stack.remember();
   });
 
-const exchange = x87('fxch', (s, stack) => {
+const exchange = x87('fxch', 0, (s, stack) => {
   const i = stack.operand;
   stack.enter(0, i);
   const [top, other] = [stack.read(0), stack.read(i)];
   stack.write(0, other);
   stack.write(i, top);
   stack.finish(0);
-  s.rememberX87();
+  stack.remember();
 });
 
 /** FCMOVcc by the condition code of CMOVcc. C1 stays as it is. */
 const conditionalMove = (mnemonic: string, condition: number): Semantics =>
-  x87(mnemonic, (s, stack) => {
+  x87(mnemonic, 0, (s, stack) => {
     const i = stack.operand;
     stack.enter(0, i);
     const [top, other] = [stack.read(0), stack.read(i)];
     const moves = s.local(s.test(condition));
     const pick = (a: Value, b: Value): Value => select(moves, a, b);
     stack.write(0, { significand: pick(other.significand, top.significand), signExponent: pick(other.signExponent, top.signExponent) });
-    s.rememberX87();
+    stack.remember();
   });
 
 const table: Record<string, Semantics> = {

@@ -10,7 +10,7 @@ import { C0, C1, C2, C3 } from '../x87/unit.ts';
 import { X87_CONTROL } from './x87-control.ts';
 import { INTEGERS, loadNumber, type MemoryFormat, REALS } from './x87-memory.ts';
 import { X87_MOVES } from './x87-moves.ts';
-import { type Extended, type Stack, type StackIndex, x87 } from './x87-stack.ts';
+import { type Extended, type StackIndex, type X87Stack, x87 } from './x87-stack.ts';
 
 const SIGN = 0x8000;
 const POSITIVE_ZERO: Extended = { significand: i64(0), signExponent: i32(0) };
@@ -34,7 +34,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
 };
 
 /** ST(target) ← ST(target) op b. */
-function combine(stack: Stack, { compute, negates, swaps }: Operation, target: StackIndex, b: Extended, pops = 0): void {
+function combine(stack: X87Stack, { compute, negates, swaps }: Operation, target: StackIndex, b: Extended, pops = 0): void {
   const a = stack.read(target);
   const sign = (number: Extended, changes: boolean): Value => (changes ? number.signExponent.xor(SIGN) : number.signExponent);
   const left = [a.significand, sign(a, negates === 'first')];
@@ -51,20 +51,20 @@ function addArithmetic(name: string, operation: Operation): void {
   for (const format of [...REALS, ...INTEGERS]) {
     const mnemonic = `f${format.isInteger ? 'i' : ''}${name}_${format.name}`;
     if (format.bytes === 8 && format.isInteger) continue; // FIADD m64 does not exist
-    table[mnemonic] = x87(mnemonic, (s, stack) => {
+    table[mnemonic] = x87(mnemonic, 0, (s, stack) => {
       stack.enter(0);
       const { number, address } = loadNumber(s, stack, format);
       combine(stack, operation, 0, number);
-      s.rememberX87(address);
+      stack.remember(address);
     });
   }
   const ofRegisters = (mnemonic: string, toTop: boolean, pops: number): void => {
-    table[mnemonic] = x87(mnemonic, (s, stack) => {
+    table[mnemonic] = x87(mnemonic, pops, (s, stack) => {
       const i = stack.operand;
       stack.enter(0, i);
       if (toTop) combine(stack, operation, 0, stack.read(i));
       else combine(stack, operation, i, stack.read(0), pops);
-      s.rememberX87();
+      stack.remember();
     });
   };
   ofRegisters(`f${name}_st0_sti`, true, 0);
@@ -74,17 +74,17 @@ function addArithmetic(name: string, operation: Operation): void {
 for (const [name, operation] of Object.entries(OPERATIONS)) addArithmetic(name, operation);
 
 /** Condition bits of ST(0) against `b`: C3 equal, C0 less. Ordered numbers only, so quiet and signaling comparisons are the same. */
-function relate(stack: Stack, b: Extended): Value {
+function relate(stack: X87Stack, b: Extended): Value {
   const a = stack.read(0);
   return stack.computeOne('compare', a.significand, a.signExponent, b.significand, b.signExponent);
 }
 
 function addComparison(mnemonic: string, pops: number, format: MemoryFormat): void {
-  table[mnemonic] = x87(mnemonic, (s, stack) => {
+  table[mnemonic] = x87(mnemonic, pops, (s, stack) => {
     stack.enter(0);
     const { number, address } = loadNumber(s, stack, format);
-    stack.settleConditions(relate(stack, number), pops);
-    s.rememberX87(address);
+    stack.compared(relate(stack, number), pops);
+    stack.remember(address);
   });
 }
 for (const format of REALS) {
@@ -100,11 +100,11 @@ for (const format of INTEGERS) {
 for (const [suffix, pops] of [['', 0], ['p', 1], ['pp', 2]] as const) {
   for (const kind of ['fcom', 'fucom']) {
     const mnemonic = `${kind}${suffix}`;
-    table[mnemonic] = x87(mnemonic, (s, stack) => {
+    table[mnemonic] = x87(mnemonic, pops, (s, stack) => {
       const i = stack.operand;
       stack.enter(0, i);
-      stack.settleConditions(relate(stack, stack.read(i)), pops);
-      s.rememberX87();
+      stack.compared(relate(stack, stack.read(i)), pops);
+      stack.remember();
     });
   }
 }
@@ -113,12 +113,12 @@ const CONDITIONS_TO_FLAGS = 8;
 for (const [suffix, pops] of [['i', 0], ['ip', 1]] as const) {
   for (const kind of ['fcom', 'fucom']) {
     const mnemonic = `${kind}${suffix}`;
-    table[mnemonic] = x87(mnemonic, (s, stack) => {
+    table[mnemonic] = x87(mnemonic, pops, (s, stack) => {
       const i = stack.operand;
       stack.enter(0, i);
       const conditions = s.local(relate(stack, stack.read(i)));
       stack.finish(pops);
-      s.rememberX87();
+      stack.remember();
       s.setArithmeticFlags(conditions.and(C0 | C2 | C3).shr(CONDITIONS_TO_FLAGS));
     });
   }
@@ -126,13 +126,13 @@ for (const [suffix, pops] of [['i', 0], ['ip', 1]] as const) {
 
 /** ST(0) ← f(ST(0)). */
 const unary = (mnemonic: string, compute: F80FunctionName): void => {
-  table[mnemonic] = x87(mnemonic, (s, stack) => {
+  table[mnemonic] = x87(mnemonic, 0, (s, stack) => {
     stack.enter(0);
     const a = stack.read(0);
     const result = stack.compute(compute, a.significand, a.signExponent, stack.control);
     stack.write(0, result);
     stack.finish(0, result.status);
-    s.rememberX87();
+    stack.remember();
   });
 };
 unary('fsqrt', 'squareRoot');
@@ -140,39 +140,39 @@ unary('frndint', 'toIntegral');
 
 /** FABS and FCHS touch the sign bit of anything, NaNs included. */
 const changeSign = (mnemonic: string, change: (signExponent: Value) => Value): void => {
-  table[mnemonic] = x87(mnemonic, (s, stack) => {
+  table[mnemonic] = x87(mnemonic, 0, (s, stack) => {
     stack.enter(0);
     const { significand, signExponent } = stack.read(0);
     stack.write(0, { significand, signExponent: change(signExponent) });
     stack.finish(0);
-    s.rememberX87();
+    stack.remember();
   });
 };
 changeSign('fabs', (signExponent) => signExponent.and(SIGN - 1));
 changeSign('fchs', (signExponent) => signExponent.xor(SIGN));
 
-table.ftst = x87('ftst', (s, stack) => {
+table['ftst'] = x87('ftst', 0, (s, stack) => {
   stack.enter(0);
-  stack.settleConditions(relate(stack, POSITIVE_ZERO));
-  s.rememberX87();
+  stack.compared(relate(stack, POSITIVE_ZERO));
+  stack.remember();
 });
 
 /** C1 is the sign. An empty register goes the exact way. */
-table.fxam = x87('fxam', (s, stack) => {
+table['fxam'] = x87('fxam', 0, (s, stack) => {
   stack.enter(0);
   const { significand, signExponent } = stack.read(0);
   const kind = stack.computeOne('examine', significand, signExponent);
-  stack.settleConditions(kind.or(signExponent.and(SIGN).shr(15 - Math.log2(C1))));
-  s.rememberX87();
+  stack.compared(kind.or(signExponent.and(SIGN).shr(15 - Math.log2(C1))));
+  stack.remember();
 });
 
-table.fscale = x87('fscale', (s, stack) => {
+table['fscale'] = x87('fscale', 0, (s, stack) => {
   stack.enter(0, 1);
   const [a, b] = [stack.read(0), stack.read(1)];
   const result = stack.compute('scale', a.significand, a.signExponent, b.significand, b.signExponent);
   stack.write(0, result);
   stack.finish(0, result.status);
-  s.rememberX87();
+  stack.remember();
 });
 
 export const X87: SemanticsTable = { ...table, ...X87_MOVES, ...X87_CONTROL };

@@ -1,7 +1,4 @@
-/**
- * What lives in the locals of a region's function, and which registers the region touches. A region is generated twice: the first
- * time to learn what it touches, the second time for good.
- */
+/** What lives in the locals of a region's function, and which registers the region touches. */
 import * as S from '../../x86/state.ts';
 import type { Code } from '../wasm/code.ts';
 import { getLocal, i64, store, type Value } from '../wasm/value.ts';
@@ -14,7 +11,7 @@ export interface Touched {
   readonly changed: number;
   readonly flags: boolean;
 }
-export const EVERYTHING: Touched = { read: -1, changed: -1, flags: true };
+export const NOTHING: Touched = { read: 0, changed: 0, flags: false };
 
 const VECTOR = 16;
 

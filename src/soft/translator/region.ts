@@ -11,18 +11,18 @@
  *
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
-import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from '../layout.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
 import { OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
 import type { Code, Label } from '../wasm/code.ts';
-import { constant, getLocal, i32, i64, store, Value } from '../wasm/value.ts';
+import { call, getLocal, i32, i64, store, Value } from '../wasm/value.ts';
+import type { Setter } from './flags.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
-import type { F80Functions } from '../x87/f80-functions.ts';
 import { flagsNeeded } from './flag-use.ts';
 import { type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
-import { EVERYTHING, RegionState, type Touched } from './region-state.ts';
+import { RegionState } from './region-state.ts';
+import type { TouchedRegisters } from './registers.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
 
 /** What a region returns: go on at RIP … */
@@ -38,20 +38,21 @@ const DEPTH: Value = getLocal('i32', 1);
 /** What regions of a module share. */
 export interface RegionEnvironment {
   readonly handlers: HandlerTable;
-  /** Function index of `fill(low, high, size, write) → host`. */
-  readonly fill: number;
-  readonly f80: F80Functions;
+  readonly registers: TouchedRegisters;
+  readonly imports: Imports;
+  /** Function index of `find` (shared-functions.ts). */
+  readonly find: number;
   /** Type index of {@link REGION_SIGNATURE}. */
   readonly type: number;
 }
 
-/** Writes the region's function, twice: `newCode` gives what the first attempt is thrown away in. */
-export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code, newCode: () => Code): void {
-  const graph = new RegionGraph(plan, environment.handlers);
-  const attempt = new RegionWriter(graph, plan, environment, newCode(), EVERYTHING);
-  attempt.write();
-  new RegionWriter(graph, plan, environment, code, attempt.touched).write();
+export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): void {
+  new RegionWriter(new RegionGraph(plan, environment.handlers), plan, environment, code).write();
 }
+
+/** Where and how the interpreter takes over, packed into one number: offset in the page, instructions given back, what set the flags. */
+const UNSPENT_SHIFT = 13;
+const SETTER_SHIFT = 20;
 
 class RegionGraph {
   readonly view: readonly DataView[];
@@ -101,26 +102,22 @@ class RegionWriter {
   readonly #environment: RegionEnvironment;
   readonly #code: Code;
   readonly #state: RegionState;
-  readonly #imports: Imports;
+  /** What had set the flags at some exit; the first place stands for: they are settled. */
+  readonly #setters: (Setter | undefined)[] = [undefined];
   readonly #labels: (Label | undefined)[];
   readonly #loops: (Label | undefined)[];
   #interpretExit: Label = { depth: 0 };
   #jumpExit: Label = { depth: 0 };
   #returnExit: Label = { depth: 0 };
 
-  constructor(graph: RegionGraph, plan: RegionPlan, environment: RegionEnvironment, code: Code, touched: Touched) {
+  constructor(graph: RegionGraph, plan: RegionPlan, environment: RegionEnvironment, code: Code) {
     this.#graph = graph;
     this.#plan = plan;
     this.#environment = environment;
     this.#code = code;
-    this.#state = new RegionState(code, (plan.mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64, touched);
-    this.#imports = { readSlow: environment.fill, writeSlow: -1, commitStore: -1, system: -1, f80: environment.f80 };
+    this.#state = new RegionState(code, (plan.mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64, environment.registers.of(graph.view));
     this.#labels = plan.blocks.map(() => undefined);
     this.#loops = plan.blocks.map(() => undefined);
-  }
-
-  get touched(): Touched {
-    return this.#state.touched;
   }
 
   write(): void {
@@ -148,16 +145,25 @@ class RegionWriter {
       });
       state.save();
       store(code, STATE, 8, this.#rip.value, S.RIP);
-      code.block((miss) => {
-        const region = this.#findRegion(miss);
-        code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]);
-      });
+      const region = this.#findRegion();
+      code.if(region, () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
       code.returnValue(i32(REGION_JUMP));
     });
-    state.setBudget(state.budget.add(state.variable('unspent', 'i32').value));
+    const exit = this.#exit.value;
+    const settle = (setter: Setter | undefined) => () => {
+      state.flags.setter = setter;
+      state.settleFlags();
+    };
+    if (this.#setters.length > 1) code.switch(exit.shr(SETTER_SHIFT), this.#setters.map(settle), () => undefined);
+    state.setBudget(state.budget.add(exit.shr(UNSPENT_SHIFT).and((1 << (SETTER_SHIFT - UNSPENT_SHIFT)) - 1)));
     state.save();
-    store(code, STATE, 8, this.#rip.value, S.RIP);
+    const rip = state.page.add(exit.and((1 << UNSPENT_SHIFT) - 1).widen());
+    store(code, STATE, 8, state.is64Bit ? rip : rip.and(i64(0xffff_ffffn)), S.RIP);
     code.returnValue(i32(REGION_INTERPRET));
+  }
+
+  get #exit(): ReturnType<RegionState['variable']> {
+    return this.#state.variable('exit', 'i32');
   }
 
   get #rip(): ReturnType<RegionState['variable']> {
@@ -261,19 +267,19 @@ class RegionWriter {
       },
       next: never, fault: never, repeat: never, afterSystem: never, setBudget: never, budget: never, saveBudget: never, restoreBudget: never,
     };
-    const scope = new TranslatorScope(this.#state, shape, this.#imports, exits, records, record);
+    const scope = new TranslatorScope(this.#state, shape, this.#environment.imports, exits, records, record);
     this.#code.scope(() => semantics.body(scope));
   }
 
   // ── ways out ──
 
   #interpretAt(offset: number, unspent: number): void {
-    const state = this.#state;
-    state.settleFlags();
-    this.#rip.set(state.ripAt(offset));
-    state.variable('unspent', 'i32').set(i32(unspent));
+    const { setter } = this.#state.flags;
+    let place = this.#setters.findIndex((other) => other?.kind === setter?.kind && other?.size === setter?.size);
+    if (place < 0) place = this.#setters.push(setter) - 1;
+    this.#exit.set(i32(offset | (unspent << UNSPENT_SHIFT) | (place << SETTER_SHIFT)));
     this.#code.branch(this.#interpretExit);
-    state.hasLeft = true;
+    this.#state.hasLeft = true;
   }
 
   #leave(rip: Value, exit: Label): void {
@@ -299,49 +305,25 @@ class RegionWriter {
     state.settleFlags();
     state.save();
     store(code, STATE, 8, this.#rip.value, S.RIP);
-    code.block((miss) => {
-      const region = this.#findRegion(miss);
-      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
-      const status = state.variable('status', 'i32');
-      code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
-      status.set(TOP_OF_STACK);
-      const came = STATE.load('i64', 8, S.RIP).ne(state.ripAt(returnOffset));
-      code.if(status.value.or(came), () => code.returnValue(status.value), undefined, false);
-      store(code, STATE, 8, state.page, S.CODE_PAGE);
-      store(code, STATE, 4, state.pageHost, S.CODE_HOST);
-      code.if(STATE.load('i32', 4, S.BUDGET).lt(this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
-      state.load();
-      this.#goto(from, returnOffset);
-    });
-    code.returnValue(i32(REGION_JUMP));
-    state.hasLeft = true;
+    const region = this.#findRegion();
+    code.if(region.isZero(), () => code.returnValue(i32(REGION_JUMP)), undefined, false);
+    code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
+    const status = state.variable('status', 'i32');
+    code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
+    status.set(TOP_OF_STACK);
+    const isElsewhere = STATE.load('i64', 8, S.RIP).ne(state.ripAt(returnOffset));
+    code.if(status.value.or(isElsewhere), () => code.returnValue(status.value), undefined, false);
+    store(code, STATE, 8, state.page, S.CODE_PAGE);
+    store(code, STATE, 4, state.pageHost, S.CODE_HOST);
+    code.if(STATE.load('i32', 4, S.BUDGET).lt(this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+    state.load();
+    this.#goto(from, returnOffset);
   }
 
-  /** The region that starts at `rip` in this mode: its number in the table. CODE_PAGE and CODE_HOST are its page's then. */
-  #findRegion(miss: Label): Value {
-    const code = this.#code;
-    const state = this.#state;
-    const page = state.variable('target-page', 'i64');
-    const host = state.variable('target-host', 'i32');
-    const entry = state.variable('entry', 'i32');
-    const rip = this.#rip.value;
-    page.set(rip.and(-4096));
-    code.if(page.value.eq(state.page), () => host.set(state.pageHost), () => {
-      entry.set(STATE.load('i32', 4, S.TLB_FETCH).add(page.value.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
-      code.branchIf(miss, entry.value.load('i64', 8).ne(page.value));
-      host.set(page.value.wrap().add(entry.value.load('i32', 4, 8)));
-    });
-    const first = state.variable('target', 'i32');
-    first.set(host.value.or(rip.wrap().and(0xfff)));
-    const slot = first.value.xor(first.value.shr(15)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE));
-    entry.set(STATE.add(slot));
-    const key = i64(BigInt(this.#plan.mode) << 40n);
-    code.branchIf(miss, entry.value.load('i64', 8, BLOCK_OFFSET).ne(key.or(first.value.widen())));
-    const region = state.variable('region', 'i32');
-    region.set(entry.value.load('i32', 4, BLOCK_OFFSET + 12));
-    code.branchIf(miss, region.value.leSigned(0));
-    store(code, STATE, 8, page.value, S.CODE_PAGE);
-    store(code, STATE, 4, host.value, S.CODE_HOST);
+  /** The number of the region that starts at `rip`, or 0. */
+  #findRegion(): Value {
+    const region = this.#state.variable('region', 'i32');
+    region.set(call('i32', this.#environment.find, [STATE, this.#rip.value]));
     return region.value;
   }
 }

@@ -89,8 +89,8 @@ export class Regions {
     }
     if (this.#batches.size === 0) return;
     for (let ready = this.#compiler.finished(); ready !== undefined; ready = this.#compiler.finished()) {
-      const requests = this.#batches.get(ready.batch);
-      this.#batches.delete(ready.batch);
+      const requests = this.#batches.get(ready.id);
+      this.#batches.delete(ready.id);
       if (requests !== undefined) this.#install(requests, ready.module);
     }
   }

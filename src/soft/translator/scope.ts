@@ -14,6 +14,7 @@ import type { Size, VectorRegister, Word } from '../semantics/dsl.ts';
 import type { ValueType } from '../wasm/code.ts';
 import { call, constant, i32, i64, type Value } from '../wasm/value.ts';
 import type { RegionState } from './region-state.ts';
+import { MISS_WRITES } from './shared-functions.ts';
 
 const TLB_INDEX_MASK = (TLB_ENTRIES - 1) * TLB_ENTRY_SIZE;
 const GENERAL_REGISTERS = 16;
@@ -35,16 +36,16 @@ export class TranslatorScope extends InterpreterScope {
   readonly #records: DataView;
   readonly #record: number;
   readonly #exits: Exits;
-  readonly #fill: number;
+  readonly #miss: number;
 
-  /** `record`: offset of the instruction's record in `records`; `imports.readSlow` is the function that fills a TLB. */
+  /** `record`: offset of the instruction's record in `records`; `imports.readSlow` is the module's `miss` (shared-functions.ts). */
   constructor(state: RegionState, shape: Shape, imports: Imports, exits: Exits, records: DataView, record: number) {
     super(state.code, shape, imports, exits);
     this.#state = state;
     this.#records = records;
     this.#record = record;
     this.#exits = exits;
-    this.#fill = imports.readSlow;
+    this.#miss = imports.readSlow;
   }
 
   override recordField(offset: number, type: Word, size: Size): Value {
@@ -168,7 +169,7 @@ export class TranslatorScope extends InterpreterScope {
     // An access that crosses its page misses, because its last byte has another tag.
     const last = size === 1 ? address : address.add(size - 1);
     code.if(entry.load('i64', 8).ne(last.and(-4096)), () => {
-      host.set(call('i32', this.#fill, [address.wrap(), address.shr(32).wrap(), i32(size), i32(forWrite ? 1 : 0)]));
+      host.set(call('i32', this.#miss, [address, i32(size | (forWrite ? MISS_WRITES : 0))]));
       code.if(host.value.isZero(), () => this.#exits.interpret(), undefined, false);
     }, undefined, false);
     return host.value;

@@ -4,7 +4,7 @@
  */
 import type { FunctionBody } from '../wasm/function-body.ts';
 import { constant, i32, i64, select, Value } from '../wasm/value.ts';
-import { BIAS, EXPONENT, INTEGER_BIT, isRoundingDown, NEEDS_EXACT_FORM, returnResult, SIGN } from './f80-rounding.ts';
+import { BIAS, EXPONENT, isRoundingDown, NEEDS_EXACT_FORM, returnResult, SIGN } from './f80-rounding.ts';
 
 const TWO_32 = 2 ** 32;
 const LOW_32 = 0xffff_ffffn;

@@ -1,0 +1,7 @@
+/** The program of a partition's translating Worker: regions of guest code in, WebAssembly modules out. */
+import { serveModuleCompiler } from '../host/node/module-compiler.ts';
+import { createTranslator, type RegionPlan } from '../soft/index.ts';
+
+const translate = createTranslator();
+
+serveModuleCompiler<readonly RegionPlan[]>((plans) => new WebAssembly.Module(translate(plans)));

@@ -1,0 +1,60 @@
+/**
+ * WebAssembly modules made in a thread beside: the asking thread never waits, not even for its event loop, which a vCPU's thread
+ * does not have. What is asked for and how it is made is the caller's.
+ */
+import { MessageChannel, type MessagePort, parentPort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+
+/** One thread's way to the compiler. */
+export interface ModuleCompiler<Job> {
+  submit(id: number, job: Job): void;
+  /** A module that is ready, once each; undefined when there is none. */
+  finished(): { readonly id: number; readonly module: WebAssembly.Module } | undefined;
+}
+
+interface Client {
+  readonly port: MessagePort;
+  /** One word: how many modules were posted, so that a look costs no system call. */
+  readonly posted: Int32Array<SharedArrayBuffer>;
+}
+
+interface Request<Job> {
+  readonly id: number;
+  readonly job: Job;
+}
+
+/**
+ * Starts a Worker on the module `entry`, which calls {@link serveModuleCompiler}; the returned function opens a way to it. It lives as long
+ * as the calling thread. `failed` is called when it dies: modules asked for later never come.
+ */
+export function startModuleCompiler<Job>(entry: URL, failed: (error: Error) => void): () => ModuleCompiler<Job> {
+  const worker = new Worker(entry, { name: 'translator' });
+  worker.unref();
+  worker.on('error', failed);
+  return () => {
+    const { port1, port2 } = new MessageChannel();
+    const posted = new Int32Array(new SharedArrayBuffer(4));
+    worker.postMessage({ port: port2, posted } satisfies Client, [port2]);
+    port1.unref();
+    let taken = 0;
+    return {
+      submit: (id, job) => port1.postMessage({ id, job } satisfies Request<Job>),
+      finished() {
+        if (Atomics.load(posted, 0) === taken) return undefined;
+        const received = receiveMessageOnPort(port1);
+        if (received === undefined) return undefined;
+        taken++;
+        return received.message;
+      },
+    };
+  };
+}
+
+/** The Worker's side: compiles what clients ask for, in the order of asking. */
+export function serveModuleCompiler<Job>(compile: (job: Job) => WebAssembly.Module): void {
+  parentPort?.on('message', ({ port, posted }: Client) => {
+    port.on('message', ({ id, job }: Request<Job>) => {
+      port.postMessage({ id, module: compile(job) });
+      Atomics.add(posted, 0, 1);
+    });
+  });
+}

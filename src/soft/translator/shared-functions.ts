@@ -1,0 +1,60 @@
+/** Functions that all regions of a module call: what is rare or long enough not to stand in each of them. */
+import { STATE } from '../interpreter-scope.ts';
+import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from '../layout.ts';
+import * as S from '../../x86/state.ts';
+import type { Code } from '../wasm/code.ts';
+import type { ModuleBuilder } from '../wasm/module.ts';
+import { call, constant, getLocal, i32, store } from '../wasm/value.ts';
+
+export interface SharedFunctions {
+  /** `miss(address, how) → host`: fills a TLB; 0 when the interpreter must do the instruction. */
+  readonly miss: number;
+  /** `find(state, rip) → region`: the number of the region that starts there, 0 when there is none. CODE_PAGE and CODE_HOST are its page's then. */
+  readonly find: number;
+}
+
+/** How an access misses: its size, and this bit when it writes. */
+export const MISS_WRITES = 0x100;
+
+export function defineSharedFunctions(builder: ModuleBuilder, fill: number): SharedFunctions {
+  return {
+    miss: builder.function({ parameters: ['i64', 'i32'], results: ['i32'] }, undefined, (code) => {
+      const address = getLocal('i64', 0);
+      const how = getLocal('i32', 1);
+      code.returnValue(call('i32', fill, [address.wrap(), address.shr(32).wrap(), how.and(MISS_WRITES - 1), how.and(MISS_WRITES)]));
+      code.op(UNREACHABLE);
+    }),
+    find: builder.function({ parameters: ['i32', 'i64'], results: ['i32'] }, undefined, writeFind),
+  };
+}
+
+const UNREACHABLE = 0x00;
+
+/** As the interpreter looks up a block (interpreter.ts), in flat code. */
+function writeFind(code: Code): void {
+  const rip = getLocal('i64', 1);
+  const page = code.permanentLocal('i64');
+  const host = code.permanentLocal('i32');
+  const entry = code.permanentLocal('i32');
+  const first = code.permanentLocal('i32');
+  const [pageValue, hostValue, entryValue, firstValue] = [getLocal('i64', page), getLocal('i32', host), getLocal('i32', entry), getLocal('i32', first)];
+  code.block((miss) => {
+    code.setLocal(page, rip.and(-4096));
+    code.if(pageValue.eq(STATE.load('i64', 8, S.CODE_PAGE)), () => code.setLocal(host, STATE.load('i32', 4, S.CODE_HOST)), () => {
+      code.setLocal(entry, STATE.load('i32', 4, S.TLB_FETCH).add(pageValue.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
+      code.branchIf(miss, entryValue.load('i64', 8).ne(pageValue));
+      code.setLocal(host, pageValue.wrap().add(entryValue.load('i32', 4, 8)));
+    });
+    code.setLocal(first, hostValue.or(rip.wrap().and(0xfff)));
+    const slot = firstValue.xor(firstValue.shr(15)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE));
+    code.setLocal(entry, STATE.add(slot));
+    code.branchIf(miss, entryValue.load('i64', 8, BLOCK_OFFSET).ne(STATE.load('i64', 8, S.DECODE_KEY).or(firstValue.widen())));
+    code.setLocal(first, entryValue.load('i32', 4, BLOCK_OFFSET + 12));
+    code.branchIf(miss, firstValue.leSigned(0));
+    store(code, STATE, 8, pageValue, S.CODE_PAGE);
+    store(code, STATE, 4, hostValue, S.CODE_HOST);
+    code.returnValue(firstValue);
+  });
+  code.returnValue(i32(0));
+  code.op(UNREACHABLE);
+}

@@ -1,0 +1,121 @@
+// SeaBIOS on the modelled board, and what PCs start from disks and CDs with it: unmodified, from Debian packages.
+import { describe, expect, it } from 'vitest';
+import { MiB } from '../src/base/index.ts';
+import { type BlockBackend, type BootMedium, SECTOR_BYTES } from '../src/contracts/index.ts';
+import { packageFile } from '../src/host/node/packages.ts';
+import { grubDisk, isolinuxCd } from './support/boot-disk.ts';
+import { deviceOf, Guest } from './support/guest.ts';
+import { ifAvailable } from './support/packages.ts';
+
+/** SeaBIOS needs six million instructions, GRUB some hundred million: whoever needs more has lost his way. */
+const INSTRUCTIONS = 1e9;
+const TIMEOUT = 300_000;
+/** Every menu waits long enough to be answered. */
+const GRUB_MENU = `
+serial --unit=0
+set timeout=60
+menuentry "Say hello" { echo "Hello from the" disk; read }
+menuentry "Start over" { reboot }
+menuentry "Switch off" { halt }
+`;
+const ISOLINUX_MENU = 'PROMPT 1\nTIMEOUT 600\nSAY Hello from the CD\nDEFAULT none\nLABEL none\n  KERNEL none\n';
+
+const seabios = await ifAvailable('SeaBIOS', () => packageFile('seabios', 'amd64', 'usr/share/seabios/bios-256k.bin'));
+const disk = seabios && (await ifAvailable('a disk with GRUB', () => grubDisk({ 'boot/grub/grub.cfg': GRUB_MENU }, 16 * MiB)));
+const cd = seabios && (await ifAvailable('a CD with ISOLINUX', () => isolinuxCd({ 'isolinux/isolinux.cfg': ISOLINUX_MENU })));
+
+/** A drive whose medium is `bytes`, which stay as they are. */
+function medium(bytes: Uint8Array): BlockBackend {
+  const copy = bytes.slice();
+  const at = (sector: number) => sector * SECTOR_BYTES;
+  return {
+    sectors: copy.length / SECTOR_BYTES,
+    readOnly: false,
+    read: (sector, target) => (target.set(copy.subarray(at(sector), at(sector) + target.length)), true),
+    write: (sector, source) => (copy.set(source, at(sector)), true),
+    flush: () => true,
+  };
+}
+
+interface PcOptions {
+  readonly media?: Readonly<Partial<Record<'disk' | 'cdrom', Uint8Array>>>;
+  readonly controller?: 'ide' | 'ahci';
+  readonly order?: readonly BootMedium[];
+  readonly cpus?: number;
+}
+
+/** A PC with a serial console in place of keyboard and screen. */
+function pc({ media = {}, controller = 'ide', order = ['disk', 'cdrom'], cpus = 1 }: PcOptions = {}): Guest {
+  const files = Object.keys(media).map((option) => ({ option, path: option, access: option === 'disk' ? ('rw' as const) : ('ro' as const) }));
+  const drives = files.length === 0 ? [] : [{ ...deviceOf(controller, controller), files }];
+  return new Guest(seabios!, {
+    order,
+    cpus,
+    models: ['i8042', 'debug-console'],
+    devices: drives,
+    block: ({ path }) => medium(media[path as 'disk' | 'cdrom']!),
+  });
+}
+
+/** The console up to where `text` shows on it, but for what moves the cursor. Throws when it never does. */
+function until(guest: Guest, text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
+  const plain = () => guest.console.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
+  if (!guest.run({ instructions: INSTRUCTIONS, until: () => plain().includes(text) })) throw new Error(`no "${text}" in:\n${plain()}`);
+  return plain();
+}
+
+describe.skipIf(seabios === undefined)('SeaBIOS', () => {
+  it('starts, says so on the serial console and finds nothing to boot', () => {
+    const console = until(pc(), 'No bootable device.');
+    expect(console).toMatch(/^SeaBIOS \(version \S+\)$/m);
+  }, TIMEOUT);
+
+  it('counts the processors', () => {
+    const guest = pc({ cpus: 3 });
+    until(guest, 'No bootable device.');
+    // Each was started and sleeps now, in real mode or on its way to it.
+    expect(guest.partition.registers().map(({ retired }) => retired > 0)).toEqual([true, true, true]);
+  }, TIMEOUT);
+});
+
+describe.skipIf(disk === undefined)('GRUB on a disk', () => {
+  it.each(['ide', 'ahci'] as const)('shows its menu from a disk on %s, and runs an entry', (controller) => {
+    const guest = pc({ media: { disk: disk! }, controller });
+    const menu = until(guest, 'Switch off');
+    expect(menu).toContain('Booting from Hard Disk...');
+    expect(menu).toMatch(/GNU GRUB {2}version 2\.\d\d/);
+    guest.type('\r');
+    until(guest, 'Hello from the disk');
+  }, TIMEOUT);
+
+  it('resets the machine, and comes up again', () => {
+    const guest = pc({ media: { disk: disk! } });
+    until(guest, 'Switch off');
+    guest.type('\x1b[B\r');
+    expect(guest.run({ instructions: INSTRUCTIONS, until: ({ console }) => console.split('SeaBIOS (version').length === 3 })).toBe(true);
+    expect(guest.partition.resets).toBe(1);
+  }, TIMEOUT);
+
+  it('switches the machine off by the ACPI tables that firmware placed', () => {
+    const guest = pc({ media: { disk: disk! } });
+    until(guest, 'Switch off');
+    guest.type('\x1b[B\x1b[B\r');
+    guest.run({ instructions: INSTRUCTIONS });
+    expect(guest.partition.end).toEqual({ state: 'halted', reason: 'power-off' });
+  }, TIMEOUT);
+});
+
+describe.skipIf(cd === undefined)('ISOLINUX on a CD', () => {
+  it.each(['ide', 'ahci'] as const)('asks for a system from a drive on %s', (controller) => {
+    const console = until(pc({ media: { cdrom: cd! }, controller }), 'boot:');
+    expect(console).toMatch(/ISOLINUX 6\.\d\d/);
+    expect(console).toContain('Hello from the CD');
+  }, TIMEOUT);
+
+  it.skipIf(disk === undefined)('comes before the disk, or after it, as the manifest says', () => {
+    const media = { disk: disk!, cdrom: cd! };
+    expect(until(pc({ media, order: ['cdrom', 'disk'] }), 'Hello from the CD')).not.toContain('GRUB');
+    expect(until(pc({ media, order: ['disk', 'cdrom'] }), 'Switch off')).not.toContain('ISOLINUX');
+  }, TIMEOUT);
+});
