@@ -51,6 +51,8 @@ function pc({ media = {}, controller = 'ide', order = ['disk', 'cdrom'], cpus = 
   return new Guest(seabios!, {
     order,
     cpus,
+    // What the manifest's default is too: loops that wait for a timer end sooner than at a gigahertz.
+    instructionsPerMicrosecond: 100,
     models: ['i8042', 'debug-console'],
     devices: drives,
     block: ({ path }) => medium(media[path as 'disk' | 'cdrom']!),
@@ -60,7 +62,7 @@ function pc({ media = {}, controller = 'ide', order = ['disk', 'cdrom'], cpus = 
 /** The console up to where `text` shows on it, but for what moves the cursor. Throws when it never does. */
 function until(guest: Guest, text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
-  const plain = () => guest.console.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, '');
+  const plain = () => guest.console.replaceAll(/\x1b(\[[0-9;?]*[A-Za-z]|c)/g, '');
   if (!guest.run({ instructions: INSTRUCTIONS, until: () => plain().includes(text) })) throw new Error(`no "${text}" in:\n${plain()}`);
   return plain();
 }

@@ -36,7 +36,7 @@ board:
   cores: 8
   memory: 256MiB
   devices:
-    encoder-card: { model: hctl2016, ports: 0x300, options: { rpm: 90 } }
+    encoder-card: { model: ./examples/devices/encoder-card.ts, ports: 0x300, options: { rpm: 90 } }
 partitions:
   control:
     role: rtos

@@ -1,9 +1,10 @@
 // Our RTOS on the software engine: it keeps its periods in guest time, talks at its console, and its crashes are contained.
 import { describe, expect, it } from 'vitest';
+import { device as encoderCard } from '../examples/devices/encoder-card.ts';
 import { s } from '../src/base/index.ts';
 import { Guest } from './support/guest.ts';
 
-const control = (): Guest => new Guest('guests/rtos/images/control.elf', { models: ['hctl2016', 'telemetry'], instructionsPerMicrosecond: 100 });
+const control = (): Guest => new Guest('guests/rtos/images/control.elf', { models: ['telemetry'], own: { encoder: encoderCard }, instructionsPerMicrosecond: 100 });
 const vision = (): Guest => new Guest('guests/rtos/images/vision.elf', { models: ['telemetry'], instructionsPerMicrosecond: 200 });
 
 /** Time to boot and calibrate its clocks. */

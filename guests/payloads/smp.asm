@@ -8,6 +8,7 @@ VECTOR_PING     equ 0x40
 VECTOR_PONG     equ 0x41
 ROUNDS          equ 1000
 INCREMENTS      equ 5000
+PASSES          equ 400
 PATIENCE        equ 20000000            ; rounds of a waiting loop
 
 ; Waits until [address] is at least a number. EAX: 1 when it came to that.
@@ -41,6 +42,7 @@ main:
         call spinlock
         call compare_exchange
         call cross_modify
+        call waiting
         call stop_and_start
 .alone: ret
 
@@ -249,6 +251,58 @@ modified:
         mov eax, 0
         ret
 
+; Each core waits for the other's store, with MONITOR and MWAIT (SDM 3A section 9.10.4): no store may be missed
+waiting:
+        mov eax, 1
+        cpuid
+        bt ecx, 3
+        jnc .absent
+        mov dword [ball], 0
+        mov dword [jobs_done], 0
+        mov dword [job], return_odd
+        mov ebx, 0
+.next:  mov eax, ebx
+        call wait_for_ball
+        inc dword [ball]
+        add ebx, 2
+        cmp ebx, PASSES
+        jb .next
+        mov eax, PASSES
+        call wait_for_ball
+        mov eax, [ball]
+        expect 'monitor-mwait', PASSES
+        await_at_least jobs_done, 1
+        ret
+.absent:
+        print `skip monitor-mwait\n`
+        ret
+
+; On the second core
+return_odd:
+        mov ebx, 1
+.next:  mov eax, ebx
+        call wait_for_ball
+        inc dword [ball]
+        add ebx, 2
+        cmp ebx, PASSES
+        jb .next
+        ret
+
+; EAX: the value to wait for
+wait_for_ball:
+        mov edi, eax
+.look:  mov eax, ball
+        xor ecx, ecx
+        xor edx, edx
+        monitor
+        cmp [ball], edi         ; what was stored before MONITOR wakes nobody
+        je .there
+        xor eax, eax
+        mwait
+        cmp [ball], edi
+        jne .look
+.there: ret
+
 ; INIT stops it wherever it is; SIPI starts it again
 stop_and_start:
         mov dword [APIC_ICR_LOW], ICR_ALL_OTHERS | ICR_INIT | ICR_ASSERT
@@ -339,6 +393,8 @@ alignb 64
 heartbeat:      resd 1
 pings:          resd 1
 pongs:          resd 1
+alignb 64
+ball:           resd 1
 alignb 64
 job:            resd 1
 jobs_done:      resd 1

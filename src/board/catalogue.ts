@@ -11,7 +11,6 @@ import { AttachedChip, type Wired } from './attached-chip.ts';
 import { byteWide, type ByteRegisters } from './byte-wide.ts';
 import { DebugConsole } from './chips/debug-console.ts';
 import { DebugExit } from './chips/debug-exit.ts';
-import { Hctl2016 } from './chips/hctl2016.ts';
 import { Hpet, HPET_BYTES } from './chips/hpet.ts';
 import { I8042 } from './chips/i8042.ts';
 import { Ahci } from './chips/ahci.ts';
@@ -234,44 +233,6 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
       attached(spec, () => {
         const chip = new DebugConsole({ line: environment.character(spec.name) });
         return { chip: {}, handlers: [chip] };
-      }),
-  },
-
-  hctl2016: {
-    title: 'Quadrature encoder card (HCTL-2016) on a turning shaft',
-    places: [{ ranges: [ports(0x300, 4)], irqs: [] }],
-    relocatable: true,
-    console: false,
-    options: {
-      rpm: { type: 'number', default: 90, minimum: -60_000, maximum: 60_000, description: 'mean shaft speed, revolutions per minute' },
-      'counts-per-revolution': {
-        type: 'number',
-        default: 4000,
-        minimum: 1,
-        maximum: 1_000_000,
-        description: 'counts after fourfold decoding',
-      },
-      variation: {
-        type: 'number',
-        default: 0.05,
-        minimum: 0,
-        maximum: 1,
-        description: 'amplitude of the speed swing, as a fraction of rpm',
-      },
-      'variation-hertz': { type: 'number', default: 0.5, minimum: 0, maximum: 1000, description: 'frequency of the speed swing' },
-    },
-    create: (spec) =>
-      attached(spec, (slot) => {
-        const chip = new Hctl2016({
-          clock: slot.clock,
-          shaft: {
-            rpm: numeric(spec, 'rpm'),
-            countsPerRevolution: numeric(spec, 'counts-per-revolution'),
-            variation: numeric(spec, 'variation'),
-            variationHertz: numeric(spec, 'variation-hertz'),
-          },
-        });
-        return { chip, handlers: [byteWide(chip)] };
       }),
   },
 

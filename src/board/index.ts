@@ -16,7 +16,6 @@ export { type DeviceModelFacts, deviceOfModule, factsOf, type ModuleProblem } fr
 export { defineDevice } from './devices/define-device.ts';
 export { type DeviceCalls, GuardedDevice } from './devices/guarded-device.ts';
 export { DebugExit } from './chips/debug-exit.ts';
-export { Hctl2016, type ShaftOptions, shaftPosition } from './chips/hctl2016.ts';
 export { I82540em } from './chips/i82540em.ts';
 export { I8042 } from './chips/i8042.ts';
 export { Telemetry, TELEMETRY_SIGNATURE, type TelemetryReport } from './chips/telemetry.ts';

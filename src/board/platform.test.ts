@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { CpuidModel, DeviceSpec, VcpuEvent } from '../contracts/index.ts';
 import { DEVICE_CATALOGUE } from './catalogue.ts';
-import { Hctl2016 } from './chips/hctl2016.ts';
 import { Telemetry } from './chips/telemetry.ts';
 import { Uart16550 } from './chips/uart16550.ts';
 import { Vga } from './chips/vga.ts';
@@ -59,7 +58,6 @@ function build(changes: Partial<PlatformOptions> = {}): Platform {
       spec('keyboard', 'i8042'),
       spec('screen', 'vga-text'),
       spec('exit', 'debug-exit'),
-      spec('encoder', 'hctl2016', { options: { rpm: 60, 'counts-per-revolution': 1000, variation: 0 } }),
       spec('telemetry', 'telemetry'),
     ],
     memory: createPhysicalMemory(pcRamRegions(16 << 20), 0),
@@ -248,16 +246,14 @@ describe('MSRs', () => {
 });
 
 describe('devices', () => {
-  it('print, count, show and report', () => {
+  it('print, show and report', () => {
     out(0x3f8, 0x41);
     expect(terminal.printed).toBe('A');
-    clock.advance(500_000_000);
-    expect((inp(0x300) << 8) | inp(0x301)).toBe(500);
     out(0x510, 42, 4);
     expect(platform.chip('telemetry', Telemetry)?.report.periods).toBe(42);
     platform.wiring(1).io.write('mmio', 0xb8000, 4, 0x07690748);
     expect(screenText(platform.chip('screen', Vga)!.buffers)?.[0]).toBe('Hi');
-    expect(platform.chip('screen', Hctl2016)).toBeUndefined();
+    expect(platform.chip('screen', Telemetry)).toBeUndefined();
     expect(platform.chips(Uart16550).map(({ name }) => name)).toEqual(['com1']);
   });
 
@@ -302,7 +298,7 @@ describe('wiring mistakes', () => {
     ['BH211', [spec('a', 'uart16550', { irqs: [8] })]],
     ['BH212', [spec('a', 'uart16550', { irqs: [2] })]],
     ['BH215', [spec('a', 'uart16550', { irqs: [] })]],
-    ['BH215', [spec('a', 'hctl2016', { options: { rpm: 'fast' } })]],
+    ['BH215', [spec('a', 'i8042', { options: { mouse: 'fast' } })]],
     ['BH215', [spec('a', 'i8042', { ranges: [] })]],
   ] as const)('are named: %s', (code, devices) => {
     expect(() => build({ devices })).toThrow(expect.objectContaining({ code }));

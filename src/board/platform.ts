@@ -329,7 +329,7 @@ export class Platform implements Disposable {
     if (device instanceof GuardedDevice) device.exchange(model);
   }
 
-  /** The chip behind a device, when it is one of `type`: `platform.chip('encoder', Hctl2016)`. */
+  /** The chip behind a device, when it is one of `type`: `platform.chip('com1', Uart16550)`. */
   chip<T extends Chip>(name: string, type: abstract new (...args: never[]) => T): T | undefined {
     const known = this.#devices.get(name);
     const device = known instanceof GuardedDevice ? known.model : known;

@@ -11,7 +11,7 @@ board:
   cores: 4
   memory: 1GiB
   devices:
-    encoder-card: { model: hctl2016, ports: 0x300, irq: 5 }
+    encoder-card: { model: telemetry, ports: 0x300, irq: 5 }
 partitions:
   a:
     role: rtos
@@ -109,7 +109,7 @@ describe('bulkhead inspect', () => {
   it('shows RAM with its gaps, the board and what each guest sees', async () => {
     const { out } = await bulkhead(['inspect', 'map', good()]);
     expect(out).toMatch(/0x0–0xffffff +16MiB +a\n0x1000000–0x13fffff +4MiB +b\n0x1400000–0x3fffffff +1004MiB +\(free\)/);
-    expect(out).toMatch(/port +0x300–0x\w+ +\d+B +encoder-card +hctl2016 +a\n/);
+    expect(out).toMatch(/port +0x300–0x\w+ +\d+B +encoder-card +telemetry +a\n/);
     expect(out).toMatch(/b +port +0x3f8–0x3ff +8B +com1 +uart16550\n/);
   });
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { BulkheadError, ms } from '../base/index.ts';
 import type { Engine, Logger, Nanos, Partition, Severity } from '../contracts/index.ts';
+import { holePuncher } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
 import { startModuleCompiler } from '../host/node/module-compiler.ts';
 import { enableBranchHints } from '../host/node/v8-flags.ts';
@@ -40,7 +41,7 @@ async function run({ partition: spec, link: buffers, pace, life }: ThreadStart, 
           images,
           consoles: buffers.consoles,
           inputs: buffers.inputs,
-          block: ({ path, access }) => disks.use(openBlockFile(path, { readOnly: access === 'ro', refused: (what) => log.log('warn', what) })),
+          block: ({ path, access }) => disks.use(openBlockFile(path, { readOnly: access === 'ro', punchHole: holePuncher(), refused: (what) => log.log('warn', what) })),
           wires: openWires(spec, { linked: buffers.wires, alarm: link.alarm, clock, epoch: wallTime, life, log }),
           models,
           deviceCalls: link.deviceCalls(),

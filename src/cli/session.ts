@@ -2,10 +2,12 @@
  * One run of a machine at a terminal (or into a pipe): consoles to the screen and to their logs, keys to the guests, events in words,
  * and in the end an exit status.
  */
+import { dirname } from 'node:path';
 import { ms, s } from '../base/index.ts';
-import type { Machine, Nanos, PartitionName } from '../contracts/index.ts';
+import type { DeviceSpec, Machine, Nanos, PartitionName } from '../contracts/index.ts';
 import { type ControlServer, serveControl } from '../host/node/control-socket.ts';
 import { Terminal } from '../host/node/terminal.ts';
+import { watchSources } from '../host/node/watch.ts';
 import { type MachineEvent, type MachineHost, RunningMachine, type Screen } from '../hypervisor/index.ts';
 import { crashReportToJson, type Pace, type PartitionEnd, renderCrashReport } from '../partition/index.ts';
 import type { CliIo } from './command.ts';
@@ -29,6 +31,8 @@ export interface SessionOptions {
   readonly timeout?: Nanos;
   /** The run is over when this partition's is, and its status is ours. */
   readonly exitWith?: PartitionName;
+  /** Devices of the user's own are loaded anew when their sources change. */
+  readonly watchDevices?: boolean;
 }
 
 /** Consoles are looked at this often: faster than an eye, slower than a key repeats. */
@@ -121,6 +125,7 @@ class Session implements Disposable {
     if (control !== undefined) this.#undo.push(() => control[Symbol.dispose]());
     this.#say(ownershipTable(this.#running.machine));
     this.#running.startAll();
+    if (this.#options.watchDevices) this.#watchDevices();
     this.#timer(setInterval(() => this.#poll(), POLL_MS));
     if (this.#terminal.interactive && !this.#options.quiet) this.#timer(setInterval(() => this.#showStatus(), STATUS_MS));
     const cause = await finished;
@@ -137,6 +142,16 @@ class Session implements Disposable {
     this.#mux.close();
     this.#pumps[Symbol.dispose]();
     this.#terminal[Symbol.dispose]();
+  }
+
+  #watchDevices(): void {
+    const { partitions } = this.#running.machine;
+    const folderOf = ({ module }: DeviceSpec): string[] => (module === undefined ? [] : [dirname(module)]);
+    const folders = partitions.flatMap(({ devices }) => devices.flatMap(folderOf));
+    const watching = watchSources(folders, (folder) => {
+      for (const { name, devices } of partitions) if (devices.flatMap(folderOf).includes(folder)) this.#running.reloadDevices(name);
+    });
+    this.#undo.push(() => watching[Symbol.dispose]());
   }
 
   #timer(timer: NodeJS.Timeout): void {
@@ -211,7 +226,7 @@ class Session implements Disposable {
       }
       case 'log':
         this.#pumps.log(event.partition, `${event.severity}: ${event.message}`);
-        if (event.severity !== 'info') this.#note(event.partition, `${event.severity}: ${event.message}`, false);
+        if (event.severity !== 'info' || this.#options.watchDevices) this.#note(event.partition, `${event.severity}: ${event.message}`, false);
         break;
       case 'quiet':
         this.#finish('quiet');

@@ -109,7 +109,7 @@ export interface BootSource {
 export interface DeviceSpec {
   /** Unique in the partition: `com1`, `encoder`. */
   readonly name: string;
-  /** Key into the board's device catalogue: `uart16550`, `hctl2016`, `vga-text`, … */
+  /** Key into the board's device catalogue: `uart16550`, `e1000`, `vga-text`, …; or, with {@link module}, a path as written */
   readonly model: string;
   readonly ranges: readonly IoRange[];
   readonly irqs: readonly number[];

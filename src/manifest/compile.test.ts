@@ -4,7 +4,7 @@ import type { Finding } from '../contracts/index.ts';
 import { compileManifest, MAX_FINDINGS, packageReferences, RULES } from './index.ts';
 import { testHost } from './testing.ts';
 
-const FILES = { 'bzImage': 'LINUX', 'initrd': 'cpio', 'rtos.elf': 'ELF', 'memtest.bin': 'MEMTEST', 'notes.txt': 'hello', 'bios.rom': 'ROM', 'big.img': 400 * MiB };
+const FILES = { 'bzImage': 'LINUX', 'initrd': 'cpio', 'rtos.elf': 'ELF', 'memtest.bin': 'MEMTEST', 'notes.txt': 'hello', 'bios.rom': 'ROM', 'root.img': 4096, 'odd.img': 1000, 'locked.img': 4096, 'big.img': 400 * MiB };
 const host = testHost(FILES);
 
 
@@ -45,6 +45,14 @@ partitions:
       screen: { model: text-screen }
     console: com1
 `;
+
+const STATION = '{ model: e1000, wire: field, options: { mac: 02:00:00:00:00:01 } }';
+
+/** What to find and write for other devices at the end of the file, and wires behind them: the device on line 35, a single one's wires on line 37. */
+const onWires = (devices: string, wires: string): [string, string] => [
+  'screen: { model: text-screen }\n    console: com1\n',
+  `${devices}\n    console: com1\nwires: { ${wires} }\n`,
+];
 
 const compile = (text: string) => compileManifest(text, 'cell.yaml', host);
 const errors = (findings: readonly Finding[]) => findings.filter((finding) => finding.severity === 'error');
@@ -87,6 +95,12 @@ describe('a good manifest', () => {
     expect(machine?.partitions[0]?.allowance).toEqual({ cores: [0, 1], memory: [{ base: 0, size: 512 * MiB }], ports: [], mmio: [], irqs: [] });
     expect(machine?.partitions[1]?.allowance).toMatchObject({ ports: [{ space: 'pio', base: 0x300, size: 4 }], irqs: [5] });
     expect(machine?.board.devices).toMatchObject([{ name: 'encoder-card', owner: 'control' }]);
+  });
+
+  it('says what becomes of stray DMA, where that is not the default', () => {
+    const policies = (text: string) => compile(text).machine?.partitions.map(({ dmaViolations }) => dmaViolations);
+    expect(policies(GOOD)).toEqual([undefined, undefined]);
+    expect(policies(GOOD.replace('    on-crash:', '    dma-violations: stop\n    on-crash:'))).toEqual(['stop', undefined]);
   });
 
   it('may be written as JSON', () => {
@@ -152,7 +166,16 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH111', 1, 'a version from the future', 'version: 1', 'version: 2'],
   ['BH112', 27, 'a name in capitals', '  control:', '  Control:'],
   ['BH112', 2, 'a machine name with a blank', 'machine: cell', 'machine: my cell'],
+  ['BH280', 24, 'a disk on no file', 'model: i8042', 'model: drives, options: { disk: none.img }'],
+  ['BH280', 24, 'a disk on a file that cannot be written', 'model: i8042', 'model: drives, options: { disk: locked.img }'],
+  ['BH281', 24, 'a disk of no whole sectors', 'model: i8042', 'model: drives, options: { disk: odd.img }'],
+  ['BH282', 24, 'a disk that is written and read as a disc', 'model: i8042', 'model: drives, options: { disk: root.img, cdrom: root.img }'],
+  ['BH116', 24, 'a number for the path of a file', 'model: i8042', 'model: drives, options: { disk: 5 }'],
   ['BH114', 24, 'a model that does not exist', 'model: i8042', 'model: i8024'],
+  ['BH123', 24, 'a module that describes no device', 'model: i8042', 'model: ./devices/encoder.ts'],
+  ['BH115', 24, 'an option that a module does not have', 'model: i8042', 'model: ./card.ts, options: { gian: 2 }'],
+  ['BH116', 24, 'an option out of the bounds of its module', 'model: i8042', 'model: ./card.ts, options: { gain: 9 }'],
+  ['BH107', 26, 'a word for stray DMA that there is not', '    on-crash: { action: restart', '    dma-violations: ignore\n    on-crash: { action: restart'],
   ['BH115', 33, 'an option the model lacks', 'com1: { model: uart16550 }', 'com1: { model: uart16550, options: { baud: 9600 } }'],
   ['BH116', 7, 'an option out of its bounds', 'irq: 5', 'irq: 5, options: { rpm: 7000 }'],
   ['BH116', 7, 'an option of the wrong kind', 'irq: 5', 'irq: 5, options: { index: 1 }'],
@@ -199,6 +222,16 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH242', 13, 'a grant to nobody', 'hmi: { access: rw }', 'hmi: { access: rw }\n      hm: {}'],
   ['BH243', 24, 'a network card to share', '{ model: i8042 }', '{ shared: lan }'],
   ['BH244', 24, 'a keyboard on the terminal', '{ model: i8042 }', '{ model: i8042, shared: terminal }'],
+  ['BH245', 24, 'a cable to a wire that is not there', '{ model: i8042 }', '{ model: e1000, wire: field }'],
+  ['BH245', 35, 'a cable in a screen', ...onWires('screen: { model: text-screen, wire: field }', 'field: {}')],
+  ['BH246', 38, 'a wire with three ends', ...onWires('a: { model: e1000, wire: field }\n      b: { model: e1000, wire: field }', 'field: { tap: tap0 }')],
+  ['BH247', 36, 'two stations with one address', ...onWires(`a: ${STATION}\n      b: ${STATION}`, 'field: {}')],
+  ['BH248', 37, 'an interface with an impossible name', ...onWires('a: { model: e1000, wire: field }', 'field: { tap: "tap 0" }')],
+  ['BH248', 37, 'a recording that is not there', ...onWires('a: { model: e1000, wire: field }', 'field: { replay: gone.pcap }')],
+  ['BH248', 37, 'a recording that overwrites itself', ...onWires('a: { model: e1000, wire: field }', 'field: { replay: notes.txt, capture: notes.txt }')],
+  ['BH248', 37, 'two wires in one recording', ...onWires('a: { model: e1000, wire: field }', 'field: { tap: t, capture: x }, other: { capture: x }')],
+  ['BH116', 35, 'an address that is none', ...onWires('a: { model: e1000, wire: field, options: { mac: here } }', 'field: {}')],
+  ['BH118', 35, "a cable for what is on the board", ...onWires('encoder2: { board: encoder-card, wire: field }', 'field: {}')],
   ['BH250', 31, 'a kernel that is not there', 'kernel: rtos.elf', 'kernel: rtos.bin'],
   ['BH250', 21, 'an initrd that is not there', 'initrd: initrd', 'initrd: initramfs'],
   ['BH252', 31, 'a kernel that is no image', 'kernel: rtos.elf', 'kernel: notes.txt'],
@@ -217,6 +250,52 @@ const MALFORMED: readonly (readonly [code: Finding['code'], line: number, what: 
   ['BH260', 26, 'no restart at all', 'limit: 3', 'limit: 0'],
   ['BH260', 26, 'a limit for nothing', 'action: restart', 'action: halt'],
 ];
+
+describe('a model of the user’s own', () => {
+  const keyboardOf = (written: string) => compile(GOOD.replace('{ model: i8042 }', written)).machine?.partitions[0]?.devices.find(({ name }) => name === 'keyboard');
+
+  it('is a module by its path: placed, with its options, like one of the catalogue', () => {
+    expect(keyboardOf('{ model: ./card.ts, options: { gain: 3 } }')).toEqual({
+      name: 'keyboard',
+      model: './card.ts',
+      module: '/m/card.ts',
+      ranges: [{ space: 'pio', base: 0x320, size: 8 }],
+      irqs: [10],
+      options: { gain: 3 },
+    });
+    expect(keyboardOf('{ model: ./card.ts, ports: 0x340, irq: 11 }')).toMatchObject({ ranges: [{ base: 0x340 }], irqs: [11], options: { gain: 1 } });
+  });
+
+  it('can be a device of the board, and is its owner’s then', () => {
+    const text = GOOD.replace('model: hctl2016', 'model: ../cards/card.ts');
+    const machine = compile(text).machine;
+    expect(machine?.partitions.flatMap(({ devices }) => devices).find(({ board }) => board !== undefined)).toMatchObject({ module: '/m/../cards/card.ts' });
+  });
+});
+
+describe('wires', () => {
+  const wiresOf = (text: string) => compile(text).machine?.partitions.map(({ devices }) => devices.find(({ model }) => model === 'e1000')?.wire);
+  const pair = GOOD.replace('{ model: i8042 }', '{ model: e1000, wire: field }').replace(...onWires('eth0: { model: e1000, wire: field }', 'field: { capture: field.pcap }'));
+
+  it('lead from one controller to another; the first one records', () => {
+    expect(compile(pair).findings).toEqual([]);
+    expect(wiresOf(pair)).toEqual([
+      { name: 'field', peer: { partition: 'control', device: 'eth0' }, capture: '/m/field.pcap' },
+      { name: 'field', peer: { partition: 'hmi', device: 'keyboard' } },
+    ]);
+  });
+
+  it('or to the host, or to a recording', () => {
+    const text = (end: string) => GOOD.replace(...onWires('eth0: { model: e1000, wire: field }', `field: { ${end} }`));
+    expect(wiresOf(text('tap: tap0'))?.[1]).toEqual({ name: 'field', tap: 'tap0' });
+    expect(wiresOf(text('replay: notes.txt'))?.[1]).toEqual({ name: 'field', replay: '/m/notes.txt' });
+  });
+
+  it('take as many controllers of one model as there are', () => {
+    const text = GOOD.replace(...onWires('a: { model: e1000 }\n      b: { model: e1000 }\n      c: { model: e1000 }', ''));
+    expect(compile(text).findings).toEqual([]);
+  });
+});
 
 describe('a partition with firmware', () => {
   const started = (boot: string) => compile(GOOD.replace('{ kernel: rtos.elf }', boot)).machine?.partitions[1]?.boot;
@@ -295,6 +374,8 @@ describe('a risky manifest', () => {
   it.each([
     ['BH204', 'a real-time partition on core 0', 'role: gpos', 'role: rtos', 19],
     ['BH225', 'a board device nobody owns', '      encoder: { board: encoder-card }\n', '', 7],
+    ['BH249', 'a wire that leads nowhere', ...onWires('eth0: { model: e1000, wire: field }', 'field: {}'), 37],
+    ['BH249', 'a wire nobody is on', ...onWires('eth0: { model: e1000 }', 'field: {}'), 37],
     ['BH251', 'a package not fetched yet', 'kernel: bzImage', 'kernel: package:linux-amd64', 21],
     ['BH255', 'an initrd for memtest', 'kernel: bzImage', 'kernel: memtest.bin', 21],
   ])('%s is a warning, and the machine can run: %s', (code, _, find, write, line) => {

@@ -1,6 +1,6 @@
 /** A host for tests of the manifest: a small catalogue, and files that are what their first letters say. */
 import type { IoRange } from '../contracts/index.ts';
-import type { DeviceCatalogue, ManifestHost } from './host.ts';
+import type { DeviceCatalogue, DeviceModel, ManifestHost } from './host.ts';
 
 const ports = (base: number, size: number): IoRange => ({ space: 'pio', base, size });
 const mmio = (base: number, size: number): IoRange => ({ space: 'mmio', base, size });
@@ -35,6 +35,16 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
       network: true,
       options: { mac: { type: 'string', default: '', pattern: '^[0-9a-f:]{17}$', form: 'an address', description: 'its address' } },
     },
+    drives: {
+      ...MODEL,
+      title: 'storage controller',
+      places: [{ ranges: [ports(0x1f0, 8)], irqs: [14] }],
+      options: {
+        disk: { type: 'file', default: '', access: 'rw', readOnlyBy: 'disk-read-only', description: 'a disk' },
+        'disk-read-only': { type: 'boolean', default: false, description: 'it cannot be written' },
+        cdrom: { type: 'file', default: '', access: 'ro', description: 'a disc' },
+      },
+    },
     telemetry: { ...MODEL, title: 'telemetry port', places: [{ ranges: [ports(0x500, 16)], irqs: [] }] },
     framebuffer: { ...MODEL, title: 'linear framebuffer', places: [{ ranges: [mmio(0xd0000000, 0x400000)], irqs: [] }] },
     'text-screen': { ...MODEL, title: 'text screen', places: [{ ranges: [mmio(0xb8000, 0x8000), ports(0x3c0, 0x20)], irqs: [] }] },
@@ -45,6 +55,14 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
     { name: 'local APIC', ranges: [mmio(0xfee00000, 0x1000)], irqs: [] },
   ],
   firmware: [{ name: 'firmware configuration device', ranges: [ports(0x510, 12)], irqs: [] }],
+};
+
+/** What every module whose name ends in `card.ts` describes. */
+const TEST_CARD: DeviceModel = {
+  ...MODEL,
+  title: 'a card of the user’s own',
+  places: [{ ranges: [ports(0x320, 8)], irqs: [10] }],
+  options: { gain: { type: 'number', default: 1, minimum: 0, maximum: 8, description: 'of its amplifier' } },
 };
 
 /** By content: `LINUX…`, `ELF…`, `MULTIBOOT…`, `MEMTEST…`; anything else is no kernel. `R…` is firmware, `c…` is an initrd. A number is a file of that size. */
@@ -69,6 +87,10 @@ export function testHost(files: Readonly<Record<string, string | number>>, catal
     inspectFirmware: (bytes, name) =>
       bytes[0] === 'R'.charCodeAt(0) ? { kind: 'firmware', description: 'a ROM', footprint: 0 } : { problem: `${name} is no ROM` },
     path: (reference) => `/m/${reference}`,
+    describeDevice: (reference) =>
+      reference.endsWith('card.ts')
+        ? { status: 'found', path: `/m/${reference.replace(/^\.\//, '')}`, model: TEST_CARD }
+        : { status: 'refused', problem: 'there is no such file', hint: 'write it' },
     inspectMedium(reference) {
       const content = Object.hasOwn(files, reference) ? files[reference] : undefined;
       if (content === undefined) return { status: 'missing', reason: 'there is no such file' };

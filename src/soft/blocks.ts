@@ -14,19 +14,19 @@ import type { InstructionRow, OperandCode } from '../x86/table.ts';
 import { GENERAL_PROTECTION } from '../x86/vectors.ts';
 import type { CodeTracker } from './code-pages.ts';
 import type { Core } from './core.ts';
-import { HANDLER_END, HANDLER_MICRO, HANDLER_SYSTEM, type HandlerTable } from './handlers.ts';
+import { HANDLER_END, HANDLER_LOOKUP, HANDLER_MICRO, HANDLER_SYSTEM, type HandlerTable } from './handlers.ts';
 import { SYSTEM_NUMBER } from './interpreter.ts';
 import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, blockSlot, RECORDS_OFFSET, RECORDS_SIZE } from './layout.ts';
 import { memoryBytes, readsOnly } from './micro-operations.ts';
 
 const PAGE = 4096;
 const LONGEST_BLOCK = 32;
-/** Lookups that make a block worth translating. */
-const HOT_LOOKUPS = 1500;
 /** Records one instruction can need: two micro-operations, itself, and the end of the block. */
 const RECORDS_PER_INSTRUCTION = 4;
 /** The first records of the area are for an instruction that crosses its page: decoded anew every time. */
-const CROSSING_RECORDS = 8;
+const CROSSING_RECORDS = 7;
+/** Then there is one that leads to the block table. */
+const FIXED_RECORDS: number = CROSSING_RECORDS + 1;
 
 export class Blocks {
   readonly #core: Core;
@@ -39,6 +39,9 @@ export class Blocks {
   readonly #firstRecord: number;
   readonly #endOfRecords: number;
   #nextRecord: number;
+  readonly #hotAfter: number;
+  /** A record that sends the interpreter to the block table, for RIP. */
+  readonly lookUp: number;
   /** Host offsets of block starts by page; the mode is part of the table's key. */
   readonly #byPage = new Map<number, number[]>();
   /** Blocks decoded while segments were not flat: they must be looked up with checks, so they are not in the table. */
@@ -48,16 +51,20 @@ export class Blocks {
   onForget: () => void = () => undefined;
   onForgetAll: () => void = () => undefined;
 
-  constructor(core: Core, tracker: CodeTracker, handlers: HandlerTable) {
+  /** `hotAfter`: lookups that make a block worth translating. */
+  constructor(core: Core, tracker: CodeTracker, handlers: HandlerTable, hotAfter: number) {
+    this.#hotAfter = hotAfter;
     this.#core = core;
     this.#tracker = tracker;
     this.#handlerTable = handlers;
     this.#features = announcedFeatures((leaf, subleaf, out) => core.wiring.cpuid.lookup(leaf, subleaf, out));
     this.#table = core.base + BLOCK_OFFSET;
-    this.#firstRecord = core.base + RECORDS_OFFSET + CROSSING_RECORDS * R.RECORD_SIZE;
+    this.lookUp = core.base + RECORDS_OFFSET + CROSSING_RECORDS * R.RECORD_SIZE;
+    this.#firstRecord = core.base + RECORDS_OFFSET + FIXED_RECORDS * R.RECORD_SIZE;
     this.#endOfRecords = core.base + RECORDS_OFFSET + RECORDS_SIZE;
     this.#nextRecord = this.#firstRecord;
     this.forgetAll();
+    this.#write(this.lookUp, HANDLER_LOOKUP, 0, 0, S.ZERO, S.ZERO, S.ZERO, S.ZERO, 0);
   }
 
   forgetAll(): void {
@@ -73,6 +80,12 @@ export class Blocks {
     const { i32 } = this.#core;
     const slot = (this.#table + blockSlot(host)) >>> 2;
     return i32[slot] === (host | 0) && i32[slot + 1] === mode << 8 ? slot : -1;
+  }
+
+  /** There is translated code for RIP, which `find` found. */
+  get isTranslated(): boolean {
+    const slot = this.slotOf(this.#core.get32(S.CODE_HOST) + (this.#core.get32(S.RIP) & (PAGE - 1)));
+    return slot >= 0 && (this.#core.i32[slot + 3] as number) > 0;
   }
 
   /** The block at RIP was entered `times` more; true when that makes it hot. */
@@ -146,7 +159,7 @@ export class Blocks {
     core.i32[slot] = host;
     core.i32[slot + 1] = mode << 8;
     core.i32[slot + 2] = record;
-    core.i32[slot + 3] = -HOT_LOOKUPS;
+    core.i32[slot + 3] = -this.#hotAfter;
     this.#remember(host);
     return record;
   }

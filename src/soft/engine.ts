@@ -6,9 +6,11 @@ import { CodeTracker } from './code-pages.ts';
 import { buildInterpreter, type Interpreter } from './interpreter.ts';
 import { reservedBytes } from './layout.ts';
 import { ImmediateCompiler, type RegionCompiler } from './translator/compile.ts';
-import { SoftVcpu } from './vcpu.ts';
+import { SoftVcpu, type VcpuTranslation } from './vcpu.ts';
 
 const MAX_VCPUS = 16;
+/** Interpreting a block so often costs about as much as translating it. */
+const HOT_AFTER = 1000;
 
 let interpreter: Interpreter | undefined;
 
@@ -18,10 +20,10 @@ class SoftVm implements Vm {
   readonly #log: Logger;
   readonly #tracker: CodeTracker;
   readonly #observation: Disposable;
-  readonly #translation: Translation;
+  readonly #options: SoftEngineOptions;
 
-  constructor(memory: PhysicalMemory, vcpus: number, log: Logger, translation: Translation) {
-    this.#translation = translation;
+  constructor(memory: PhysicalMemory, vcpus: number, log: Logger, options: SoftEngineOptions) {
+    this.#options = options;
     this.#memory = memory;
     this.#vcpus = vcpus;
     this.#log = log;
@@ -31,12 +33,13 @@ class SoftVm implements Vm {
 
   createVcpu(id: number, wiring: VcpuWiring): Vcpu {
     interpreter ??= buildInterpreter(INSTRUCTIONS);
-    return new SoftVcpu(id, this.#memory, wiring, this.#tracker, interpreter, this.#compiler(interpreter), this.#vcpus === 1, this.#log);
+    return new SoftVcpu(id, this.#memory, wiring, this.#tracker, interpreter, this.#translator(interpreter), this.#vcpus === 1, this.#log);
   }
 
-  #compiler({ handlers }: Interpreter): RegionCompiler | undefined {
-    if (this.#translation === 'none') return undefined;
-    return this.#translation === 'immediate' ? new ImmediateCompiler(handlers) : this.#translation();
+  #translator({ handlers }: Interpreter): VcpuTranslation | undefined {
+    const { translation, hotAfter = HOT_AFTER } = this.#options;
+    if (translation === 'none') return undefined;
+    return { compiler: translation === undefined || translation === 'immediate' ? new ImmediateCompiler(handlers) : translation(), hotAfter };
   }
 
   memoryChanged(gpa: number, size: number): void {
@@ -59,12 +62,19 @@ class SoftVm implements Vm {
 /** Whether hot code is translated: not at all, in the vCPU's own thread, or by a compiler made for each vCPU. */
 export type Translation = 'none' | 'immediate' | (() => RegionCompiler);
 
+export interface SoftEngineOptions {
+  /** Left out: in the vCPU's own thread. */
+  readonly translation?: Translation;
+  /** How many lookups make a block hot; 0: each is translated before it runs, for tests. */
+  readonly hotAfter?: number;
+}
+
 /** Needs nothing of the host but WebAssembly with threads and SIMD. */
-export function createSoftEngine({ translation = 'immediate' }: { readonly translation?: Translation } = {}): Engine {
+export function createSoftEngine(options: SoftEngineOptions = {}): Engine {
   return {
     name: 'soft',
     probe: () => ({ available: true, maxVcpus: MAX_VCPUS, deterministic: true }),
     createMemory: (regions: readonly RamRegion[], vcpus: number) => createPhysicalMemory(regions, reservedBytes(vcpus), BESIDE_RAM_BYTES),
-    createVm: (memory, vcpus, log) => new SoftVm(memory, vcpus, log, translation),
+    createVm: (memory, vcpus, log) => new SoftVm(memory, vcpus, log, options),
   };
 }

@@ -11,7 +11,9 @@ import { SEMANTICS, type Semantics, type Size } from './semantics/index.ts';
 export const HANDLER_END = 0;
 export const HANDLER_SYSTEM = 1;
 export const HANDLER_MICRO = 2;
-export const FIRST_HANDLER = 3;
+/** Not an instruction: go on at RIP by way of the block table, where translated code may be found. */
+export const HANDLER_LOOKUP = 3;
+export const FIRST_HANDLER = 4;
 
 export interface Handler {
   readonly mnemonic: string;

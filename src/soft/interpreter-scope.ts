@@ -311,6 +311,9 @@ export class InterpreterScope implements Scope {
     return this.size === 2 ? target.and(0xffff) : target.and(this.field(S.LINEAR_MASK, 'i64'));
   }
 
+  /** Noticed when the target's block is looked for (non-canonical.ts). */
+  checkTarget(): void {}
+
   jump(rip: Value): void {
     this.#ends.jump(rip);
   }

@@ -200,6 +200,10 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
           giveBack();
           system();
         };
+        const lookUp = (): void => {
+          giveBack();
+          goto(STATE.load('i64', 8, S.RIP), i32(0));
+        };
         const cold = (): void => {
           saveBudget();
           const status = code.newLocal('i32');
@@ -216,7 +220,7 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
         code.setLocal(budget, budgetValue.sub(1));
         code.switch(
           RECORD.load('i32', 2, HANDLER),
-          [end, system, micro, ...handlers.map((handler) => () => emitHandler(code, handler, imports, endsFor(handler.shape)))],
+          [end, system, micro, lookUp, ...handlers.map((handler) => () => emitHandler(code, handler, imports, endsFor(handler.shape)))],
           cold,
         );
         advance();

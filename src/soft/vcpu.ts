@@ -29,26 +29,36 @@ import { Regions } from './translator/regions.ts';
 const CONTINUE = 0;
 const SEGMENT_NAMES: readonly SegmentName[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
 
+const NEVER_HOT = 0x4000_0000;
+
+export interface VcpuTranslation {
+  readonly compiler: RegionCompiler;
+  /** Lookups of a block that make it worth translating; 0: every block, before it runs. */
+  readonly hotAfter: number;
+}
+
 export class SoftVcpu implements Vcpu {
   readonly id: number;
   readonly #core: Core;
   readonly #blocks: Blocks;
   readonly #regions: Regions | undefined;
+  readonly #hotAfter: number;
   readonly #run: RunExports['run'];
   #granted = 0;
   #sipiVector = 0;
   #machineCheck: Extract<VcpuEvent, { readonly kind: 'machine-check' }> | undefined;
 
-  constructor(id: number, memory: PhysicalMemory, wiring: VcpuWiring, tracker: CodeTracker, interpreter: Interpreter, compiler: RegionCompiler | undefined, isAlone: boolean, log: Logger) {
+  constructor(id: number, memory: PhysicalMemory, wiring: VcpuWiring, tracker: CodeTracker, interpreter: Interpreter, translation: VcpuTranslation | undefined, isAlone: boolean, log: Logger) {
     this.id = id;
     this.#core = new Core(id, memory, slab(id), wiring, tracker, log);
     this.#core.isAlone = isAlone;
-    this.#blocks = new Blocks(this.#core, tracker, interpreter.handlers);
+    this.#hotAfter = translation?.hotAfter ?? NEVER_HOT;
+    this.#blocks = new Blocks(this.#core, tracker, interpreter.handlers, this.#hotAfter);
     this.#blocks.onForget = () => this.#leaveSoon();
     const { mmu } = this.#core;
     this.#regions =
-      compiler &&
-      new Regions(this.#core, this.#blocks, interpreter.handlers, compiler, (low, high, size, write) =>
+      translation &&
+      new Regions(this.#core, this.#blocks, interpreter.handlers, translation.compiler, (low, high, size, write) =>
         mmu.fill(low as number, high as number, size as number, write as number));
     this.#blocks.onForgetAll = () => this.#regions?.forgetAll();
     tracker.users.push({
@@ -144,7 +154,7 @@ export class SoftVcpu implements Vcpu {
       core.mmu.refusedNonCanonical = false;
       core.mmu.wrapSize = 0;
       core.clearedTrap = false; // an interrupt may have switched tasks
-      const reason = this.#run(core.base, record);
+      const reason = this.#run(core.base, this.#regions !== undefined && this.#isTranslated(isArmed || stepping) ? this.#blocks.lookUp : record);
       const stepped = stepping && core.get32(S.BUDGET) === 0 && !core.clearedTrap;
       this.#restoreBudget();
       core.mmu.permitsWrap = false;
@@ -159,6 +169,15 @@ export class SoftVcpu implements Vcpu {
         if (isArmed) this.#finishWatched();
       }
     }
+  }
+
+  #isTranslated(isWatched: boolean): boolean {
+    if (isWatched) return false;
+    if (this.#hotAfter === 0 && !this.#blocks.isTranslated) {
+      this.#regions?.request();
+      this.#regions?.exchange();
+    }
+    return this.#blocks.isTranslated;
   }
 
   /** The block at RIP was looked up often, or a loop back to it was sampled. */

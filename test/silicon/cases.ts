@@ -23,7 +23,7 @@ export interface Case {
   readonly gpr: readonly bigint[];
   readonly flags: number;
   readonly memory: Uint8Array;
-  /** How often it may be executed while RIP stays on it: a repeated string instruction, else 1. */
+  /** How often it may be executed while RIP stays on it: a repeated string instruction, else 1. 0: a program that ends in a fault. */
   readonly steps: number;
 }
 

@@ -1,13 +1,14 @@
 /*
- * Runs single instructions on the host CPU: the oracle for unprivileged code, 64-bit and 32-bit.
+ * Runs single instructions, and programs, on the host CPU: the oracle for unprivileged code, 64-bit and 32-bit.
  *
- * stdin: cases of 15 code bytes, their length, mode (64 or 32), most steps, 6 unused bytes, RAX..R15 (16 x 8), RFLAGS (8),
- * MEMORY bytes of memory. stdout: per case RAX..R15, RFLAGS, memory, RIP (8), signal (8),
+ * stdin: cases of 15 code bytes, their length, mode (64 or 32), most steps, length of more code, 4 unused bytes, RAX..R15 (16 x 8),
+ * RFLAGS (8), MEMORY bytes of memory, more code. stdout: per case RAX..R15, RFLAGS, memory, RIP (8), signal (8),
  * address of a page fault (8).
  *
  * Every case is entered by returning from a signal handler with the wanted registers and TF set, and left by the single-step trap
  * (or the fault) that follows: so RSP and RIP can be anything, and 32-bit code needs nothing but another CS. A repeated string
- * instruction traps after each iteration with RIP still on it: it is stepped on, at most `steps` times.
+ * instruction traps after each iteration with RIP still on it: it is stepped on, at most `steps` times. With no steps it runs freely,
+ * up to a fault.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -21,6 +22,7 @@
 #define CODE 0x21000000UL
 #define DATA 0x22000000UL
 #define MEMORY 128
+#define PAGE 4096
 #define STACK 65536
 #define TRAP_FLAG 0x100
 #define USER_CODE_32 0x23
@@ -28,7 +30,7 @@
 #define USER_DATA 0x2b
 
 struct state { uint64_t gpr[16], flags; uint8_t memory[MEMORY]; };
-struct input { uint8_t code[15], length, mode, steps, unused[6]; struct state state; };
+struct input { uint8_t code[15], length, mode, steps; uint16_t more; uint8_t unused[4]; struct state state; };
 struct output { struct state state; uint64_t rip, signal, address; };
 
 static const int registers[16] = {
@@ -61,10 +63,12 @@ static void on_signal(int number, siginfo_t *info, void *context)
     steps = 0;
     memset((void *)CODE, 0x90, 16);
     memcpy((void *)CODE, in.code, in.length);
+    if (in.more > PAGE - in.length || fread((void *)(CODE + in.length), 1, in.more, stdin) != in.more) _exit(3);
+    memset((void *)DATA, 0, PAGE);
     memcpy((void *)DATA, in.state.memory, MEMORY);
     for (int i = 0; i < 16; i++) r[registers[i]] = in.state.gpr[i];
     r[REG_RIP] = CODE;
-    r[REG_EFL] = in.state.flags | TRAP_FLAG | 0x202;
+    r[REG_EFL] = in.state.flags | (in.steps ? TRAP_FLAG : 0) | 0x202;
     /* CS lies in the low 16 bits, GS, FS and SS above */
     r[REG_CSGSFS] = (r[REG_CSGSFS] & ~0xffffL) | (in.mode == 32 ? USER_CODE_32 : USER_CODE_64);
 }
@@ -78,8 +82,8 @@ int main(void)
     struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
     static const int signals[] = { SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP, SIGUSR1 };
 
-    if (mmap((void *)CODE, 4096, rwx, fixed, -1, 0) == MAP_FAILED) return 1;
-    if (mmap((void *)DATA, 4096, PROT_READ | PROT_WRITE, fixed, -1, 0) == MAP_FAILED) return 1;
+    if (mmap((void *)CODE, PAGE, rwx, fixed, -1, 0) == MAP_FAILED) return 1;
+    if (mmap((void *)DATA, PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0) == MAP_FAILED) return 1;
     sigaltstack(&alternate, NULL);
     /* 32-bit code needs data segments, which 64-bit Linux leaves null */
     __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DATA));

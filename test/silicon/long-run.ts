@@ -13,7 +13,7 @@ import { EXACT_SSE_FORMS, EXACT_SSE_FORMS_32, sseCase } from './fpu/sse.ts';
 import { EXACT_X87_FORMS, maskX87, tolerate, TRANSCENDENTAL_FORMS, transcendentalCase, x87Case } from './fpu/x87.ts';
 import { compileHarness, hostFeatures, runNatively } from './native.ts';
 import { comparable, differences } from './outcome.ts';
-import { runSoftly } from './soft.ts';
+import { SoftMachine } from './soft.ts';
 import { formatVector } from './vector.ts';
 
 export interface SiliconResults {
@@ -40,6 +40,7 @@ const integers = new Random(seed);
 const random = randomFrom(seed);
 using silicon = new Silicon();
 const engine = new EngineUnderTest();
+const machine = new SoftMachine();
 
 const counts = new Map<string, Map<Bits, number>>();
 const groups = new Map<string, number>();
@@ -60,7 +61,7 @@ function integerRound(): void {
   const native = runNatively(harness as string, cases);
   for (const [i, test] of cases.entries()) {
     const expected = comparable(test, native[i] as (typeof native)[number]);
-    const lines = differences(expected, comparable(test, runSoftly(test)));
+    const lines = differences(expected, comparable(test, machine.run(test)));
     if (lines.length > 0) wrong.push(`${lines.join('; ')}\n  ${formatVector(test, expected)}`);
     count('integer', test.mnemonic, test.bits);
   }

@@ -9,6 +9,7 @@ import type { Outcome } from './outcome.ts';
 const STATE = 128 + 8 + MEMORY_BYTES;
 const INPUT = 24 + STATE;
 const OUTPUT = STATE + 24;
+const LONGEST = 15;
 
 /** Path of the compiled harness, or the reason why there is none. */
 export function compileHarness(): { readonly path?: string; readonly reason?: string } {
@@ -27,17 +28,24 @@ export function hostFeatures(): ReadonlySet<string> {
   return new Set(flags.trim().split(' ').map((name) => (name === 'pni' ? 'sse3' : name)));
 }
 
+/** Bytes of code that find no room in the fixed part of a case: none of a single instruction, all of a program. */
+const more = (code: readonly number[]): number => (code.length > LONGEST ? code.length : 0);
+
 export function runNatively(harness: string, cases: readonly Case[]): Outcome[] {
-  const input = Buffer.alloc(cases.length * INPUT);
-  for (const [i, { code, bits, steps, gpr, flags, memory }] of cases.entries()) {
-    const at = i * INPUT;
-    input.set(code, at);
-    input[at + 15] = code.length;
+  const input = Buffer.alloc(cases.reduce((sum, { code }) => sum + INPUT + more(code), 0));
+  let at = 0;
+  for (const { code, bits, steps, gpr, flags, memory } of cases) {
+    const first = code.length - more(code);
+    input.set(code.slice(0, first), at);
+    input[at + 15] = first;
     input[at + 16] = bits;
     input[at + 17] = steps;
+    input.writeUInt16LE(more(code), at + 18);
     for (const [n, value] of gpr.entries()) input.writeBigUInt64LE(value, at + 24 + n * 8);
     input.writeBigUInt64LE(BigInt(flags), at + 152);
     input.set(memory, at + 160);
+    input.set(code.slice(first), at + INPUT);
+    at += INPUT + more(code);
   }
   const { stdout, signal } = spawnSync(harness, { input, maxBuffer: 1 << 30 });
   if (stdout.length !== cases.length * OUTPUT) throw new Error(`the harness died (${signal}) after ${stdout.length / OUTPUT} cases`);

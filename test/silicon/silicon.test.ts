@@ -9,7 +9,7 @@ import { type Case, type Form, FORMS, makeCase, Random } from './cases.ts';
 import { compileHarness, hostFeatures, runNatively } from './native.ts';
 import { comparable, differences, type Outcome } from './outcome.ts';
 import { shrink } from './shrink.ts';
-import { runSoftly } from './soft.ts';
+import { SoftMachine } from './soft.ts';
 import { formatVector, parseVector } from './vector.ts';
 
 const harness = compileHarness();
@@ -18,7 +18,8 @@ const seed = Number(process.env['BULKHEAD_SEED'] ?? (Date.now() & 0x7fff_ffff));
 const BATCH = 20_000;
 const MOST_SHOWN = 10;
 
-const soft = (test: Case) => comparable(test, runSoftly(test));
+const machine = new SoftMachine();
+const soft = (test: Case) => comparable(test, machine.run(test));
 
 interface Comparison {
   readonly expected: Outcome;

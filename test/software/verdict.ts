@@ -3,7 +3,7 @@ import type { GuestOutcome, Outcome } from './run.ts';
 
 /** What a kernel says when something is amiss, in itself or in the machine under it. */
 const COMPLAINTS =
-  /\bBUG:|\bOops\b|WARNING:|Call Trace|[Kk]ernel panic|\bstall(s|ed)?\b|soft lockup|hard LOCKUP|blocked for more than|segfault|traps:|general protection|unable to handle|invalid opcode|divide error|unstable|not responding|nobody cared|Machine check|Out of memory|clock skew|spurious/i;
+  /\bBUG:|\bOops\b|WARNING:|Call Trace|[Kk]ernel panic|detected (expedited )?stalls?\b|soft lockup|hard LOCKUP|blocked for more than|segfault|traps:|general protection|unable to handle|invalid opcode|divide error|unstable|not responding|nobody cared|Machine check|Out of memory|clock skew|spurious/i;
 /** What the engine says when a guest needs what it does not have. */
 const ENGINE_COMPLAINTS = /undefined instruction|not implemented/;
 /** Lines beyond which a reader has seen enough. */

@@ -24,8 +24,8 @@ const PML4 = 0x1000;
 const PDPT = 0x2000;
 const GiB_PAGE = 0x87n;
 
-export function bareVcpu(ramBytes: number): BareVcpu {
-  const engine = createSoftEngine();
+export function bareVcpu(ramBytes: number, options?: Parameters<typeof createSoftEngine>[0]): BareVcpu {
+  const engine = createSoftEngine(options);
   const memory = engine.createMemory([{ base: 0, size: ramBytes, access: 'rw' }], 1);
   const vm = engine.createVm(memory, 1, { log: () => undefined });
   const vcpu = vm.createVcpu(0, WIRING);

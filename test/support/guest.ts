@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ByteRing, MiB } from '../../src/base/index.ts';
-import { DEVICE_CATALOGUE } from '../../src/board/index.ts';
-import type { BlockBackend, BootMedium, DeviceFile, DeviceSpec, Engine, Nanos, Partition } from '../../src/contracts/index.ts';
+import { DEVICE_CATALOGUE, type DeviceModel, drawPicture, keystrokes, type Picture } from '../../src/board/index.ts';
+import type { BlockBackend, BootMedium, DeviceFile, DeviceSpec, Engine, Nanos, Partition, PointerEvent } from '../../src/contracts/index.ts';
 import { assemble, PartitionLink, RunningPartition } from '../../src/partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 
@@ -15,6 +15,8 @@ export interface GuestOptions {
   readonly instructionsPerMicrosecond?: number;
   /** Models from the catalogue, each at its usual place, beside a serial port. */
   readonly models?: readonly string[];
+  /** Models that are no part of the catalogue, by the name of their device; each at its usual place. */
+  readonly own?: Readonly<Record<string, DeviceModel>>;
   /** Further devices, as a manifest would describe them. */
   readonly devices?: readonly DeviceSpec[];
   /** Opens the files behind their disks. */
@@ -42,7 +44,8 @@ export class Guest {
     const spec = describe(image, vcpus, options);
     const log: string[] = [];
     this.#log = log;
-    this.#link = PartitionLink.create(['com1'], vcpus);
+    const keyboards = spec.devices.filter(({ model }) => DEVICE_CATALOGUE[model]?.input === true).map(({ name }) => name);
+    this.#link = PartitionLink.create(['com1'], vcpus, keyboards);
     const { consoles } = this.#link.buffers;
     this.#output = ByteRing.over(consoles['com1']!.output);
     this.partition = new RunningPartition({
@@ -60,6 +63,8 @@ export class Guest {
             ...(options.roms === undefined ? {} : { roms: options.roms }),
           },
           consoles,
+          inputs: this.#link.buffers.inputs,
+          models: options.own ?? {},
           ...(options.block === undefined ? {} : { block: options.block }),
           clock,
           power,
@@ -92,6 +97,22 @@ export class Guest {
     this.partition.admitInput();
   }
 
+  /** Types on the keyboard: `ls<enter>`. */
+  keys(device: string, text: string): void {
+    this.#link.sendKeys(device, keystrokes(text));
+    this.partition.admitInput();
+  }
+
+  pointer(device: string, events: readonly PointerEvent[]): void {
+    this.#link.sendPointer(device, events);
+    this.partition.admitInput();
+  }
+
+  /** What is on the screen. */
+  picture(device: string): Picture {
+    return drawPicture(this.partition.displays[device]!);
+  }
+
   /** Runs until `until` holds (looked at now and then), the guest ends, or it has retired so many instructions. True: `until` held. */
   run(limits: { readonly instructions: number; readonly until?: (guest: Guest) => boolean; readonly time?: Nanos }): boolean {
     const { partition } = this;
@@ -120,7 +141,7 @@ function describe(image: string, vcpus: number, options: GuestOptions): Partitio
       decompress: true,
       ...(options.order === undefined ? {} : { order: options.order }),
     },
-    devices: [deviceOf('uart16550', 'com1'), deviceOf('debug-exit', 'exit'), ...(options.models ?? []).map((model) => deviceOf(model, model)), ...(options.devices ?? [])],
+    devices: [deviceOf('uart16550', 'com1'), deviceOf('debug-exit', 'exit'), ...(options.models ?? []).map((model) => deviceOf(model, model)), ...ownDevices(options.own ?? {}), ...(options.devices ?? [])],
     console: 'com1',
     onCrash: { action: 'halt', limit: 0 },
     instructionsPerMicrosecond: options.instructionsPerMicrosecond ?? 1000,
@@ -132,6 +153,10 @@ function describe(image: string, vcpus: number, options: GuestOptions): Partitio
 export function deviceOf(model: string, name: string): DeviceSpec {
   const [place] = DEVICE_CATALOGUE[model]!.places;
   return { name, model, ranges: place.ranges, irqs: place.irqs, options: {} };
+}
+
+function ownDevices(models: Readonly<Record<string, DeviceModel>>): DeviceSpec[] {
+  return Object.entries(models).map(([name, { places: [place] }]) => ({ name, model: name, module: name, ranges: place.ranges, irqs: place.irqs, options: {} }));
 }
 
 function read(path: string): Uint8Array {

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ms } from '../../src/base/index.ts';
+import { loadDeviceModels } from '../../src/cli/device-modules.ts';
 import type { Nanos } from '../../src/contracts/index.ts';
 import { servePartitionThread, type ThreadVoice } from '../../src/host/node/worker.ts';
 import { assemble, type PartitionEnd, PartitionLink, type PartitionOptions, RunningPartition, servePartition } from '../../src/partition/index.ts';
@@ -30,7 +31,8 @@ class CountedPartition extends RunningPartition {
   }
 }
 
-function run({ partition: spec, link: buffers, pace, instructions }: MeasuredStart, voice: ThreadVoice): PartitionEnd {
+async function run({ partition: spec, link: buffers, pace, instructions }: MeasuredStart, voice: ThreadVoice): Promise<PartitionEnd> {
+  const models = await loadDeviceModels(spec.devices);
   const vcpus = spec.cores.length;
   using partition = new CountedPartition(
     {
@@ -44,6 +46,7 @@ function run({ partition: spec, link: buffers, pace, instructions }: MeasuredSta
           cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus }),
           images: { kernel: readFileSync(spec.boot.kernel) },
           consoles: buffers.consoles,
+          models,
           clock,
           power,
           log: { log: (severity, message) => voice.log(severity, message) },
@@ -73,4 +76,4 @@ function measure(partition: RunningPartition): Measurement {
   };
 }
 
-servePartitionThread<MeasuredStart, PartitionEnd>(run);
+await servePartitionThread<MeasuredStart, PartitionEnd>(run);

@@ -1,33 +1,35 @@
 /** A Debian guest with storage: the modules its drivers are, and disks and discs made for it. */
-import { type DriverImages, driverImages } from './driver-images.ts';
+import type { LinuxImages } from '../../src/host/node/initramfs.ts';
+import { driverImages, type PackagedProgram } from './driver-images.ts';
 
-/** In the order in which they have to be loaded; those after `bus` depend on the controller. */
+/** In the order in which they have to be loaded; paths below `kernel/drivers/`. */
 const MODULES = [
-  'drivers/scsi/scsi_common',
-  'drivers/scsi/scsi_mod',
-  'drivers/cdrom/cdrom',
-  'crypto/crct10dif_common',
-  'crypto/crct10dif_generic',
-  'lib/crc-t10dif',
-  'lib/crc64',
-  'lib/crc64-rocksoft',
-  'block/t10-pi',
-  'drivers/scsi/sd_mod',
-  'drivers/scsi/sr_mod',
-  'lib/crc16',
-  'fs/mbcache',
-  'fs/jbd2/jbd2',
-  'crypto/crc32c_generic',
-  'fs/ext4/ext4',
-  'fs/isofs/isofs',
-  'drivers/ata/libata',
-  'drivers/ata/libahci',
-  'drivers/ata/ahci',
-  'drivers/ata/ata_piix',
+  'scsi/scsi_common',
+  'scsi/scsi_mod',
+  'cdrom/cdrom',
+  '../crypto/crct10dif_common',
+  '../crypto/crct10dif_generic',
+  '../lib/crc-t10dif',
+  '../lib/crc64',
+  '../lib/crc64-rocksoft',
+  '../block/t10-pi',
+  'scsi/sd_mod',
+  'scsi/sr_mod',
+  '../lib/crc16',
+  '../fs/mbcache',
+  '../fs/jbd2/jbd2',
+  '../crypto/crc32c_generic',
+  '../fs/ext4/ext4',
+  '../fs/isofs/isofs',
+  'ata/libata',
+  'ata/libahci',
+  'ata/ahci',
+  'ata/ata_piix',
 ];
 
-export function storageImages(): Promise<DriverImages> {
-  return driverImages('storage', MODULES);
+/** `programs` beside busybox; `name` tells RAM disks with different ones apart. */
+export function storageImages(name = 'storage', programs: readonly PackagedProgram[] = []): Promise<LinuxImages> {
+  return driverImages(name, MODULES, programs);
 }
 
 /** Shell that loads everything; controllers and drives are looked for in the background. */

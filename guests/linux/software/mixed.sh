@@ -29,7 +29,7 @@ while [ "$(seconds)" -lt "$last" ]; do
   [ -e first ] || cp current first
   cmp first current || { cat current; exit 1; }
   rounds=$((rounds + 1))
-  sleep 5
+  sleep 20
 done
 cat first
 echo "$rounds rounds" >&2

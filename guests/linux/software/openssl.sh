@@ -17,7 +17,11 @@ for cipher in $(openssl enc -list | sed 1d); do
   # Keys and vectors that are too long are cut, with a warning.
   openssl enc "$cipher" -K $key -iv $vector -in short -out encrypted 2>/dev/null || continue
   openssl enc -d "$cipher" -K $key -iv $vector -in encrypted -out decrypted 2>/dev/null
-  cmp short decrypted && echo "$cipher $(sha256sum <encrypted)"
+  case $cipher in
+    # RFC 3217 §3.1: this wrap begins with random bytes.
+    *des3-wrap | *3DESwrap) cmp short decrypted && echo "$cipher agrees" ;;
+    *) cmp short decrypted && echo "$cipher $(sha256sum <encrypted)" ;;
+  esac
 done
 
 echo "== authentication codes"

@@ -66,10 +66,12 @@ type Context = {
 
 const noContext = (): Context => ({ ipStart: 0, ipOffset: 0, ipEnd: 0, start: 0, offset: 0, end: 0, headerBytes: 0, segmentBytes: 0, command: 0 });
 
-/** What `run` ended with. */
+/** What `run` ended with. `busy`: it has done its share. */
 export type TransmitterPause = 'idle' | 'busy' | 'refused';
 
 export class Transmitter {
+  /** Bytes of descriptors and data fetched in the last `run`: fetching takes time as well. */
+  fetched = 0;
   readonly #socket: TransmitterSocket;
   readonly #packet = new Uint8Array(PACKET_BYTES + 4);
   readonly #header = new Uint8Array(256);
@@ -114,6 +116,7 @@ export class Transmitter {
 
   /** Works until there is nothing more to do, the wire refuses, or the call has done its share. */
   run(): TransmitterPause {
+    this.fetched = 0;
     for (let step = 0; step < STEPS_PER_CALL; step++) {
       if (this.#ready) {
         if (!this.#socket.transmit(this.#packet, this.#length)) return 'refused';
@@ -185,6 +188,7 @@ export class Transmitter {
       registers[TDH >> 2] = tail;
       return false;
     }
+    this.fetched += DESCRIPTOR_BYTES;
     const low = this.#view.getUint32(8, true);
     this.#command = low;
     this.#active = true;
@@ -249,6 +253,7 @@ export class Transmitter {
     const target = this.#packet.subarray(this.#length, this.#length + count);
     if (!this.#socket.dma.read(this.#address, target)) target.fill(0);
     this.#address += count;
+    this.fetched += count;
     this.#left -= count;
     this.#length += count;
     if (this.#segmenting) this.#afterSegmentBytes();

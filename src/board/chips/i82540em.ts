@@ -69,7 +69,7 @@ import {
 } from './i82540em-registers.ts';
 import { Transmitter } from './i82540em-transmit.ts';
 
-/** Frames taken from the wire in one go; the next go follows at once, after the guest has run. */
+/** Frames taken from the wire in one go; the next go follows when the line would have brought as many. */
 const FRAMES_PER_CALL = 64;
 const PAUSE_RETRY: Nanos = 20 * us;
 /** 65,535 quanta of 512 bit times (IEEE 802.3 §31B.2). */
@@ -129,6 +129,9 @@ export class I82540em {
   readonly #receiveDelay: Delay;
   readonly #transmitDelay: Delay;
   #bytesOut = 0;
+  /** The line is busy with what was sent, and with what was taken from it, until then. */
+  #transmitAgain: Nanos = 0;
+  #receiveAgain: Nanos = 0;
 
   constructor(options: I82540emOptions) {
     this.#clock = options.clock;
@@ -361,6 +364,8 @@ export class I82540em {
     this.#heldBytes = 0;
     this.#quietUntil = 0;
     this.#refusedSince = -1;
+    this.#transmitAgain = 0;
+    this.#receiveAgain = 0;
     this.#ioAddress = 0;
     this.#delayedCauses = 0;
     this.#missed = this.#wire.missed;
@@ -451,13 +456,16 @@ export class I82540em {
   }
 
   #transmit(): void {
+    const now = this.#clock.now();
+    if (now < this.#transmitAgain) return;
     this.#bytesOut = 0;
     switch (this.#transmitter.run()) {
       case 'busy':
-        this.#transmitting.set(this.#clock.now() + Math.max(RETRY_AT_ONCE, this.#bytesOut * NANOS_PER_BYTE));
+        this.#transmitAgain = now + Math.max(RETRY_AT_ONCE, Math.max(this.#bytesOut, this.#transmitter.fetched) * NANOS_PER_BYTE);
+        this.#transmitting.set(this.#transmitAgain);
         break;
       case 'refused':
-        this.#transmitting.set(this.#clock.now() + PAUSE_RETRY);
+        this.#transmitting.set(now + PAUSE_RETRY);
         break;
       case 'idle':
         this.#transmitting.cancel();
@@ -488,8 +496,10 @@ export class I82540em {
 
   /** Takes frames from the wire while there are descriptors for them. */
   #receive(): void {
-    if (this.#loopback) return;
+    // What is being received at the line's speed goes on when its time has come.
+    if (this.#loopback || this.#clock.now() < this.#receiveAgain) return;
     const enabled = ((this.#registers[RCTL >> 2] as number) & RCTL_EN) !== 0 && this.#link;
+    let bytes = 0;
     for (let frame = 0; frame < FRAMES_PER_CALL; frame++) {
       const fresh = this.#heldBytes === 0;
       if (fresh) this.#heldBytes = this.#wire.receive(this.#held);
@@ -499,9 +509,11 @@ export class I82540em {
         if (fresh) this.#count(STATISTICS.RNBC);
         return;
       }
+      bytes += this.#heldBytes + OVERHEAD_BYTES;
       this.#heldBytes = 0;
     }
-    this.#receiving.set(this.#clock.now() + RETRY_AT_ONCE);
+    this.#receiveAgain = this.#clock.now() + bytes * NANOS_PER_BYTE;
+    this.#receiving.set(this.#receiveAgain);
   }
 
   /** False: no descriptor is free. */

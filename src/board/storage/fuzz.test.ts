@@ -15,7 +15,7 @@ const RAM = 1 << 20;
 /** Where descriptor tables and command lists lie, when the guest means well. */
 const TABLES = RAM / 2;
 /** Per access of the guest or step of the clock: 4 pieces of 512 descriptors for each controller port or channel, and 32 commands. */
-const MOST_DMA_CALLS = 40_000;
+const MOST_DMA_CALLS = 16_000;
 const MOST_DISK_BYTES = 4 * 4 * MOST_BYTES;
 /** Of saved state, as JSON: two channels with a full data buffer each. */
 const MOST_STATE = 700_000;
@@ -340,6 +340,7 @@ describe.each([
           for (let i = 0; i < 8 && slot.clock.next !== undefined; i++) {
             slot.clock.advance(Math.max(0, slot.clock.next - slot.clock.now()));
             expect(meter.dmaCalls).toBeLessThan(MOST_DMA_CALLS);
+            mostDma = Math.max(mostDma, meter.dmaCalls);
             meter.dmaCalls = 0;
             meter.diskBytes = 0;
           }
@@ -369,7 +370,7 @@ describe.each([
     }
     // It did get as far as transfers, and to tables of the smallest pieces.
     expect(meter.totalBytes).toBeGreaterThan(20 * OPERATIONS);
-    expect(mostDma).toBeGreaterThan(512);
+    expect(mostDma).toBeGreaterThan(100);
     console.info(`seed ${SEED}: ${meter.totalBytes} bytes moved, at most ${mostDma} DMA accesses in one operation`);
   });
 });

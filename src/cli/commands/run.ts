@@ -26,6 +26,7 @@ interface RunOptions {
   readonly dumpManifest?: true;
   readonly timeout?: string;
   readonly exitWith?: string;
+  readonly watchDevices?: true;
   readonly pace: string;
   readonly quiet?: true;
   readonly json?: true;
@@ -52,6 +53,7 @@ export const run: CliCommand = {
       .option('--pace <pace>', '`host`: virtual time keeps to the wall clock; `free`: idle time is skipped', 'host')
       .option('--quiet', 'consoles only')
       .option('--json', 'print one JSON document per partition on stderr at the end')
+      .option('--watch-devices', 'load devices of your own anew, and reset them, when their sources change')
       .option('--log-dir <folder>', 'where logs go: <folder>/<machine>/<partition>.log', 'logs')
       .addHelpText('after', '\nAt a terminal, ^] opens a menu: focus one partition, all consoles, status, restart, kill, stop, quit.\n')
       .action(action((file: string | undefined, options: RunOptions) => runCommand(file, options, io)));
@@ -118,6 +120,7 @@ function sessionOptions(machine: Machine, options: RunOptions): SessionOptions {
     logFolder: join(options.logDir, machine.name),
     ...(timeout !== undefined && 'value' in timeout ? { timeout: timeout.value } : {}),
     ...(options.exitWith === undefined ? {} : { exitWith: options.exitWith }),
+    ...(options.watchDevices ? { watchDevices: true } : {}),
   };
 }
 

@@ -11,7 +11,7 @@ export type PunchHole = (file: number, offset: Bytes, size: Bytes) => boolean;
 
 export interface BlockFileOptions {
   readonly readOnly: boolean;
-  /** Absent: discarding is not offered to the guest. */
+  /** Absent, or it cannot do it to this file: discarding is not offered to the guest. */
   readonly punchHole?: PunchHole | undefined;
   /** The first time that the host refuses to read, write, flush or discard. */
   readonly refused?: (what: string) => void;
@@ -52,10 +52,11 @@ class RawFile implements BlockFile {
       throw new BulkheadError('BH506', `${path} has ${size} bytes: a disk is whole sectors of ${SECTOR_BYTES} bytes`);
     }
     this.sectors = size / SECTOR_BYTES;
-    if (punchHole !== undefined && !readOnly) {
+    // Asked about a place behind the end, where it changes nothing.
+    if (punchHole !== undefined && !readOnly && punchHole(this.#file, size, SECTOR_BYTES)) {
       this.discard = (sector, count) =>
         this.#attempt('discard', () => {
-          if (!punchHole(this.#file, sector * SECTOR_BYTES, count * SECTOR_BYTES)) throw new Error('the file system has no holes');
+          if (!punchHole(this.#file, sector * SECTOR_BYTES, count * SECTOR_BYTES)) throw new Error('the host makes no hole');
         });
     }
   }

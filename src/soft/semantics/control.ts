@@ -5,8 +5,16 @@ import { i64, select, type Value } from '../wasm/value.ts';
 import { cold, hot, type Scope, type SemanticsTable } from './dsl.ts';
 
 /** A near target at operand size: 16-bit ones are cut to IP, others to the mode's width. */
-const target = (s: Scope, value: Value): Value =>
-  s.local(s.size === 2 ? value.widen().and(0xffff) : value.widen().and(s.field(LINEAR_MASK, 'i64')));
+const target = (s: Scope, value: Value): Value => {
+  const rip = s.local(s.size === 2 ? value.widen().and(0xffff) : value.widen().and(s.field(LINEAR_MASK, 'i64')));
+  s.checkTarget(rip);
+  return rip;
+};
+
+const jumpRelative = (s: Scope): void => {
+  s.checkTarget();
+  s.jumpRelative();
+};
 
 const callTo = (s: Scope, rip: Value): void => {
   s.push(s.nextRip().to(s.word), s.size);
@@ -17,6 +25,7 @@ const popReturn = (s: Scope): Value => target(s, s.readStack(s.size));
 
 /** LOOP and JCXZ count in CX, ECX or RCX by address size: DISP holds 64 minus its width. CX keeps the rest of RCX, ECX clears it. */
 const counting = (taken: (s: Scope, count: Value) => Value, decrement: boolean): ((s: Scope) => void) => (s) => {
+  s.checkTarget();
   const mask = s.local(i64(-1).shr(s.recordField(DISP, 'i64', 4)));
   const rcx = s.local(s.register(RCX, 8).read());
   const count = s.local(rcx.sub(decrement ? 1 : 0).and(mask));
@@ -25,10 +34,11 @@ const counting = (taken: (s: Scope, count: Value) => Value, decrement: boolean):
 };
 
 export const CONTROL: SemanticsTable = {
-  jmp_rel: hot((s) => s.jumpRelative()),
+  jmp_rel: hot(jumpRelative),
   jmp: hot((s) => s.jump(target(s, s.rm.read()))),
-  jcc: hot((s) => s.if(s.test(s.condition), () => s.jumpRelative())),
+  jcc: hot((s) => s.if(s.test(s.condition), () => jumpRelative(s))),
   call_rel: hot((s) => {
+    s.checkTarget();
     s.push(s.nextRip().to(s.word), s.size);
     s.jumpRelative();
   }),

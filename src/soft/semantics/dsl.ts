@@ -107,6 +107,11 @@ export interface Scope {
   rip(): Value;
   /** RIP of the instruction that follows, i64. */
   nextRip(): Value;
+  /**
+   * Before anything changes: this is where the instruction will go on (left out: the following instruction plus the immediate). A target that
+   * is not canonical is the branch's own fault (SDM 3A §6.15, #GP), wherever that is noticed.
+   */
+  checkTarget(rip?: Value): void;
   /** Continue at this RIP (i64; masked to the mode's width already). Ends the instruction. */
   jump(rip: Value): void;
   /** Continue at the following instruction plus the immediate. Ends the instruction. */

@@ -1,8 +1,9 @@
 /**
- * SSE floating point where WebAssembly's arithmetic gives exactly what SSE would: MXCSR at its default (to nearest, all masked, no
- * FZ, no DAZ), operands and results normal or zero, and no exception flag to raise that is not up already. The one flag that
- * almost every operation raises, inexact, is sticky, so after the first inexact result these paths are open; before, and for
- * NaNs, denormals, overflow, underflow and other settings, the instruction goes to its exact form (sse/operations.ts).
+ * SSE floating point where WebAssembly's arithmetic gives exactly what SSE would: MXCSR to nearest and with all exceptions masked,
+ * operands and results normal or zero (so that FZ and DAZ have nothing to do), and no exception flag to raise that is not up
+ * already. The one flag that almost every operation raises, inexact, is sticky, so after the first inexact result these paths are
+ * open; before, a result must be found to be exact. For NaNs, denormals, overflow, underflow, first inexact results and other
+ * settings the instruction goes to its exact form (sse/operations.ts).
  */
 import { CF, ZF } from '../../x86/flags.ts';
 import { MXCSR } from '../../x86/state.ts';
@@ -10,13 +11,15 @@ import { constant, i32, select, Value } from '../wasm/value.ts';
 import { cold, type Scope, type Semantics, type SemanticsTable } from './dsl.ts';
 import * as V from './vector.ts';
 
-/** Everything in MXCSR but the flags. */
-const CONTROL = 0xffc0;
+/** Rounding control and masks of MXCSR: what of its settings matters to numbers that are normal or zero. */
+const CONTROL = 0x7f80;
 const DEFAULT_CONTROL = 0x1f80;
 const INEXACT = 1 << 5;
 const ROUNDING_SHIFT = 13;
+const OPEN = DEFAULT_CONTROL | INEXACT;
+const control = (s: Scope): Value => s.field(MXCSR, 'i32').and(CONTROL | INEXACT);
 /** Default, with the inexact flag up already. */
-const openMxcsr = (s: Scope): Value => s.field(MXCSR, 'i32').and(CONTROL | INEXACT).eq(DEFAULT_CONTROL | INEXACT);
+const openMxcsr = (s: Scope): Value => control(s).eq(OPEN);
 
 const ABOVE_TINY32 = 2 ** -126 + 2 ** -149;
 const ABOVE_TINY64 = 2 ** -1022 + 2 ** -1074;
@@ -95,6 +98,29 @@ class Floats {
   isPlain(s: Scope, a: Value): Value {
     return this.or(this.isNormal(s, a), this.isZero(a));
   }
+  /** What rounding took from a sum (O. Møller 1965, D. Knuth): zero when it is exact. NaN or wrong only where `isPlain` fails. */
+  sumError(s: Scope, a: Value, b: Value, sum: Value): Value {
+    const bPart = s.local(this.sub(sum, a));
+    return this.add(this.sub(a, this.sub(sum, bPart)), this.sub(b, bPart));
+  }
+  /** What rounding took from a product (T. Dekker 1971); NaN for very large operands. */
+  productError(s: Scope, a: Value, b: Value, product: Value): Value {
+    const [aHigh, aLow] = this.#split(s, a);
+    const [bHigh, bLow] = this.#split(s, b);
+    const high = this.sub(this.mul(aHigh, bHigh), product);
+    return this.add(this.add(this.add(high, this.mul(aHigh, bLow)), this.mul(aLow, bHigh)), this.mul(aLow, bLow));
+  }
+  /** Whether a × b is `product` without rounding. Where the error itself could be rounded, the answer is no. */
+  isExactProduct(s: Scope, a: Value, b: Value, product: Value): Value {
+    const smallest = this.#element === 'f64' ? 2 ** -900 : 2 ** -70;
+    const isSafe = this.or(this.ge(this.#unary(this.#op.abs, product), this.number(smallest)), this.isZero(product));
+    return this.and(isSafe, this.isZero(this.productError(s, a, b, product)));
+  }
+  #split(s: Scope, a: Value): readonly [high: Value, low: Value] {
+    const scaled = s.local(this.mul(a, this.number(this.#element === 'f64' ? 2 ** 27 + 1 : 2 ** 12 + 1)));
+    const high = s.local(this.sub(scaled, this.sub(scaled, a)));
+    return [high, s.local(this.sub(a, high))];
+  }
   /** |a| < bound. */
   isWithin(a: Value, bound: number): Value {
     return this.lt(this.#unary(this.#op.abs, a), this.number(bound));
@@ -150,14 +176,29 @@ const productIsPlain: Judge = (f, s, a, b, result) => f.or(f.isNormal(s, result)
 const quotientIsPlain: Judge = (f, s, a, b, result) => f.and(f.not(f.isZero(b)), f.or(f.isNormal(s, result), f.isZero(a)));
 const rootIsPlain: Judge = (f, _s, _a, b) => f.ge(b, f.number(0));
 
-const arithmetic = (name: string, kind: Kind, compute: Compute, judge: Judge, isUnary = false): Semantics =>
+const sumIsExact: Judge = (f, s, a, b, result) => f.isZero(f.sumError(s, a, b, result));
+const differenceIsExact: Judge = (f, s, a, b, result) => f.isZero(f.sumError(s, a, s.local(f.sub(f.number(0), b)), result));
+const productIsExact: Judge = (f, s, a, b, result) => f.isExactProduct(s, a, b, result);
+const quotientIsExact: Judge = (f, s, a, b, result) => {
+  const product = s.local(f.mul(result, b));
+  return f.and(f.eq(product, a), f.isExactProduct(s, result, b, product));
+};
+const rootIsExact: Judge = (f, s, _a, b, result) => {
+  const square = s.local(f.mul(result, result));
+  return f.and(f.eq(square, b), f.isExactProduct(s, result, result, square));
+};
+
+/** `isExact` is asked while no result has been inexact. */
+const arithmetic = (name: string, kind: Kind, compute: Compute, judge: Judge, isExact: Judge, isUnary = false): Semantics =>
   cold((s) => {
     const f = new Floats(kind);
     const b = f.readRm(s);
     const a = isUnary ? b : f.readReg(s);
     const result = s.local(compute(f, a, b));
     const operands = isUnary ? f.isPlain(s, b) : f.and(f.isPlain(s, a), f.isPlain(s, b));
-    unless(s, openMxcsr(s).and(f.all(f.and(operands, judge(f, s, a, b, result)))), name);
+    unless(s, f.all(f.and(operands, judge(f, s, a, b, result))), name);
+    const mode = s.local(control(s));
+    s.code.if(mode.ne(OPEN), () => unless(s, f.all(isExact(f, s, a, b, result)).and(mode.eq(DEFAULT_CONTROL)), name), undefined, false);
     f.writeReg(s, result);
   });
 
@@ -249,7 +290,9 @@ const narrowScalar: Semantics = cold((s) => {
   const value = new Floats('sd').readRm(s);
   const result = s.local(value.unary('f32', 0xb6));
   const single = new Floats('ss');
-  unless(s, openMxcsr(s).and(single.isNormal(s, result).or(new Floats('sd').isZero(value))), 'cvtsd2ss');
+  const double = new Floats('sd');
+  const isExact = double.eq(result.unary('f64', 0xbb), value).and(control(s).eq(DEFAULT_CONTROL));
+  unless(s, openMxcsr(s).or(isExact).and(single.isNormal(s, result).or(double.isZero(value))), 'cvtsd2ss');
   s.vectorRegister('reg').write(result, 4);
 });
 
@@ -271,7 +314,8 @@ const narrowPair: Semantics = cold((s) => {
   const narrowed = s.local(result.simd('v128', 0x5f));
   const limit = f.ge(s.local(narrowed.simd('v128', 0xec)), f.number(ABOVE_TINY32));
   const natural = f.or(f.and(limit, f.isWithin(narrowed, Infinity)), f.isZero(value));
-  unless(s, openMxcsr(s).and(f.all(natural)), 'cvtpd2ps');
+  const isExact = f.all(f.eq(narrowed, value)).and(control(s).eq(DEFAULT_CONTROL));
+  unless(s, openMxcsr(s).or(isExact).and(f.all(natural)), 'cvtpd2ps');
   s.vectorRegister('reg').write(result, 16);
 });
 
@@ -325,11 +369,11 @@ const table: Record<string, Semantics> = {
   cvtdq2ps: integersToSingles, cvtdq2pd: integersToDoubles,
 };
 for (const kind of KINDS) {
-  table[`add${kind}`] = arithmetic(`add${kind}`, kind, (f, a, b) => f.add(a, b), sumIsPlain);
-  table[`sub${kind}`] = arithmetic(`sub${kind}`, kind, (f, a, b) => f.sub(a, b), sumIsPlain);
-  table[`mul${kind}`] = arithmetic(`mul${kind}`, kind, (f, a, b) => f.mul(a, b), productIsPlain);
-  table[`div${kind}`] = arithmetic(`div${kind}`, kind, (f, a, b) => f.div(a, b), quotientIsPlain);
-  table[`sqrt${kind}`] = arithmetic(`sqrt${kind}`, kind, (f, _, b) => f.sqrt(b), rootIsPlain, true);
+  table[`add${kind}`] = arithmetic(`add${kind}`, kind, (f, a, b) => f.add(a, b), sumIsPlain, sumIsExact);
+  table[`sub${kind}`] = arithmetic(`sub${kind}`, kind, (f, a, b) => f.sub(a, b), sumIsPlain, differenceIsExact);
+  table[`mul${kind}`] = arithmetic(`mul${kind}`, kind, (f, a, b) => f.mul(a, b), productIsPlain, productIsExact);
+  table[`div${kind}`] = arithmetic(`div${kind}`, kind, (f, a, b) => f.div(a, b), quotientIsPlain, quotientIsExact);
+  table[`sqrt${kind}`] = arithmetic(`sqrt${kind}`, kind, (f, _, b) => f.sqrt(b), rootIsPlain, rootIsExact, true);
   table[`min${kind}`] = extreme(`min${kind}`, kind, (f, a, b) => f.lt(a, b));
   table[`max${kind}`] = extreme(`max${kind}`, kind, (f, a, b) => f.lt(b, a));
   table[`round${kind}`] = round(`round${kind}`, kind);

@@ -68,7 +68,7 @@ const irrational = (mnemonic: string, exponent: number, lower: bigint, nearestIs
     return { significand: i64(lower).add(up.widen()), signExponent: i32(BIAS + exponent) };
   });
 
-const loadRegister = x87('fld_sti', -1, (s, stack) => {
+const loadRegister = x87('fld_sti', -1, (_, stack) => {
   const i = stack.operand;
   stack.enterWithRoom(i);
   stack.push(stack.read(i));
@@ -76,7 +76,7 @@ const loadRegister = x87('fld_sti', -1, (s, stack) => {
 });
 
 const storeRegister = (mnemonic: string, pops: number): Semantics =>
-  x87(mnemonic, pops, (s, stack) => {
+  x87(mnemonic, pops, (_, stack) => {
     const i = stack.operand;
     stack.enter(0);
     stack.write(i, stack.read(0));
@@ -84,7 +84,7 @@ const storeRegister = (mnemonic: string, pops: number): Semantics =>
     stack.remember();
   });
 
-const exchange = x87('fxch', 0, (s, stack) => {
+const exchange = x87('fxch', 0, (_, stack) => {
   const i = stack.operand;
   stack.enter(0, i);
   const [top, other] = [stack.read(0), stack.read(i)];

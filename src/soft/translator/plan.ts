@@ -21,14 +21,30 @@ export interface PlannedBlock {
   /** What stands at `end` is not translated: the interpreter takes over there. */
   readonly stops: boolean;
   /** Decoded records (x86/record.ts), one for each instruction. */
-  readonly records: Uint8Array;
+  readonly records: DataView;
 }
 
+/** Two buffers and a number, however many blocks there are: posting it must cost the vCPU little. */
 export interface RegionPlan {
   /** MODE_… bits (x86/state.ts) in which the code was decoded. */
   readonly mode: number;
-  /** The entry first. */
-  readonly blocks: readonly PlannedBlock[];
+  /** For each block, the entry first: start, end, stops (0 or 1), instructions. */
+  readonly shape: Uint16Array<ArrayBuffer>;
+  /** The records of all blocks, in the same order. */
+  readonly records: Uint8Array<ArrayBuffer>;
+}
+
+const SHAPE_FIELDS = 4;
+
+export function blocksOf({ shape, records }: RegionPlan): PlannedBlock[] {
+  const blocks: PlannedBlock[] = [];
+  let first = 0;
+  for (let at = 0; at < shape.length; at += SHAPE_FIELDS) {
+    const [start, end, stops, count] = shape.subarray(at, at + SHAPE_FIELDS) as unknown as [number, number, number, number];
+    blocks.push({ start, end, stops: stops !== 0, records: new DataView(records.buffer, records.byteOffset + first, count * RECORD_SIZE) });
+    first += count * RECORD_SIZE;
+  }
+  return blocks;
 }
 
 /** Where the interpreter's decoded blocks are found. */
@@ -87,7 +103,14 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
   }
   if (found.length === 0) return undefined;
   const starts = new Set(found.map(({ start }) => start));
-  return { mode, blocks: found.map((block) => cut(view, blocks.memory, block, starts)) };
+  const cuts = found.map((block) => cut(view, block, starts));
+  const records = new Uint8Array(cuts.reduce((sum, { count }) => sum + count, 0) * RECORD_SIZE);
+  let at = 0;
+  for (const { record, count } of cuts) {
+    records.set(blocks.memory.subarray(record, record + count * RECORD_SIZE), at);
+    at += count * RECORD_SIZE;
+  }
+  return { mode, shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])), records };
 }
 
 function outline(view: DataView, handlers: HandlerTable, start: number, record: number): Found {
@@ -110,12 +133,10 @@ function successors(view: DataView, handlers: HandlerTable, last: number, end: n
 }
 
 /** A block that runs into the start of another one ends there. */
-function cut(view: DataView, memory: Uint8Array, block: Found, starts: ReadonlySet<number>): PlannedBlock {
-  for (let n = 1; n < block.count; n++) {
-    const offset = view.getUint16(block.record + n * RECORD_SIZE + OFFSET, true);
-    if (!starts.has(offset)) continue;
-    return { start: block.start, end: offset, stops: false, records: memory.slice(block.record, block.record + n * RECORD_SIZE) };
+function cut(view: DataView, block: Found, starts: ReadonlySet<number>): Found {
+  for (let count = 1; count < block.count; count++) {
+    const end = view.getUint16(block.record + count * RECORD_SIZE + OFFSET, true);
+    if (starts.has(end)) return { ...block, count, end, stops: false };
   }
-  const { start, end, stops, record, count } = block;
-  return { start, end, stops, records: memory.slice(record, record + count * RECORD_SIZE) };
+  return block;
 }

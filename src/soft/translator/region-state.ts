@@ -4,6 +4,7 @@ import type { Code } from '../wasm/code.ts';
 import { getLocal, i64, store, type Value } from '../wasm/value.ts';
 import { STATE } from '../interpreter-scope.ts';
 import { LazyFlags } from './flags.ts';
+import type { X87Locals } from './x87-locals.ts';
 
 /** Registers as bit sets: general ones in bits 0–15, vector ones in bits 16–31. */
 export interface Touched {
@@ -19,6 +20,8 @@ export class RegionState {
   readonly code: Code;
   readonly is64Bit: boolean;
   readonly flags: LazyFlags;
+  /** Undefined: the x87 unit stays in the state block. */
+  readonly x87: X87Locals | undefined;
   /** Control does not come here: the code before has left. */
   hasLeft = false;
   readonly #locals = new Map<string, number>();
@@ -27,10 +30,11 @@ export class RegionState {
   #usesFlags = false;
   readonly #known: Touched;
 
-  constructor(code: Code, is64Bit: boolean, known: Touched) {
+  constructor(code: Code, is64Bit: boolean, known: Touched, x87?: X87Locals) {
     this.code = code;
     this.is64Bit = is64Bit;
     this.flags = new LazyFlags(code);
+    this.x87 = x87;
     this.#known = known;
   }
 
@@ -106,7 +110,7 @@ export class RegionState {
   aside(generate: () => void): void {
     const { setter } = this.flags;
     const { hasLeft } = this;
-    generate();
+    this.#keepingX87(generate);
     this.flags.setter = setter;
     this.hasLeft = hasLeft;
   }
@@ -118,7 +122,7 @@ export class RegionState {
     let left = false;
     let isSettled = false;
     this.code.ifElse(condition, () => {
-      then();
+      this.#keepingX87(then);
       left = this.hasLeft;
       this.hasLeft = false;
       isSettled = !left && this.flags.setter !== before;
@@ -128,7 +132,7 @@ export class RegionState {
         this.flags.setter = before;
         if (otherwise === undefined) this.settleFlags();
         else {
-          otherwise();
+          this.#keepingX87(otherwise);
           this.settleFlags();
           left = left && this.hasLeft;
           this.hasLeft = false;
@@ -139,6 +143,14 @@ export class RegionState {
     if (otherwise !== undefined) this.hasLeft = left;
   }
 
+  /** Generates a way on which the x87 stack may move: behind it, it is where it was. */
+  #keepingX87(generate: () => void): void {
+    const { x87 } = this;
+    const known = x87?.known;
+    generate();
+    if (x87 !== undefined && known !== undefined) x87.known = known;
+  }
+
   /** Loads everything that the region touches. */
   load(): void {
     for (let n = 0; n < 16; n++) if (this.#touches(n)) this.#set(`g${n}`, STATE.load('i64', 8, S.gpr(n)));
@@ -147,6 +159,7 @@ export class RegionState {
       this.#set('result', STATE.load('i64', 8, S.FLAG_RESULT));
       this.#set('aux', STATE.load('i32', 4, S.FLAG_AUX));
     }
+    this.x87?.load();
     this.#set('budget', STATE.load('i32', 4, S.BUDGET));
     this.flags.setter = undefined;
   }
@@ -158,7 +171,7 @@ export class RegionState {
     this.#set('tlb-write', STATE.load('i32', 4, S.TLB_WRITE));
   }
 
-  /** Stores everything that the region changes. The flags must be settled. */
+  /** Stores everything that the region changes. The flags must be settled, and the x87 stack's place noted where control came from. */
   save(): void {
     const { code } = this;
     for (let n = 0; n < 16; n++) if (this.#changes(n)) store(code, STATE, 8, this.#get(`g${n}`, 'i64'), S.gpr(n));
@@ -167,6 +180,7 @@ export class RegionState {
       store(code, STATE, 8, this.#get('result', 'i64'), S.FLAG_RESULT);
       store(code, STATE, 4, this.#get('aux', 'i32'), S.FLAG_AUX);
     }
+    this.x87?.save(this.page, i64(this.is64Bit ? -1n : 0xffff_ffffn));
     store(code, STATE, 4, this.budget, S.BUDGET);
   }
 

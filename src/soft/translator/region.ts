@@ -20,10 +20,12 @@ import { call, getLocal, i32, i64, store, Value } from '../wasm/value.ts';
 import type { Setter } from './flags.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
 import { flagsNeeded } from './flag-use.ts';
-import { type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
+import { blocksOf, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
 import { RegionState } from './region-state.ts';
 import type { TouchedRegisters } from './registers.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
+import { X87Locals } from './x87-locals.ts';
+import { planX87, type X87Plan } from './x87-plan.ts';
 
 /** What a region returns: go on at RIP … */
 export const REGION_JUMP = 0;
@@ -47,7 +49,7 @@ export interface RegionEnvironment {
 }
 
 export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): void {
-  new RegionWriter(new RegionGraph(plan, environment.handlers), plan, environment, code).write();
+  new RegionWriter(new RegionGraph(blocksOf(plan), environment.handlers), plan.mode, environment, code).write();
 }
 
 /** Where and how the interpreter takes over, packed into one number: offset in the page, instructions given back, what set the flags. */
@@ -55,21 +57,23 @@ const UNSPENT_SHIFT = 13;
 const SETTER_SHIFT = 20;
 
 class RegionGraph {
-  readonly view: readonly DataView[];
+  readonly blocks: readonly PlannedBlock[];
   readonly transfers: readonly Transfer[];
   readonly edges: readonly (readonly Edge[])[];
   readonly flow: Flow;
   readonly needsFlags: readonly boolean[];
+  readonly x87: X87Plan | undefined;
   readonly #numbers: ReadonlyMap<number, number>;
 
-  constructor(plan: RegionPlan, handlers: HandlerTable) {
-    this.#numbers = new Map(plan.blocks.map(({ start }, number) => [start, number]));
-    this.view = plan.blocks.map(({ records }) => new DataView(records.buffer, records.byteOffset, records.byteLength));
-    const instructions = this.view.map((view) =>
-      Array.from({ length: view.byteLength / RECORD_SIZE }, (_, n) => handlers.at(view.getUint16(n * RECORD_SIZE, true)) as Handler));
+  constructor(blocks: readonly PlannedBlock[], handlers: HandlerTable) {
+    this.blocks = blocks;
+    this.#numbers = new Map(blocks.map(({ start }, number) => [start, number]));
+    const instructions = blocks.map(({ records }) =>
+      Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => handlers.at(records.getUint16(n * RECORD_SIZE, true)) as Handler));
     this.transfers = instructions.map((list) => transferOf(list.at(-1)?.mnemonic ?? ''));
-    this.edges = plan.blocks.map((block, number) => this.#edgesOf(block, number));
+    this.edges = blocks.map((block, number) => this.#edgesOf(block, number));
     this.flow = analyse(this.edges, instructions.map(({ length }) => length));
+    this.x87 = planX87(instructions, blocks.map(({ records }) => records), this.edges);
     this.needsFlags = flagsNeeded(instructions, this.edges, (from, to) => this.flow.isForeign(from, to) || this.flow.isBack(from, to));
   }
 
@@ -81,7 +85,7 @@ class RegionGraph {
   #edgesOf(block: PlannedBlock, number: number): Edge[] {
     if (block.stops) return [];
     const transfer = this.transfers[number] as Transfer;
-    const view = this.view[number] as DataView;
+    const view = block.records;
     const offsets: number[] = [];
     if (transfer === 'conditional' || transfer === 'jump') {
       const target = targetOf(view, view.byteLength - RECORD_SIZE);
@@ -98,7 +102,6 @@ class RegionGraph {
 
 class RegionWriter {
   readonly #graph: RegionGraph;
-  readonly #plan: RegionPlan;
   readonly #environment: RegionEnvironment;
   readonly #code: Code;
   readonly #state: RegionState;
@@ -110,20 +113,20 @@ class RegionWriter {
   #jumpExit: Label = { depth: 0 };
   #returnExit: Label = { depth: 0 };
 
-  constructor(graph: RegionGraph, plan: RegionPlan, environment: RegionEnvironment, code: Code) {
+  constructor(graph: RegionGraph, mode: number, environment: RegionEnvironment, code: Code) {
     this.#graph = graph;
-    this.#plan = plan;
     this.#environment = environment;
     this.#code = code;
-    this.#state = new RegionState(code, (plan.mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64, environment.registers.of(graph.view));
-    this.#labels = plan.blocks.map(() => undefined);
-    this.#loops = plan.blocks.map(() => undefined);
+    const x87 = graph.x87 && new X87Locals(code, graph.x87.touched);
+    this.#state = new RegionState(code, (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64, environment.registers.of(graph.blocks), x87);
+    this.#labels = graph.blocks.map(() => undefined);
+    this.#loops = graph.blocks.map(() => undefined);
   }
 
   write(): void {
     const code = this.#code;
     const state = this.#state;
-    const entry = this.#plan.blocks[0] as PlannedBlock;
+    const entry = this.#graph.blocks[0] as PlannedBlock;
     state.loadOnce();
     code.if(STATE.load('i32', 4, S.BUDGET).lt(this.#need(0)), () => {
       store(code, STATE, 8, state.ripAt(entry.start), S.RIP);
@@ -216,6 +219,7 @@ class RegionWriter {
     if (!isBack && !flow.isMerge[to]) {
       // Other paths come back here with flags of their own.
       if (flow.isLoopHeader[to] && this.#graph.needsFlags[to]) state.settleFlags();
+      this.#alignX87(to);
       this.#tree(to);
       return;
     }
@@ -224,16 +228,23 @@ class RegionWriter {
         this.#code.if(state.budget.lt(this.#need(to)), () => state.aside(() => this.#interpretAt(offset, 0)), undefined, false);
       }
       if (this.#graph.needsFlags[to]) state.settleFlags();
+      this.#alignX87(to);
       this.#code.branch((isBack ? this.#loops[to] : this.#labels[to]) as Label);
     });
     state.hasLeft = true;
   }
 
+  /** Before control goes to a block: the locals of the x87 stack become what that block takes them for. */
+  #alignX87(to: number): void {
+    this.#state.x87?.moveTo(this.#graph.x87?.topAt[to] as number);
+  }
+
   #block(number: number): void {
-    const block = this.#plan.blocks[number] as PlannedBlock;
+    const block = this.#graph.blocks[number] as PlannedBlock;
     const state = this.#state;
-    const count = block.records.length / RECORD_SIZE;
+    const count = block.records.byteLength / RECORD_SIZE;
     if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = undefined;
+    state.x87?.enterBlock(this.#graph.x87?.topAt[number] as number);
     state.setBudget(state.budget.sub(count));
     for (let n = 0; n < count && !state.hasLeft; n++) this.#instruction(number, block, n, count - 1 - n);
     if (state.hasLeft) return;
@@ -243,7 +254,7 @@ class RegionWriter {
 
   /** `behind`: instructions of the block that follow this one; the budget is already charged for them. */
   #instruction(number: number, block: PlannedBlock, n: number, behind: number): void {
-    const records = this.#graph.view[number] as DataView;
+    const { records } = block;
     const record = n * RECORD_SIZE;
     const { semantics, shape, mnemonic } = this.#environment.handlers.at(records.getUint16(record, true)) as Handler;
     const offset = records.getUint16(record + OFFSET, true);
@@ -277,6 +288,7 @@ class RegionWriter {
     const { setter } = this.#state.flags;
     let place = this.#setters.findIndex((other) => other?.kind === setter?.kind && other?.size === setter?.size);
     if (place < 0) place = this.#setters.push(setter) - 1;
+    this.#state.x87?.beforeSave();
     this.#exit.set(i32(offset | (unspent << UNSPENT_SHIFT) | (place << SETTER_SHIFT)));
     this.#code.branch(this.#interpretExit);
     this.#state.hasLeft = true;
@@ -286,6 +298,7 @@ class RegionWriter {
     const state = this.#state;
     state.aside(() => {
       state.settleFlags();
+      state.x87?.beforeSave();
       this.#rip.set(rip);
       this.#code.branch(exit);
     });
@@ -303,6 +316,7 @@ class RegionWriter {
     }
     this.#rip.set(rip);
     state.settleFlags();
+    state.x87?.beforeSave();
     state.save();
     store(code, STATE, 8, this.#rip.value, S.RIP);
     const region = this.#findRegion();

@@ -7,6 +7,7 @@ import * as S from '../../x86/state.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import type { Imports } from '../interpreter-scope.ts';
 import { Code } from '../wasm/code.ts';
+import type { PlannedBlock } from './plan.ts';
 import { NOTHING, RegionState, type Touched } from './region-state.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
 
@@ -26,9 +27,9 @@ export class TouchedRegisters {
   }
 
   /** By all instructions of these records. */
-  of(blocks: readonly DataView[]): Touched {
+  of(blocks: readonly PlannedBlock[]): Touched {
     let { read, changed, flags } = NOTHING;
-    for (const records of blocks) {
+    for (const { records } of blocks) {
       for (let record = 0; record < records.byteLength; record += RECORD_SIZE) {
         const number = records.getUint16(record, true);
         let general = this.#known.get(number);

@@ -11,10 +11,13 @@ import * as S from '../../x86/state.ts';
 import { type Endings, type Imports, InterpreterScope, type Place, type Shape } from '../interpreter-scope.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from '../layout.ts';
 import type { Size, VectorRegister, Word } from '../semantics/dsl.ts';
+import type { X87Stack } from '../semantics/x87-stack.ts';
 import type { ValueType } from '../wasm/code.ts';
 import { call, constant, i32, i64, type Value } from '../wasm/value.ts';
+import { targetOf } from './plan.ts';
 import type { RegionState } from './region-state.ts';
 import { MISS_WRITES } from './shared-functions.ts';
+import { X87InLocals } from './x87-locals.ts';
 
 const TLB_INDEX_MASK = (TLB_ENTRIES - 1) * TLB_ENTRY_SIZE;
 const GENERAL_REGISTERS = 16;
@@ -269,6 +272,11 @@ export class TranslatorScope extends InterpreterScope {
     super.setArithmeticFlags(kept);
   }
 
+  override x87(mnemonic: string): X87Stack {
+    const { x87 } = this.#state;
+    return x87 === undefined ? super.x87(mnemonic) : new X87InLocals(this, mnemonic, x87);
+  }
+
   // ── control ──
 
   override if(condition: Value, then: () => void, otherwise?: () => void): void {
@@ -278,6 +286,13 @@ export class TranslatorScope extends InterpreterScope {
       return;
     }
     this.#state.branch(condition, then, otherwise);
+  }
+
+  override checkTarget(rip?: Value): void {
+    const state = this.#state;
+    if (!state.is64Bit || (rip === undefined && targetOf(this.#records, this.#record) !== undefined)) return;
+    const target = this.local(rip ?? this.relativeTarget());
+    this.code.if(target.shl(16).shrSigned(16).ne(target), () => this.#exits.interpret(), undefined, false);
   }
 
   override raise(): void {

@@ -1,20 +1,26 @@
 /**
- * HCTL-2016 quadrature decoder and 16-bit position counter on an ISA card, and the shaft whose encoder it counts.
+ * A quadrature encoder card for the ISA bus: an HCTL-2016 decoder and counter, and the motor shaft whose encoder it counts.
  *
  *     offset 0 read   SEL low:  high byte; latches the position so that both bytes belong together
  *            1 read   SEL high: low byte; releases the latch
  *            2 write  RST low:  position := 0
  *
- * The position is a function of the clock: no tick, no drift, and the same run gives the same bytes.
+ * The position is a function of the clock: no tick, no drift, and the same run gives the same bytes. The motion controller of
+ * machines/packaging-cell.yaml reads this card a thousand times a second.
  *
  * Spec: Hewlett-Packard HCTL-2016 datasheet (5965-5894E), "Position Data Latch" and "Inhibit Logic".
  * Not modelled: the digital noise filter's delay, quadrature errors.
  */
-import { s } from '../../base/index.ts';
-import type { Clock, DeviceState, Nanos } from '../../contracts/index.ts';
+import { byteWide, type Clock, defineDevice, type DeviceState, type Nanos, s } from 'bulkhead/device';
+
+// Registers
+const HIGH_BYTE = 0;
+const LOW_BYTE = 1;
+const RESET = 2;
+const FLOATING = 0xff;
 
 /** A motor shaft whose speed swings sinusoidally about its mean. */
-export interface ShaftOptions {
+export interface Shaft {
   /** Mean speed; negative turns the other way. */
   readonly rpm: number;
   /** Counts after decoding all four quadrature edges. */
@@ -25,7 +31,7 @@ export interface ShaftOptions {
 }
 
 /** Shaft angle in counts at `now`: the integral of rpm/60 · (1 + variation · sin 2πft). */
-export function shaftPosition({ rpm, countsPerRevolution, variation, variationHertz }: ShaftOptions, now: Nanos): number {
+export function shaftPosition({ rpm, countsPerRevolution, variation, variationHertz }: Shaft, now: Nanos): number {
   const t = now / s;
   const omega = 2 * Math.PI * variationHertz;
   const swing = omega > 0 ? (variation * (1 - Math.cos((omega * t) % (2 * Math.PI)))) / omega : 0;
@@ -34,15 +40,15 @@ export function shaftPosition({ rpm, countsPerRevolution, variation, variationHe
 
 export class Hctl2016 {
   readonly #clock: Clock;
-  readonly #shaft: ShaftOptions;
+  readonly #shaft: Shaft;
   /** Shaft position at the last reset of the counter. */
   #zero = 0;
   #latch = 0;
   #latched = false;
 
-  constructor(options: { clock: Clock; shaft: ShaftOptions }) {
-    this.#clock = options.clock;
-    this.#shaft = options.shaft;
+  constructor(clock: Clock, shaft: Shaft) {
+    this.#clock = clock;
+    this.#shaft = shaft;
   }
 
   /** Power-up and the RST pin. */
@@ -57,14 +63,14 @@ export class Hctl2016 {
   }
 
   read(offset: number): number {
-    if (offset > 1) return 0xff;
+    if (offset > LOW_BYTE) return FLOATING;
     if (!this.#latched) this.#latch = this.position;
-    this.#latched = offset === 0;
-    return offset === 0 ? this.#latch >> 8 : this.#latch & 0xff;
+    this.#latched = offset === HIGH_BYTE;
+    return offset === HIGH_BYTE ? this.#latch >> 8 : this.#latch & 0xff;
   }
 
   write(offset: number, _value: number): void {
-    if (offset === 2) this.reset();
+    if (offset === RESET) this.reset();
   }
 
   save(): DeviceState {
@@ -78,3 +84,23 @@ export class Hctl2016 {
     this.#latched = saved.latched;
   }
 }
+
+export const device = defineDevice({
+  title: 'Quadrature encoder card (HCTL-2016) on a turning shaft',
+  places: [{ ranges: [{ space: 'pio', base: 0x300, size: 4 }], irqs: [] }],
+  options: {
+    rpm: { type: 'number', default: 90, minimum: -60_000, maximum: 60_000, description: 'mean shaft speed, revolutions per minute' },
+    'counts-per-revolution': { type: 'number', default: 4000, minimum: 1, maximum: 1_000_000, description: 'counts after fourfold decoding' },
+    variation: { type: 'number', default: 0.05, minimum: 0, maximum: 1, description: 'amplitude of the speed swing, as a fraction of rpm' },
+    'variation-hertz': { type: 'number', default: 0.5, minimum: 0, maximum: 1000, description: 'frequency of the speed swing' },
+  },
+  attach: (slot, { options }) => {
+    const chip = new Hctl2016(slot.clock, {
+      rpm: options.rpm,
+      countsPerRevolution: options['counts-per-revolution'],
+      variation: options.variation,
+      variationHertz: options['variation-hertz'],
+    });
+    return { chip, handlers: [byteWide(chip)] };
+  },
+});

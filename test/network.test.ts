@@ -1,0 +1,211 @@
+// Exclusive Ethernet, timers, watchdog and data acquisition under the drivers that Debian's kernel has for them.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { linuxCmdline } from '../src/boot/index.ts';
+import type { LinuxImages } from '../src/host/node/initramfs.ts';
+import { PcapReader } from '../src/host/node/pcap.ts';
+import { driverImages, WDCTL } from './support/driver-images.ts';
+import { Linux, SHELL_PROMPT } from './support/linux.ts';
+import { LiveMachine, machineOf } from './support/live-machine.ts';
+import { ifAvailable } from './support/packages.ts';
+
+/** Each takes seconds; this allows for a machine that has other things to do. */
+const TIMEOUT = 400_000;
+const MEBIBYTES = 2;
+
+const folder = mkdtempSync(join(tmpdir(), 'bulkhead-network-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function machine({ kernel, initrd }: LinuxImages, wire: string, ...names: readonly string[]): LiveMachine {
+  const partitions = names.map(
+    (name, core) => `
+  ${name}:
+    role: gpos
+    cores: [${core}]
+    memory: 256MiB
+    boot: { kernel: ${kernel}, initrd: ${initrd}, cmdline: '${linuxCmdline()}' }
+    devices:
+      com1: { model: uart16550 }
+      eth0: { model: e1000, wire: field }
+    console: com1`,
+  );
+  return new LiveMachine(
+    machineOf(`
+version: 1
+machine: pair
+board: { cores: ${names.length}, memory: 1GiB }
+wires: { field: ${wire} }
+partitions:${partitions.join('')}
+`),
+    'host',
+  );
+}
+
+/** Types `command` and resolves to what it printed, once it has ended. */
+async function shell(live: LiveMachine, name: string, command: string): Promise<string> {
+  const from = live.console(name).length;
+  // The shell echoes what is typed: only what printf makes of it frames the output.
+  live.type(name, `printf '\\2'; ${command}; printf '\\3%d\\4' $?\r`);
+  const reply = (): RegExpExecArray | null => /\x02([\s\S]*)\x03(\d+)\x04/.exec(live.console(name).slice(from));
+  await eventually(`${name}: ${command}`, () => reply() !== null, () => live.console(name).slice(from));
+  const [, output = '', status] = reply() ?? [];
+  if (status !== '0') throw new Error(`${name}: ${command}: status ${status}\n${output}`);
+  return output;
+}
+
+async function eventually(what: string, holds: () => boolean, context: () => string): Promise<void> {
+  const last = performance.now() + TIMEOUT * 0.9;
+  while (!holds()) {
+    if (performance.now() > last) throw new Error(`never: ${what}\n${context().slice(-2000)}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function bootAll(live: LiveMachine, ...names: readonly string[]): Promise<void> {
+  live.running.startAll();
+  for (const name of names) await eventually(`${name} has a shell`, () => live.console(name).includes(SHELL_PROMPT), () => live.console(name));
+}
+
+const network = await ifAvailable('Debian’s generic kernel and its e1000 driver', () => driverImages('network', ['net/ethernet/intel/e1000/e1000']));
+
+describe.skipIf(network === undefined)('two partitions with an e1000 each, on one wire', () => {
+  const recording = join(folder, 'field.pcap');
+  let live: LiveMachine;
+
+  beforeAll(async () => {
+    live = machine(network!, `{ capture: ${recording} }`, 'left', 'right');
+    await bootAll(live, 'left', 'right');
+    for (const [name, host] of [['left', 1], ['right', 2]] as const) {
+      await shell(live, name, `insmod /modules/e1000.ko && ip addr add 10.0.0.${host}/24 dev eth0 && ip link set eth0 up`);
+    }
+  }, TIMEOUT);
+  afterAll(() => live[Symbol.asyncDispose](), TIMEOUT);
+
+  it('see a link of 1 Gb/s', { timeout: TIMEOUT }, async () => {
+    for (const name of ['left', 'right']) {
+      expect(await shell(live, name, 'sleep 1; dmesg')).toMatch(/eth0 NIC Link is Up 1000 Mbps Full Duplex/);
+      expect(await shell(live, name, 'cat /sys/class/net/eth0/carrier')).toBe('1\n');
+    }
+  });
+
+  it('answer each other’s pings', { timeout: TIMEOUT }, async () => {
+    expect(await shell(live, 'left', 'ping -c 3 -i 0.2 10.0.0.2')).toMatch(/3 packets transmitted, 3 packets received/);
+    expect(await shell(live, 'right', 'ping -c 3 -i 0.2 10.0.0.1')).toMatch(/3 packets transmitted, 3 packets received/);
+  });
+
+  it(`carry ${MEBIBYTES} MiB by TCP, segmented by the controller, unchanged`, { timeout: TIMEOUT }, async () => {
+    const sum = shell(live, 'right', 'nc -l -p 5000 | md5sum');
+    const sent = await shell(live, 'left', `dd if=/dev/urandom of=/tmp/file bs=1M count=${MEBIBYTES} 2>/dev/null; sleep 0.5; md5sum < /tmp/file; nc 10.0.0.2 5000 < /tmp/file`);
+    expect(await sum).toBe(sent);
+    const statistics = await shell(live, 'right', 'cat /sys/class/net/eth0/statistics/rx_bytes /sys/class/net/eth0/statistics/rx_crc_errors');
+    const [bytes, errors] = statistics.split('\n').map(Number);
+    expect(bytes).toBeGreaterThan(MEBIBYTES * 1024 * 1024);
+    expect(errors).toBe(0);
+  });
+
+  it('see the link go down when the other one stops', { timeout: TIMEOUT }, async () => {
+    await live.running.stop('right');
+    await eventually('the link is down', () => live.status('right').state === 'stopped', () => '');
+    expect(await shell(live, 'left', 'sleep 1; cat /sys/class/net/eth0/carrier; dmesg')).toMatch(/^0\n[\s\S]*eth0 NIC Link is Down/);
+  });
+
+  it('leave a recording of both directions, which others can read', { timeout: TIMEOUT }, () => {
+    using reader = new PcapReader(recording);
+    const kinds = new Map<string, number>();
+    for (let next = reader.next(); next !== undefined; next = reader.next()) {
+      const { frame } = next;
+      // Ethernet type, IP protocol and, for ICMP, its type: 8 asks, 0 answers.
+      const kind = frame[12] === 8 && frame[13] === 0 ? `ip ${frame[23]}${frame[23] === 1 ? ` ${frame[34]} from ${frame[29]}` : ''}` : 'other';
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    }
+    for (const kind of ['ip 1 8 from 1', 'ip 1 0 from 2', 'ip 1 8 from 2', 'ip 1 0 from 1']) expect(kinds.get(kind)).toBeGreaterThanOrEqual(3);
+    expect(kinds.get('ip 6')).toBeGreaterThan((MEBIBYTES * 1024 * 1024) / 1500);
+    const tool = ['tcpdump', 'tshark'].find((name) => runs(name, '--version'));
+    if (tool === undefined) console.warn('not compared: neither tcpdump nor tshark is installed');
+    else expect(execFileSync(tool, ['-n', '-r', recording, ...(tool === 'tshark' ? ['-Y'] : []), 'icmp'], { encoding: 'utf8' })).toMatch(/echo/i);
+  });
+});
+
+function runs(program: string, ...args: readonly string[]): boolean {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Root, /dev/net/tun, and `ip` to give the interface an address. */
+function canOpenTap(): boolean {
+  const possible = process.getuid?.() === 0 && runs('test', '-c', '/dev/net/tun') && runs('ip', 'tuntap', 'add', 'bhtest0', 'mode', 'tap') && runs('ip', 'tuntap', 'del', 'bhtest0', 'mode', 'tap');
+  if (!possible) console.warn('skipped: a partition on a host interface: needs root, /dev/net/tun and `ip`');
+  return possible;
+}
+
+describe.skipIf(network === undefined || !canOpenTap())('a partition whose cable leads to an interface of the host', () => {
+  let live: LiveMachine;
+
+  beforeAll(async () => {
+    execFileSync('ip', ['tuntap', 'add', 'bhtest0', 'mode', 'tap']);
+    execFileSync('ip', ['addr', 'add', '10.211.7.1/24', 'dev', 'bhtest0']);
+    execFileSync('ip', ['link', 'set', 'bhtest0', 'up']);
+    live = machine(network!, '{ tap: bhtest0 }', 'guest');
+    await bootAll(live, 'guest');
+  }, TIMEOUT);
+  afterAll(async () => {
+    await live[Symbol.asyncDispose]();
+    execFileSync('ip', ['link', 'del', 'bhtest0']);
+  }, TIMEOUT);
+
+  it('pings the host', { timeout: TIMEOUT }, async () => {
+    await shell(live, 'guest', 'insmod /modules/e1000.ko && ip addr add 10.211.7.2/24 dev eth0 && ip link set eth0 up');
+    expect(await shell(live, 'guest', 'ping -c 3 -i 0.2 10.211.7.1')).toMatch(/3 packets transmitted, 3 packets received/);
+  });
+});
+
+const MODULES = ['watchdog/watchdog', 'watchdog/i6300esb', 'comedi/comedi', 'comedi/comedi_pci', 'comedi/drivers/comedi_8254', 'comedi/drivers/adv_pci1710'];
+const timers = await ifAvailable('Debian’s drivers for watchdogs and measuring cards, and wdctl', () => driverImages('timers', MODULES, WDCTL));
+
+describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data acquisition card', () => {
+  let linux: Linux;
+  beforeAll(() => {
+    linux = new Linux(timers!, 1, { models: ['hpet', 'i6300esb', 'pci1710'], cmdline: linuxCmdline('clocksource=hpet') });
+  }, TIMEOUT);
+
+  it('keeps time by the HPET', () => {
+    expect(linux.shell('dmesg')).toMatch(/hpet0: 3 comparators, 64-bit 100\.000000 MHz counter/);
+    expect(linux.shell('cat /sys/devices/system/clocksource/clocksource0/current_clocksource')).toBe('hpet\n');
+    const before = linux.guest.partition.clock.now();
+    const [from, to] = linux.shell('cut -d" " -f1 /proc/uptime; sleep 2; cut -d" " -f1 /proc/uptime').split('\n').map(Number) as [number, number];
+    const passed = (linux.guest.partition.clock.now() - before) / 1e9;
+    expect(to - from).toBeGreaterThanOrEqual(2);
+    expect(to - from).toBeLessThanOrEqual(passed + 0.02);
+  });
+
+  it('finds the card and its subdevices', () => {
+    linux.shell('for module in comedi comedi_pci comedi_8254 adv_pci1710; do insmod /modules/$module.ko; done');
+    expect(linux.shell('dmesg')).toMatch(/driver 'adv_pci1710' has successfully auto-configured 'pci1710'/);
+    expect(linux.shell('ls /dev/comedi0')).toBe('/dev/comedi0\n');
+  });
+
+  it('is reset by the watchdog it does not feed, and knows it afterwards', { timeout: TIMEOUT }, () => {
+    linux.shell('insmod /modules/watchdog.ko; insmod /modules/i6300esb.ko heartbeat=20');
+    expect(linux.shell('wdctl')).toMatch(/Identity: +i6300ESB timer[\s\S]*Timeout: +20 seconds/);
+    // Fed for a minute, it keeps still.
+    linux.shell('watchdog -t 5 -T 20 -F /dev/watchdog & pid=$!; sleep 60; kill $pid; sleep 30; true');
+    expect(linux.guest.partition.resets).toBe(0);
+    const { guest } = linux;
+    const start = guest.partition.clock.now();
+    const shown = guest.console.length;
+    guest.type('exec 3>/dev/watchdog; sleep 1000\r');
+    const again = guest.run({ instructions: 4e9, until: ({ partition, console }) => partition.resets === 1 && console.slice(shown).includes(SHELL_PROMPT) });
+    expect(again).toBe(true);
+    expect((guest.partition.clock.now() - start) / 1e9).toBeGreaterThan(20);
+    expect((guest.partition.clock.now() - start) / 1e9).toBeLessThan(30);
+    expect(guest.log.filter((line) => line.includes('watchdog'))).toHaveLength(1);
+    expect(linux.shell('insmod /modules/watchdog.ko; insmod /modules/i6300esb.ko; wdctl')).toMatch(/CARDRESET +Card previously reset the CPU +1 +1/);
+  });
+});

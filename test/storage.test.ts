@@ -1,0 +1,141 @@
+// Debian's own drivers on the modelled controllers: what they write is on the host's file, what they read is what was there.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MiB } from '../src/base/index.ts';
+import type { DeviceSpec } from '../src/contracts/index.ts';
+import { holePuncher } from '../src/host/linux/index.ts';
+import { openBlockFile } from '../src/host/node/block-file.ts';
+import { packageFile } from '../src/host/node/packages.ts';
+import { deviceOf } from './support/guest.ts';
+import { Linux } from './support/linux.ts';
+import { ifAvailable } from './support/packages.ts';
+import { LOAD_DRIVERS, storageImages } from './support/storage.ts';
+
+const TIMEOUT = 300_000;
+const DISK = 16 * MiB;
+/** Linux's names: AHCI's driver is loaded first. */
+const CONTROLLERS = [
+  { model: 'ahci', disk: 'sda', cdrom: 'sr0', interrupt: /PCI-MSI.*ahci/ },
+  { model: 'ide', disk: 'sdb', cdrom: 'sr1', interrupt: /14-edge.*ata_piix/ },
+] as const;
+
+const images = await ifAvailable("Debian's storage drivers", async () => ({
+  linux: await storageImages(),
+  genisoimage: await packageFile('genisoimage', 'amd64', 'usr/bin/genisoimage'),
+}));
+const e2fsck = toolOf('e2fsck', ['-V']);
+const debugfs = toolOf('debugfs', ['-V']);
+
+/** The path of a tool of the host, or a word about what is not checked without it. */
+function toolOf(name: string, probe: readonly string[]): string | undefined {
+  for (const path of [name, `/usr/sbin/${name}`, `/sbin/${name}`]) {
+    try {
+      execFileSync(path, probe, { stdio: 'ignore' });
+      return path;
+    } catch {
+      // not here
+    }
+  }
+  console.warn(`skipped: what ${name} says of the disks: there is no such tool here`);
+  return undefined;
+}
+
+const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
+
+/** As `seq` prints them. */
+const numbers = (count: number): string => Array.from({ length: count }, (_, i) => `${i + 1}\n`).join('');
+
+describe.skipIf(images === undefined)('a Debian guest with disks and CD-ROM drives', () => {
+  let folder: string;
+  let linux: Linux;
+  const diskOf = (model: string): string => join(folder, `${model}.img`);
+  const discOf = (model: string): string => join(folder, `${model}.iso`);
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'bulkhead-storage-'));
+    for (const { model } of CONTROLLERS) {
+      writeFileSync(diskOf(model), '');
+      truncateSync(diskOf(model), DISK);
+      const tree = join(folder, `${model}-disc`);
+      mkdirSync(join(tree, 'sub'), { recursive: true });
+      writeFileSync(join(tree, 'sub/numbers.txt'), `${model}\n${numbers(30_000)}`);
+      execFileSync(images!.genisoimage, ['-quiet', '-R', '-V', model, '-o', discOf(model), tree]);
+    }
+    const devices = CONTROLLERS.map(({ model }): DeviceSpec => {
+      const files = [
+        { option: 'disk', path: diskOf(model), access: 'rw', identity: diskOf(model) },
+        { option: 'cdrom', path: discOf(model), access: 'ro', identity: discOf(model) },
+      ] as const;
+      return { ...deviceOf(model, model), files };
+    });
+    linux = new Linux(images!.linux, 1, {
+      devices,
+      block: ({ path, access }) => openBlockFile(path, { readOnly: access === 'ro', punchHole: holePuncher() }),
+    });
+    linux.shell(`${LOAD_DRIVERS} && until [ -b /dev/sr1 ] && [ -b /dev/sdb ]; do sleep 0.2; done`);
+  }, TIMEOUT);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('finds each drive, by its name and size', () => {
+    for (const { disk, cdrom } of CONTROLLERS) {
+      expect(linux.shell(`cat /sys/block/${disk}/size /sys/block/${disk}/device/model /sys/block/${cdrom}/device/model`)).toMatch(
+        new RegExp(`^${DISK / 512}\nBULKHEAD HARDDIS\\s*\nBULKHEAD CD-ROM\\s*\n$`),
+      );
+    }
+    expect(linux.shell('dmesg')).toMatch(/NCQ \(depth 32\)/);
+  });
+
+  describe.each(CONTROLLERS)('$model', ({ model, disk, cdrom, interrupt }) => {
+    it('keeps what is written, to the byte', { timeout: TIMEOUT }, () => {
+      const data = numbers(20_000);
+      linux.shell(`seq 1 20000 > /tmp/data && dd if=/tmp/data of=/dev/${disk} bs=4k seek=100 conv=fsync 2>/dev/null`);
+      expect(readFileSync(diskOf(model)).subarray(409_600, 409_600 + data.length).toString('latin1')).toBe(data);
+      linux.shell('echo 3 > /proc/sys/vm/drop_caches');
+      expect(linux.shell(`dd if=/dev/${disk} bs=4k skip=100 count=${Math.ceil(data.length / 4096)} 2>/dev/null | head -c ${data.length} | sha256sum`)).toBe(
+        `${sha256(data)}  -\n`,
+      );
+    });
+
+    it('reads what the host has written, sector by sector', { timeout: TIMEOUT }, () => {
+      const bytes = readFileSync(diskOf(model));
+      for (let sector = 0; sector < 64; sector++) bytes.fill(sector, (2000 + sector) * 512, (2001 + sector) * 512);
+      writeFileSync(diskOf(model), bytes);
+      const expected = bytes.subarray(2000 * 512, 2064 * 512);
+      expect(linux.shell(`dd if=/dev/${disk} bs=512 skip=2000 count=64 2>/dev/null | sha256sum`)).toBe(`${sha256(expected)}  -\n`);
+    });
+
+    it('bears a file system, which the host finds in order', { timeout: TIMEOUT }, () => {
+      linux.shell(`mke2fs -F /dev/${disk} >/dev/null 2>&1 && mkdir -p /mnt && mount -t ext4 /dev/${disk} /mnt`);
+      linux.shell('for i in 1 2 3 4 5 6 7 8; do mkdir -p /mnt/d$i && seq $i 5000 > /mnt/d$i/numbers; done; rm -r /mnt/d3; sync; umount /mnt');
+      if (e2fsck !== undefined) expect(execFileSync(e2fsck, ['-fn', diskOf(model)], { encoding: 'latin1', stdio: 'pipe' })).toMatch(/: \d+\/\d+ files/);
+      const content = debugfs && execFileSync(debugfs, ['-R', 'cat /d8/numbers', diskOf(model)], { encoding: 'latin1', stdio: 'pipe' });
+      if (content !== undefined) expect(content).toBe(numbers(5000).slice(numbers(7).length));
+    });
+
+    it('reads a disc, as a file system and as a whole', { timeout: TIMEOUT }, () => {
+      linux.shell(`mkdir -p /cd && mount -t iso9660 -o ro /dev/${cdrom} /cd`);
+      expect(linux.shell('sha256sum < /cd/sub/numbers.txt; umount /cd')).toBe(`${sha256(`${model}\n${numbers(30_000)}`)}  -\n`);
+      expect(linux.shell(`dd if=/dev/${cdrom} bs=2048 2>/dev/null | sha256sum`)).toBe(`${sha256(readFileSync(discOf(model)))}  -\n`);
+    });
+
+    it('interrupts', () => {
+      const line = linux.shell('cat /proc/interrupts').split('\n').find((text) => interrupt.test(text));
+      expect(Number(/:\s*(\d+)/.exec(line ?? '')?.[1])).toBeGreaterThan(10);
+    });
+  });
+
+  it('forgets what it is told to forget, and the host gets the space back', { timeout: TIMEOUT }, (context) => {
+    if (linux.shell('cat /sys/block/sda/queue/discard_max_bytes') === '0\n') context.skip('the host cannot punch holes into the file of the disk');
+    linux.shell('seq 1 20000 | dd of=/dev/sda bs=4k seek=1024 conv=fsync 2>/dev/null; blkdiscard -o 4194304 -l 1048576 /dev/sda');
+    expect(readFileSync(diskOf('ahci')).subarray(4 * MiB, 5 * MiB).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('has nothing to complain about', () => {
+    expect(linux.shell('dmesg | grep -E "ata[0-9]|sd[ab]|sr[01]|EXT4"')).not.toMatch(/exception|error|timeout|failed|lost interrupt|reset|SError/i);
+    expect(linux.guest.log.filter((line) => /cannot|DMA/.test(line))).toEqual([]);
+  });
+});
