@@ -1,17 +1,19 @@
 /**
- * `npm run bench:software -- [--load NAME]… [--kernel NAME]… [--cpus N] [--speed N] [--limit GIGA] [--list] [--dry]`: real software in guests.
+ * `npm run bench:software -- [--load NAME]… [--kernel NAME]… [--cpus N] [--speed N] [--limit GIGA] [--translation none]
+ * [--list] [--dry]`: real software in guests.
  *
  * Runs each load on each kernel, one after another, and puts a row for each into docs/software.md; rows of earlier runs stay. A load with
  * the host as its oracle runs there first, out of the same files; its output has to be the same byte for byte. In all of them the kernel's
  * own log must be free of complaints. Without options it runs what PLAN says, which takes hours; `--list` shows it.
  *
  * `--speed` is the speed of the modelled core in instructions per microsecond: with 100, ten minutes of guest time are at most 60 thousand
- * million instructions. `--limit` ends a run after so many thousand million.
+ * million instructions. `--limit` ends a run after so many thousand million. `--translation none` interprets everything.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { s } from '../src/base/index.ts';
+import { createSoftEngine } from '../src/soft/index.ts';
 import { packageFile } from '../src/host/node/packages.ts';
 import { type Kernel, KERNELS, kernelNamed } from '../test/software/kernels.ts';
 import { type Load, LOADS, loadNamed, prepare } from '../test/software/loads.ts';
@@ -29,8 +31,8 @@ const PLAN: readonly { readonly load: string; readonly kernels: readonly string[
   { load: 'perl', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
   { load: 'python', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
   { load: 'gcc', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
-  { load: 'hackbench', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 2, speed: 1000 },
-  { load: 'cyclictest', kernels: ['6.1 rt-amd64', '6.12 rt-amd64', '6.1 rt-686-pae'], cpus: 2, speed: 1000 },
+  { load: 'hackbench', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 2, speed: 200 },
+  { load: 'cyclictest', kernels: ['6.1 rt-amd64', '6.12 rt-amd64', '6.1 rt-686-pae'], cpus: 2, speed: 200 },
   { load: 'mixed', kernels: KERNELS.map(({ name }) => name), cpus: 2, speed: 100 },
 ];
 
@@ -54,11 +56,14 @@ const { values: options } = parseArgs({
     cpus: { type: 'string' },
     speed: { type: 'string' },
     limit: { type: 'string', default: '500' },
+    translation: { type: 'string', default: 'immediate' },
     list: { type: 'boolean', default: false },
     dry: { type: 'boolean', default: false },
   },
 });
 
+const translation = options.translation === 'none' ? 'none' : 'immediate';
+if (options.translation !== translation) throw new Error('--translation: none or immediate');
 const limit = number('--limit', options.limit) * GIGA;
 const runs = chosenRuns();
 if (options.list) {
@@ -118,6 +123,7 @@ async function carryOut(run: Run): Promise<Result> {
       cpus,
       instructionsPerMicrosecond: speed,
       instructions: limit,
+      engine: createSoftEngine({ translation }),
       progress: ({ partition, console: text }) => {
         const now = performance.now();
         if (now - reported < REPORT_EVERY_MS) return;
@@ -156,7 +162,8 @@ function keep({ run, verdict, outcome }: Result): void {
     figure(outcome && outcome.guestTime / s, 1),
     figure(outcome?.hostSeconds, 0),
     new Date().toISOString().slice(0, 16).replace('T', ' '),
-    outputOf('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown',
+    translation === 'none' ? 'interpreter' : 'translator',
+    `${outputOf('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown'}${outputOf('git', 'status', '--porcelain') ? '+' : ''}`,
   ];
   const key = (cells: readonly string[]): string => cells.slice(0, 3).join('|');
   const rows = [...readRows().filter((each) => key(each) !== key(row)), row].sort((a, b) => order(a) - order(b));
@@ -173,6 +180,7 @@ const COLUMNS = [
   { title: 'guest s', align: 'right' },
   { title: 'host s', align: 'right' },
   { title: 'when (UTC)' },
+  { title: 'engine' },
   { title: 'commit' },
 ] as const;
 
@@ -200,7 +208,8 @@ A run passes when what it prints is right by its oracle, its status is right, an
 ${markdownTable([{ title: 'load' }, { title: 'what it does' }, { title: 'oracle' }], loads)}
 ## Runs
 
-\`instr/µs\` is the speed of the modelled core: guest time is retired instructions at that speed, and idle time. Last written on:
+\`instr/µs\` is the speed of the modelled core: guest time is retired instructions at that speed, and idle time. A commit with + had
+changes on top. Last written on:
 ${conditions()}. The host had other work at the same time unless somebody took care that it had not: host seconds are an upper bound.
 
 ${markdownTable(COLUMNS, rows)}`;

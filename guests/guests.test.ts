@@ -114,7 +114,7 @@ describe('the payloads on QEMU', () => {
     it(`${run.name} prints what is expected and ends as it should`, LIMIT, async (context) => {
       if (withoutQemu) return skip(context, withoutQemu);
       const append = run.commandLine === '' ? [] : ['-append', run.commandLine];
-      const result = await qemu(['-kernel', join(here, 'payloads/images', run.image), '-smp', String(run.cpus), ...append]);
+      const result = await qemu(['-kernel', join(here, 'payloads/images', run.image), '-cpu', 'qemu64,+monitor', '-smp', String(run.cpus), ...append]);
       const lines = result.text.split('\n').filter((line) => !line.startsWith('note '));
       const file = join(here, 'payloads/expected', `${run.name}.txt`);
       if (process.env['UPDATE_EXPECTED']) writeFileSync(file, lines.join('\n'));

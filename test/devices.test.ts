@@ -17,6 +17,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Threads that loop and leak take their time, the more so on a host that is busy. */
+const TIMEOUT = 180_000;
+
 /** The program over and over: its result pointer is put back to where it began. */
 function endless(program: GuestProgram): Uint8Array {
   const body = [...program.store(0x2f_fff8, 0x30_0000).code];
@@ -63,7 +66,7 @@ async function neighbourGoesOn(machine: LiveMachine): Promise<void> {
   expect([machine.status('neighbour').state, machine.status('neighbour').restarts]).toEqual(['running', 0]);
 }
 
-describe('a device that goes wrong', () => {
+describe('a device that goes wrong', { timeout: TIMEOUT }, () => {
   it('by throwing is stopped, and its guest goes on without it', async () => {
     await using machine = new LiveMachine(machineOf(cell('./test/devices/throws.ts')), 'free');
     machine.running.startAll();
@@ -81,12 +84,12 @@ describe('a device that goes wrong', () => {
   it('by not coming back ends its partition by the watchdog, whose policy applies', async () => {
     await using machine = new LiveMachine(machineOf(cell('./test/devices/loops.ts', 'on-crash: { action: restart, limit: 1 }')), 'free');
     machine.running.startAll();
-    await machine.until('it crashed twice', () => machine.kinds('reader').filter((kind) => kind === 'crashed').length === 2);
+    await machine.until('it was started again', () => machine.kinds('reader').length === 4);
+    expect(machine.kinds('reader')).toEqual(['starting', 'started', 'crashed', 'starting']);
     expect(machine.running.lastCrash('reader')).toMatchObject({
       kind: 'device',
       cause: 'device card (./test/devices/loops.ts) has not come back from a call for 5 s: ended by the watchdog',
     });
-    expect(machine.status('reader')).toMatchObject({ state: 'crashed', restarts: 1 });
     await neighbourGoesOn(machine);
   });
 
@@ -102,7 +105,7 @@ describe('a device that goes wrong', () => {
   });
 });
 
-describe('a device under development', () => {
+describe('a device under development', { timeout: TIMEOUT }, () => {
   const source = (value: string, imports = '') => `${imports}
 import { defineDevice } from 'bulkhead/device';
 export const device = defineDevice({
@@ -153,7 +156,7 @@ export const device = defineDevice({
   });
 });
 
-describe('check', () => {
+describe('check', { timeout: TIMEOUT }, () => {
   const problemOf = (text: string | undefined) => {
     const path = join(folder, 'wrong.ts');
     rmSync(path, { force: true });

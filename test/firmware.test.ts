@@ -1,7 +1,7 @@
 // SeaBIOS on the modelled board, and what PCs start from disks and CDs with it: unmodified, from Debian packages.
 import { describe, expect, it } from 'vitest';
 import { MiB } from '../src/base/index.ts';
-import { type BlockBackend, type BootMedium, SECTOR_BYTES } from '../src/contracts/index.ts';
+import { type BlockBackend, type BootMedium, type DeviceFile, SECTOR_BYTES } from '../src/contracts/index.ts';
 import { packageFile } from '../src/host/node/packages.ts';
 import { grubDisk, isolinuxCd } from './support/boot-disk.ts';
 import { deviceOf, Guest } from './support/guest.ts';
@@ -21,8 +21,8 @@ menuentry "Switch off" { halt }
 const ISOLINUX_MENU = 'PROMPT 1\nTIMEOUT 600\nSAY Hello from the CD\nDEFAULT none\nLABEL none\n  KERNEL none\n';
 
 const seabios = await ifAvailable('SeaBIOS', () => packageFile('seabios', 'amd64', 'usr/share/seabios/bios-256k.bin'));
-const disk = seabios && (await ifAvailable('a disk with GRUB', () => grubDisk({ 'boot/grub/grub.cfg': GRUB_MENU }, 16 * MiB)));
-const cd = seabios && (await ifAvailable('a CD with ISOLINUX', () => isolinuxCd({ 'isolinux/isolinux.cfg': ISOLINUX_MENU })));
+const disk = await ifAvailable('a disk with GRUB', () => grubDisk({ 'boot/grub/grub.cfg': GRUB_MENU }, 16 * MiB));
+const cd = await ifAvailable('a CD with ISOLINUX', () => isolinuxCd({ 'isolinux/isolinux.cfg': ISOLINUX_MENU }));
 
 /** A drive whose medium is `bytes`, which stay as they are. */
 function medium(bytes: Uint8Array): BlockBackend {
@@ -46,7 +46,9 @@ interface PcOptions {
 
 /** A PC with a serial console in place of keyboard and screen. */
 function pc({ media = {}, controller = 'ide', order = ['disk', 'cdrom'], cpus = 1 }: PcOptions = {}): Guest {
-  const files = Object.keys(media).map((option) => ({ option, path: option, access: option === 'disk' ? ('rw' as const) : ('ro' as const) }));
+  const files = Object.keys(media).map(
+    (option): DeviceFile => ({ option, path: option, identity: option, access: option === 'disk' ? 'rw' : 'ro' }),
+  );
   const drives = files.length === 0 ? [] : [{ ...deviceOf(controller, controller), files }];
   return new Guest(seabios!, {
     order,
@@ -68,56 +70,84 @@ function until(guest: Guest, text: string): string {
 }
 
 describe.skipIf(seabios === undefined)('SeaBIOS', () => {
-  it('starts, says so on the serial console and finds nothing to boot', () => {
-    const console = until(pc(), 'No bootable device.');
-    expect(console).toMatch(/^SeaBIOS \(version \S+\)$/m);
-  }, TIMEOUT);
+  it(
+    'starts, says so on the serial console and finds nothing to boot',
+    () => {
+      const console = until(pc(), 'No bootable device.');
+      expect(console).toMatch(/^SeaBIOS \(version \S+\)$/m);
+    },
+    TIMEOUT,
+  );
 
-  it('counts the processors', () => {
-    const guest = pc({ cpus: 3 });
-    until(guest, 'No bootable device.');
-    // Each was started and sleeps now, in real mode or on its way to it.
-    expect(guest.partition.registers().map(({ retired }) => retired > 0)).toEqual([true, true, true]);
-  }, TIMEOUT);
+  it(
+    'counts the processors',
+    () => {
+      const guest = pc({ cpus: 3 });
+      until(guest, 'No bootable device.');
+      // Each was started and sleeps now, in real mode or on its way to it.
+      expect(guest.partition.registers().map(({ retired }) => retired > 0)).toEqual([true, true, true]);
+    },
+    TIMEOUT,
+  );
 });
 
-describe.skipIf(disk === undefined)('GRUB on a disk', () => {
-  it.each(['ide', 'ahci'] as const)('shows its menu from a disk on %s, and runs an entry', (controller) => {
-    const guest = pc({ media: { disk: disk! }, controller });
-    const menu = until(guest, 'Switch off');
-    expect(menu).toContain('Booting from Hard Disk...');
-    expect(menu).toMatch(/GNU GRUB {2}version 2\.\d\d/);
-    guest.type('\r');
-    until(guest, 'Hello from the disk');
-  }, TIMEOUT);
+describe.skipIf(seabios === undefined || disk === undefined)('GRUB on a disk', () => {
+  it.each(['ide', 'ahci'] as const)(
+    'shows its menu from a disk on %s, and runs an entry',
+    (controller) => {
+      const guest = pc({ media: { disk: disk! }, controller });
+      const menu = until(guest, 'Switch off');
+      expect(menu).toContain('Booting from Hard Disk...');
+      expect(menu).toMatch(/GNU GRUB {2}version 2\.\d\d/);
+      guest.type('\r');
+      until(guest, 'Hello from the disk');
+    },
+    TIMEOUT,
+  );
 
-  it('resets the machine, and comes up again', () => {
-    const guest = pc({ media: { disk: disk! } });
-    until(guest, 'Switch off');
-    guest.type('\x1b[B\r');
-    expect(guest.run({ instructions: INSTRUCTIONS, until: ({ console }) => console.split('SeaBIOS (version').length === 3 })).toBe(true);
-    expect(guest.partition.resets).toBe(1);
-  }, TIMEOUT);
+  it(
+    'resets the machine, and comes up again',
+    () => {
+      const guest = pc({ media: { disk: disk! } });
+      until(guest, 'Switch off');
+      guest.type('\x1b[B\r');
+      expect(guest.run({ instructions: INSTRUCTIONS, until: ({ console }) => console.split('SeaBIOS (version').length === 3 })).toBe(true);
+      expect(guest.partition.resets).toBe(1);
+    },
+    TIMEOUT,
+  );
 
-  it('switches the machine off by the ACPI tables that firmware placed', () => {
-    const guest = pc({ media: { disk: disk! } });
-    until(guest, 'Switch off');
-    guest.type('\x1b[B\x1b[B\r');
-    guest.run({ instructions: INSTRUCTIONS });
-    expect(guest.partition.end).toEqual({ state: 'halted', reason: 'power-off' });
-  }, TIMEOUT);
+  it(
+    'switches the machine off by the ACPI tables that firmware placed',
+    () => {
+      const guest = pc({ media: { disk: disk! } });
+      until(guest, 'Switch off');
+      guest.type('\x1b[B\x1b[B\r');
+      guest.run({ instructions: INSTRUCTIONS });
+      expect(guest.partition.end).toEqual({ state: 'halted', reason: 'power-off' });
+    },
+    TIMEOUT,
+  );
 });
 
-describe.skipIf(cd === undefined)('ISOLINUX on a CD', () => {
-  it.each(['ide', 'ahci'] as const)('asks for a system from a drive on %s', (controller) => {
-    const console = until(pc({ media: { cdrom: cd! }, controller }), 'boot:');
-    expect(console).toMatch(/ISOLINUX 6\.\d\d/);
-    expect(console).toContain('Hello from the CD');
-  }, TIMEOUT);
+describe.skipIf(seabios === undefined || cd === undefined)('ISOLINUX on a CD', () => {
+  it.each(['ide', 'ahci'] as const)(
+    'asks for a system from a drive on %s',
+    (controller) => {
+      const console = until(pc({ media: { cdrom: cd! }, controller }), 'boot:');
+      expect(console).toMatch(/ISOLINUX 6\.\d\d/);
+      expect(console).toContain('Hello from the CD');
+    },
+    TIMEOUT,
+  );
 
-  it.skipIf(disk === undefined)('comes before the disk, or after it, as the manifest says', () => {
-    const media = { disk: disk!, cdrom: cd! };
-    expect(until(pc({ media, order: ['cdrom', 'disk'] }), 'Hello from the CD')).not.toContain('GRUB');
-    expect(until(pc({ media, order: ['disk', 'cdrom'] }), 'Switch off')).not.toContain('ISOLINUX');
-  }, TIMEOUT);
+  it.skipIf(disk === undefined)(
+    'comes before the disk, or after it, as the manifest says',
+    () => {
+      const media = { disk: disk!, cdrom: cd! };
+      expect(until(pc({ media, order: ['cdrom', 'disk'] }), 'Hello from the CD')).not.toContain('GRUB');
+      expect(until(pc({ media, order: ['disk', 'cdrom'] }), 'Switch off')).not.toContain('ISOLINUX');
+    },
+    TIMEOUT,
+  );
 });

@@ -96,7 +96,9 @@ describe('a machine that runs in another process', () => {
   it('is listed with its partitions', async () => {
     const { out } = await bulkhead('status');
     expect(out).toMatch(/echo +desk +running/);
-    expect(JSON.parse((await bulkhead('status', '--json')).out)).toMatchObject([{ machine: 'echo', partitions: [{ name: 'desk', state: 'running' }] }]);
+    expect(JSON.parse((await bulkhead('status', '--json')).out)).toMatchObject([
+      { machine: 'echo', partitions: [{ name: 'desk', state: 'running' }] },
+    ]);
   });
 
   it('shows what is typed on its keyboard', async () => {

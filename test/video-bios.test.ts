@@ -1,9 +1,9 @@
-// The video BIOS that Debian ships for the standard VGA (SeaVGABIOS) sets modes and draws through its own register accesses; a boot sector asks it to.
-import { describe, expect, it } from 'vitest';
-import { type BlockBackend, SECTOR_BYTES } from '../src/contracts/index.ts';
-import { type Picture, screenText } from '../src/board/index.ts';
-import { packageFile } from '../src/host/node/packages.ts';
+// The video BIOS that Debian ships for the standard VGA (SeaVGABIOS) sets modes and draws, as a boot sector asks it to.
 import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type Picture, screenText } from '../src/board/index.ts';
+import { type BlockBackend, SECTOR_BYTES } from '../src/contracts/index.ts';
+import { packageFile } from '../src/host/node/packages.ts';
 import { deviceOf, Guest } from './support/guest.ts';
 import { ifAvailable } from './support/packages.ts';
 
@@ -39,7 +39,10 @@ function disk(bytes: Uint8Array): BlockBackend {
   return {
     sectors: bytes.length / SECTOR_BYTES,
     readOnly: true,
-    read: (sector, target) => (target.set(bytes.subarray(sector * SECTOR_BYTES, sector * SECTOR_BYTES + target.length)), true),
+    read(sector, target) {
+      target.set(bytes.subarray(sector * SECTOR_BYTES, sector * SECTOR_BYTES + target.length));
+      return true;
+    },
     write: () => false,
     flush: () => true,
   };
@@ -50,7 +53,11 @@ function boot(code: readonly number[]): Guest {
   return new Guest(images!.bios, {
     order: ['disk'],
     instructionsPerMicrosecond: 100,
-    devices: [deviceOf('stdvga', 'screen'), deviceOf('i8042', 'keyboard'), { ...deviceOf('ide', 'ide'), files: [{ option: 'disk', path: 'disk', access: 'rw' }] }],
+    devices: [
+      deviceOf('stdvga', 'screen'),
+      deviceOf('i8042', 'keyboard'),
+      { ...deviceOf('ide', 'ide'), files: [{ option: 'disk', path: 'disk', access: 'rw', identity: 'disk' }] },
+    ],
     roms: { screen: new Uint8Array(readFileSync(images!.video)) },
     block: () => disk(bytes),
   });
@@ -98,13 +105,18 @@ describe.skipIf(images === undefined)('the video BIOS', () => {
     ]);
     const text = (): string => screenText(guest.partition.displays['screen']!)?.join('\n') ?? '';
     expect(guest.run({ instructions: INSTRUCTIONS, until: () => text().includes('Hello') })).toBe(true);
-    expect(text()).toMatch(/SeaBIOS[^]*Booting from Hard Disk[^]*Hello/);
+    expect(text()).toMatch(/SeaBIOS[\s\S]*Booting from Hard Disk[\s\S]*Hello/);
     for (const [mode, width, height, , rgb] of MODES) {
       guest.keys('keyboard', '<enter>');
       const expected = [`${X},${Y}: ${rgb.toString(16)}`];
       const is = (): { mode: number; width: number; height: number; lit: string[] } => {
         const picture = guest.picture('screen');
-        return { mode, width: picture.width, height: picture.height, lit: picture.width === width && picture.height === height ? lit(picture).slice(0, 5) : [] };
+        return {
+          mode,
+          width: picture.width,
+          height: picture.height,
+          lit: picture.width === width && picture.height === height ? lit(picture).slice(0, 5) : [],
+        };
       };
       guest.run({ instructions: 20e6, until: () => is().lit.join() === expected.join() });
       expect(is()).toEqual({ mode, width, height, lit: expected });

@@ -138,11 +138,14 @@ sweep:
         xor ecx, ecx
 .next:  mov eax, [edi]
         mov al, [edi + 3]
-        mov ax, [edi + PAGE - 1]        ; across the page's end
         mov dword [edi], 0xdeadbeef
         mov byte [edi + 5], 0x5a
-        mov dword [edi + PAGE - 2], -1
         inc ecx
+        cmp edi, -PAGE          ; over the end of the segment, which may fault (SDM 3A section 5.3)
+        je .last
+        mov ax, [edi + PAGE - 1]        ; across the page's end
+        mov dword [edi + PAGE - 2], -1
+.last:
         mov eax, SWEEP_STEP
         cmp edi, DEVICE_REGION
         jb .step

@@ -36,6 +36,8 @@ export const PRIVILEGED_RUNS: readonly PayloadRun[] = [
   run('debug'),
   run('alignment'),
   run('protection'),
+  run('paging'),
+  run('monitor'),
   run('syscalls'),
 ];
 

@@ -66,6 +66,7 @@ import { ConfigurationMechanism1 } from './pci/configuration-mechanism-1.ts';
 import { HostBridge } from './pci/host-bridge.ts';
 import { PciBus } from './pci/pci-bus.ts';
 import { chooseRoutes, Piix3, pirqOfSlot } from './pci/piix3.ts';
+import { Piix4Pm } from './pci/piix4-pm.ts';
 
 // MSRs of the local APIC (SDM 4 table 2-2)
 const IA32_APIC_BASE = 0x1b;
@@ -121,7 +122,7 @@ export interface FirmwareRom {
   readonly image: Uint8Array;
   /** Where it looks for a system. */
   readonly order: readonly BootMedium[];
-  /** Port of the serial line that is keyboard and screen to it; absent where there is a screen. */
+  /** Port of the serial line that is keyboard and screen to it, beside those it has. */
   readonly serialConsole?: number;
 }
 
@@ -218,6 +219,7 @@ export class Platform implements Disposable {
     this.#claimCore();
     this.#attachDevices(options);
     if (rom !== undefined || this.pci.functions.length > 0) this.pci.plugChipset({ device: 1, function: 0 }, this.piix3);
+    if (rom !== undefined) this.pci.plugChipset({ device: 1, function: 3 }, new Piix4Pm());
     this.#pirqRoutes = rom !== undefined ? FIRMWARE_PIRQ_ROUTES : chooseRoutes([...this.lines.owners().map(({ pin }) => pin), ...options.devices.flatMap(({ irqs }) => irqs)]);
     this.#refuseRamOverDevices(memory);
 
@@ -294,6 +296,15 @@ export class Platform implements Disposable {
       if (device.chip instanceof Uart16550) device.chip.poll();
       else if (device.chip instanceof I8042) device.chip.pump();
     }
+  }
+
+  /** With every vCPU stopped: devices take work and hold it until {@link resume}. */
+  pause(): void {
+    for (const device of this.#devices.values()) device.pause?.();
+  }
+
+  resume(): void {
+    for (const device of this.#devices.values()) device.resume?.();
   }
 
   /** Asks the guest for an orderly stop. False when it does not listen to the button. */

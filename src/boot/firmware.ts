@@ -23,7 +23,9 @@ export function describeFirmware(image: Uint8Array, name: string): string {
         ? 'there is no code at its reset vector, 16 bytes before the end'
         : undefined;
   if (wrong !== undefined) {
-    throw new BulkheadError('BH307', `${name}: ${wrong}`, { hint: "Give a PC's firmware image, such as SeaBIOS' bios-256k.bin, or `seabios`." });
+    throw new BulkheadError('BH307', `${name}: ${wrong}`, {
+      hint: "Give a PC's firmware image, such as SeaBIOS' bios-256k.bin, or `seabios`.",
+    });
   }
   return `firmware ROM of ${image.length / KiB} KiB`;
 }
@@ -32,7 +34,9 @@ export function loadFirmware({ kernel, kernelName, initrd, cmdline }: BootInput)
   const description = describeFirmware(kernel, kernelName);
   const ignored = initrd !== undefined ? 'an initrd' : cmdline !== '' ? 'a command line' : undefined;
   if (ignored !== undefined) {
-    throw new BulkheadError('BH306', `${kernelName}: firmware cannot be given ${ignored}`, { hint: 'The system that it finds brings its own.' });
+    throw new BulkheadError('BH306', `${kernelName}: firmware cannot be given ${ignored}`, {
+      hint: 'The system that it finds brings its own.',
+    });
   }
   return { description, segments: [], entry: powerOn() };
 }

@@ -75,6 +75,7 @@ export class Cell {
     if (this.#lives++ > 0) this.restarts++;
     this.link.rearm();
     this.link.state = 'starting';
+    this.displays = {}; // they keep the memory of the life before
     this.lastEnd = undefined;
     this.#terminated = undefined;
     this.#hung = undefined;

@@ -32,7 +32,9 @@ function usesOf(partition: string, device: DraftDevice): FileUse[] {
 
 /** By reference as written; looked up once. */
 export function resolveMedia(draft: Draft, host: ManifestHost): ReadonlyMap<string, MediumFile> {
-  return new Map([...new Set(fileUses(draft).map(({ reference }) => reference))].map((reference) => [reference, host.inspectMedium(reference)]));
+  return new Map(
+    [...new Set(fileUses(draft).map(({ reference }) => reference))].map((reference) => [reference, host.inspectMedium(reference)]),
+  );
 }
 
 /** What the device gets: only files that were found. */

@@ -144,8 +144,7 @@ export function cannotStart(partition: PartitionName, error: unknown): CrashRepo
 function romOf({ boot, console, devices }: Partition, image: Uint8Array): FirmwareRom {
   describeFirmware(image, boot.kernel);
   const serial = devices.find(({ name, model }) => name === console && model === 'uart16550')?.ranges[0]?.base;
-  const hasScreen = devices.some(({ model }) => DISPLAYS_WITH_ROM.includes(model));
-  return { image, order: boot.order ?? [], ...(serial === undefined || hasScreen ? {} : { serialConsole: serial }) };
+  return { image, order: boot.order ?? [], ...(serial === undefined ? {} : { serialConsole: serial }) };
 }
 
 /** What is on each screen, by device. */
@@ -177,7 +176,5 @@ function hintOf({ hint }: BulkheadError): string {
   return hint === undefined ? '' : ` (${hint})`;
 }
 
-/** Models that bring a video BIOS. */
-const DISPLAYS_WITH_ROM: readonly string[] = ['stdvga'];
 const NOBODY = { key: (): undefined => undefined, pointer: (): undefined => undefined };
 const NOWHERE = { output: (): void => {}, input: (): undefined => undefined };

@@ -17,7 +17,7 @@ import { REGION_INTERPRET, REGION_SIGNATURE } from './translator/region.ts';
 import type { Code, Label } from './wasm/code.ts';
 import { ModuleBuilder } from './wasm/module.ts';
 import { call, constant, getLocal, i32, store, Value } from './wasm/value.ts';
-import { defineF80Functions } from './x87/f80-functions.ts';
+import { f80FunctionsOf } from './x87/f80-functions.ts';
 
 /** Why generated code came back. */
 export const Leave = {
@@ -66,7 +66,7 @@ export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
     commitStore: builder.importFunction('commitStore', { parameters: [], results: [] }),
     system: builder.importFunction('system', { parameters: ['i32', 'i32'], results: ['i32'] }),
   };
-  const imports: Imports = { ...functions, f80: defineF80Functions(builder) };
+  const imports: Imports = { ...functions, f80: f80FunctionsOf(builder) };
   const signature = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
   const coldFunction = builder.function(signature, undefined, (code) =>
     emitColdFunction(code, handlers.cold, imports, FIRST_HANDLER + handlers.hot.length));

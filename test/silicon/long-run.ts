@@ -1,9 +1,9 @@
 /**
  * The software engine against the host CPU for as long as it is let: `node test/silicon/long-run.ts [minutes] [seed]`. Prints cases by group,
- * and what differs, as a case to keep. Agreement is recorded in results.json, from which docs/cpu.md has its numbers; one difference and
+ * and what differs, as a case to keep. Agreement is added to results.json, from which docs/cpu.md has its numbers; one difference and
  * nothing is.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { FORMS, makeCase, Random } from './cases.ts';
 import { EngineUnderTest } from './fpu/engine.ts';
 import { difference, type Image } from './fpu/image.ts';
@@ -116,8 +116,17 @@ function fpuRound(): void {
 
 function record(): void {
   const cpu = /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
+  const before: SiliconResults = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : { cpu, seeds: [], cases: {} };
+  for (const [mnemonic, both] of Object.entries(before.cases)) {
+    const now = counts.get(mnemonic) ?? new Map<Bits, number>();
+    for (const bits of [64, 32] as const) {
+      const sum = (now.get(bits) ?? 0) + (both[bits] ?? 0);
+      if (sum > 0) now.set(bits, sum);
+    }
+    counts.set(mnemonic, now);
+  }
   const cases = Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([mnemonic, both]) => [mnemonic, Object.fromEntries(both)]));
-  writeFileSync(RESULTS, `${JSON.stringify({ cpu, seeds: [seed], cases } satisfies SiliconResults, undefined, 1)}\n`);
+  writeFileSync(RESULTS, `${JSON.stringify({ cpu, seeds: [...before.seeds, seed], cases } satisfies SiliconResults)}\n`);
 }
 
 console.log(`seed ${seed}, ${minutes} minutes`);

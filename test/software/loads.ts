@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MiB } from '../../src/base/index.ts';
 import type { CpioEntry } from '../../src/boot/index.ts';
-import { type PackageArchitecture, packageSource, packagesWithDependencies, type ProgressListener } from '../../src/host/node/packages.ts';
+import { type PackageArchitecture, packageSource, packagesWithDependencies, type ProgressListener, type UnpackedPackage } from '../../src/host/node/packages.ts';
 import { asFolder, asInitramfs, folderEntries, rootFileSystem } from '../../src/host/node/root-file-system.ts';
 
 const SCRIPTS = join(import.meta.dirname, '../../guests/linux/software');
@@ -30,7 +30,7 @@ export interface Load {
   /** Folders of the packages to leave out. */
   readonly without?: readonly string[];
   /** Further files, from wherever they come. */
-  readonly files?: () => Promise<readonly CpioEntry[]>;
+  readonly files?: (packages: readonly UnpackedPackage[]) => Promise<readonly CpioEntry[]>;
 }
 
 export interface PreparedLoad {
@@ -62,7 +62,7 @@ export async function prepare(load: Load, architecture: PackageArchitecture, pro
     file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n'),
     file('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
     file('etc/hosts', '127.0.0.1 localhost\n'),
-    ...((await load.files?.()) ?? []),
+    ...((await load.files?.(packages)) ?? []),
   ];
   const entries = await rootFileSystem({ packages, additions, ...(load.without === undefined ? {} : { without: load.without }) });
   const name = `software-${load.name}-${architecture}`;
@@ -81,14 +81,26 @@ async function sources(name: string, path: string, wanted: (path: string) => boo
 }
 
 /** Perl's tests, and which of them to run: a file of guests/linux/software/. */
-async function perlTests(list: string): Promise<CpioEntry[]> {
-  const tests = new Set(script(list).toString().split('\n').map((path) => (path.startsWith('../') ? path.slice(3) : `t/${path}`)));
+async function perlTests(list: string, packages: readonly UnpackedPackage[]): Promise<CpioEntry[]> {
+  const tests = new Set(script(list).toString().split('\n').map((path) => `t/${path}`));
   return [
     file('software/perl.sh', script('perl.sh')),
     file('software/perl-tests.pl', script('perl-tests.pl')),
     file('software/perl-tests', script(list)),
     ...(await sources('perl', 'software/perl', (path) => /^t(\/lib\/|\/[^/]*$|\/.*(?<!\.t)$|$)/.test(path) || tests.has(path))),
+    ...(await perlModules(packages)),
   ];
+}
+
+/** The tests want all modules in one folder, where Debian has three: links to where they are. */
+async function perlModules(packages: readonly UnpackedPackage[]): Promise<CpioEntry[]> {
+  const links = new Map<string, CpioEntry>();
+  for (const { path, kind } of await rootFileSystem({ packages: packages.filter(({ name }) => name.includes('perl')) })) {
+    const module = /^usr\/(?:share\/perl|lib\/[^/]+\/perl)(?:\/5[.\d]+|-base)\/(.+)$/.exec(path)?.[1];
+    if (module === undefined || kind !== 'file' || links.has(module)) continue;
+    links.set(module, { kind: 'symlink', path: `software/perl/lib/${module}`, permissions: 0o777, target: `/${path}` });
+  }
+  return [...links.values()];
 }
 
 export const LOADS: readonly Load[] = [
@@ -107,7 +119,7 @@ export const LOADS: readonly Load[] = [
     script: 'perl.sh',
     memory: 512 * MiB,
     oracle: 'native',
-    files: () => perlTests('perl-tests'),
+    files: (packages) => perlTests('perl-tests', packages),
   },
   {
     name: 'slice',
@@ -116,7 +128,7 @@ export const LOADS: readonly Load[] = [
     script: 'slice.sh',
     memory: 512 * MiB,
     oracle: 'native',
-    files: () => perlTests('perl-slice'),
+    files: (packages) => perlTests('perl-slice', packages),
   },
   {
     name: 'python',

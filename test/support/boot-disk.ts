@@ -19,7 +19,29 @@ const SIGNATURE = 510;
 const ACTIVE = 0x80;
 const TYPE_LINUX = 0x83;
 /** What the image of GRUB must know before it can read the disk. */
-const GRUB_MODULES = ['biosdisk', 'part_msdos', 'ext2', 'normal', 'linux', 'linux16', 'serial', 'terminal', 'echo', 'boot', 'reboot', 'halt', 'ls', 'cat', 'test', 'acpi', 'lsacpi', 'lsmmap', 'lspci', 'multiboot', 'chain'];
+const GRUB_MODULES = [
+  'biosdisk',
+  'part_msdos',
+  'ext2',
+  'normal',
+  'linux',
+  'linux16',
+  'serial',
+  'terminal',
+  'echo',
+  'boot',
+  'reboot',
+  'halt',
+  'ls',
+  'cat',
+  'test',
+  'acpi',
+  'lsacpi',
+  'lsmmap',
+  'lspci',
+  'multiboot',
+  'chain',
+];
 
 /** Files of a disk or CD: content, or the path of a file of the host, by their path there. */
 export type DiskFiles = Readonly<Record<string, string | { readonly copyOf: string }>>;
@@ -30,7 +52,17 @@ export async function grubDisk(files: DiskFiles, size: number): Promise<Uint8Arr
   const modules = join(await packageFolder('grub-pc-bin', 'amd64'), 'usr/lib/grub/i386-pc');
   return inScratchFolder((scratch) => {
     const core = join(scratch, 'core.img');
-    execFileSync(join(tools, 'usr/bin/grub-mkimage'), ['-O', 'i386-pc', '-d', modules, '-p', '(hd0,msdos1)/boot/grub', '-o', core, ...GRUB_MODULES]);
+    execFileSync(join(tools, 'usr/bin/grub-mkimage'), [
+      '-O',
+      'i386-pc',
+      '-d',
+      modules,
+      '-p',
+      '(hd0,msdos1)/boot/grub',
+      '-o',
+      core,
+      ...GRUB_MODULES,
+    ]);
     const fileSystem = join(scratch, 'ext2.img');
     const sectors = Math.floor((size - PARTITION_AT) / SECTOR);
     execFileSync('mke2fs', ['-q', '-t', 'ext2', '-d', writeTree(scratch, files), '-L', 'bulkhead', fileSystem, `${sectors / 2}k`]);

@@ -4,7 +4,6 @@
  *
  * Its real-time clock starts at a fixed time: it is the one thing that a partition sees of the host.
  */
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ms } from '../../src/base/index.ts';
 import { loadDeviceModels } from '../../src/cli/device-modules.ts';
@@ -13,6 +12,7 @@ import { servePartitionThread, type ThreadVoice } from '../../src/host/node/work
 import { assemble, type PartitionEnd, PartitionLink, type PartitionOptions, RunningPartition, servePartition } from '../../src/partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 import { MEASUREMENT, type Measurement, type MeasuredStart } from './measurement.ts';
+import { ramDigest } from './ram-digest.ts';
 
 const hostNow = (): Nanos => performance.now() * ms;
 
@@ -63,8 +63,6 @@ async function run({ partition: spec, link: buffers, pace, instructions }: Measu
 
 function measure(partition: RunningPartition): Measurement {
   const { memory, retired, clock, telemetry, resets } = partition;
-  const ram = createHash('sha256');
-  for (const { base, size } of memory.regions) ram.update(memory.read(base, size) as Uint8Array);
   const words = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value);
   return {
     retired,
@@ -72,7 +70,7 @@ function measure(partition: RunningPartition): Measurement {
     resets,
     registers: JSON.parse(JSON.stringify(partition.registers(), words)),
     telemetry,
-    ram: ram.digest('hex'),
+    ram: ramDigest(memory),
   };
 }
 

@@ -29,7 +29,8 @@ while [ "$(seconds)" -lt "$last" ]; do
   [ -e first ] || cp current first
   cmp first current || { cat current; exit 1; }
   rounds=$((rounds + 1))
+  echo "round $rounds at $(seconds) s"
   sleep 20
 done
 cat first
-echo "$rounds rounds" >&2
+echo "$rounds rounds"

@@ -33,6 +33,7 @@ import {
   registerFis,
   tagOf,
 } from '../storage/fis.ts';
+import { CommandQueue, type QueuedCommand } from '../storage/command-queue.ts';
 import { HeldAlarm } from '../storage/held-alarm.ts';
 import { type Descriptor, type DescriptorTable, ScatterGather } from '../storage/scatter-gather.ts';
 import { AtaDisk } from './ata-disk.ts';
@@ -91,6 +92,8 @@ const SERR_EXCHANGED = 1 << 26;
 /** PxSERR.ERR.P: a frame that makes no sense. */
 const SERR_PROTOCOL = 1 << 10;
 const SIG_NONE = 0xffff_ffff;
+/** Of a port without a device (§3.3). */
+const POWER_ON = { clb: 0, clbu: 0, fb: 0, fbu: 0, is: 0, ie: 0, cmd: 0, tfd: 0x7f, sig: SIG_NONE, sctl: 0, serr: 0, sact: 0, ci: 0 };
 
 // Command header (§4.2.2)
 const HEADER_BYTES = 32;
@@ -120,23 +123,16 @@ export interface AhciPortOptions {
   readonly changed: () => void;
 }
 
-/** A command the drive has accepted into its queue, as saved. */
-interface QueuedState {
-  readonly slot: number;
-  readonly fis: readonly number[];
-  readonly due: Nanos;
-}
-
 /** `ready`: to begin the next command. `waiting`: the drive takes its time. `moving`: data is on its way. `stopped`: after a fatal error. */
 type Phase = 'ready' | 'waiting' | 'moving' | 'stopped';
 
 export interface AhciPortState {
-  readonly registers: Readonly<Record<'clb' | 'clbu' | 'fb' | 'fbu' | 'is' | 'ie' | 'cmd' | 'tfd' | 'sig' | 'sctl' | 'serr' | 'sact' | 'ci', number>>;
+  readonly registers: Readonly<typeof POWER_ON>;
   readonly phase: Phase;
   readonly slot: number;
   readonly isQueued: boolean;
   readonly isPacket: boolean;
-  readonly queue: readonly QueuedState[];
+  readonly queue: readonly QueuedCommand[];
   readonly table: Gpa;
   readonly descriptors: number;
   readonly index: number;
@@ -157,29 +153,13 @@ export class AhciPort implements DescriptorTable {
   readonly #hostFis = new Uint8Array(REGISTER_FIS_BYTES);
   readonly #deviceFis = new Uint8Array(REGISTER_FIS_BYTES);
   readonly #packet = new Uint8Array(PACKET_BYTES);
-  #clb = 0;
-  #clbu = 0;
-  #fb = 0;
-  #fbu = 0;
-  #is = 0;
-  #ie = 0;
-  #cmd = 0;
-  #tfd = 0;
-  #sig = 0;
-  #sctl = 0;
-  #serr = 0;
-  #sact = 0;
-  #ci = 0;
+  readonly #registers: { -readonly [Register in keyof typeof POWER_ON]: number } = { ...POWER_ON };
   #phase: Phase = 'ready';
   /** The command that is carried out, or was last. */
   #slot = SLOTS - 1;
   #isQueued = false;
   #isPacket = false;
-  /** Commands the drive has accepted into its queue, in their order; their frames and when they are due, by slot. */
-  readonly #queue = new Uint8Array(SLOTS);
-  #queued = 0;
-  readonly #queuedFis = new Uint8Array(SLOTS * REGISTER_FIS_BYTES);
-  readonly #queuedDue = new Float64Array(SLOTS);
+  readonly #queue = new CommandQueue(SLOTS);
   #table: Gpa = 0;
   #descriptors = 0;
 
@@ -194,20 +174,12 @@ export class AhciPort implements DescriptorTable {
 
   /** An enabled interrupt is pending (§3.1.4). */
   get interrupting(): boolean {
-    return (this.#is & this.#ie) !== 0;
+    return (this.#registers.is & this.#registers.ie) !== 0;
   }
 
   /** Reset of the controller, with the link trained anew (§10.4.3); PxCLB and PxFB keep nothing either. */
   reset(): void {
-    this.#clb = 0;
-    this.#clbu = 0;
-    this.#fb = 0;
-    this.#fbu = 0;
-    this.#is = 0;
-    this.#ie = 0;
-    this.#cmd = 0;
-    this.#sctl = 0;
-    this.#serr = 0;
+    Object.assign(this.#registers, POWER_ON);
     this.#forget();
     this.#slot = SLOTS - 1;
     this.#resetDrive();
@@ -225,34 +197,33 @@ export class AhciPort implements DescriptorTable {
   read(offset: number): number {
     switch (offset) {
       case CLB:
-        return this.#clb;
+        return this.#registers.clb;
       case CLBU:
-        return this.#clbu;
+        return this.#registers.clbu;
       case FB:
-        return this.#fb;
+        return this.#registers.fb;
       case FBU:
-        return this.#fbu;
+        return this.#registers.fbu;
       case IS:
-        // PCS mirrors PxSERR.DIAG.X (§3.3.5).
-        return this.#is >>> 0;
+        return this.#registers.is >>> 0;
       case IE:
-        return this.#ie >>> 0;
+        return this.#registers.ie >>> 0;
       case CMD:
         return this.#readCommand();
       case TFD:
-        return this.#tfd;
+        return this.#registers.tfd;
       case SIG:
-        return this.#sig >>> 0;
+        return this.#registers.sig >>> 0;
       case SSTS:
         return this.#linkStatus();
       case SCTL:
-        return this.#sctl;
+        return this.#registers.sctl;
       case SERR:
-        return this.#serr >>> 0;
+        return this.#registers.serr >>> 0;
       case SACT:
-        return this.#sact >>> 0;
+        return this.#registers.sact >>> 0;
       case CI:
-        return this.#ci >>> 0;
+        return this.#registers.ci >>> 0;
       default:
         return 0;
     }
@@ -261,23 +232,23 @@ export class AhciPort implements DescriptorTable {
   write(offset: number, value: number): void {
     switch (offset) {
       case CLB:
-        this.#clb = (value & ~0x3ff) >>> 0;
+        this.#registers.clb = (value & ~0x3ff) >>> 0;
         break;
       case CLBU:
-        this.#clbu = value;
+        this.#registers.clbu = value;
         break;
       case FB:
-        this.#fb = (value & ~0xff) >>> 0;
+        this.#registers.fb = (value & ~0xff) >>> 0;
         break;
       case FBU:
-        this.#fbu = value;
+        this.#registers.fbu = value;
         break;
       case IS:
-        this.#is &= ~(value & IS_CLEARABLE);
+        this.#registers.is &= ~(value & IS_CLEARABLE);
         this.#changed();
         break;
       case IE:
-        this.#ie = value & IE_WRITABLE;
+        this.#registers.ie = value & IE_WRITABLE;
         this.#changed();
         break;
       case CMD:
@@ -287,16 +258,16 @@ export class AhciPort implements DescriptorTable {
         this.#writeControl(value);
         break;
       case SERR:
-        this.#serr &= ~value;
-        if (!(this.#serr & SERR_EXCHANGED)) this.#is &= ~IS_CONNECT_CHANGE;
+        this.#registers.serr &= ~value;
+        if (!(this.#registers.serr & SERR_EXCHANGED)) this.#registers.is &= ~IS_CONNECT_CHANGE;
         this.#changed();
         break;
       case SACT:
-        if (this.#cmd & CMD_START) this.#sact |= value;
+        if (this.#registers.cmd & CMD_START) this.#registers.sact |= value;
         break;
       case CI:
-        if (!(this.#cmd & CMD_START)) break;
-        this.#ci |= value;
+        if (!(this.#registers.cmd & CMD_START)) break;
+        this.#registers.ci |= value;
         this.#kick();
         break;
     }
@@ -304,26 +275,12 @@ export class AhciPort implements DescriptorTable {
 
   save(): AhciPortState {
     return {
-      registers: {
-        clb: this.#clb,
-        clbu: this.#clbu,
-        fb: this.#fb,
-        fbu: this.#fbu,
-        is: this.#is,
-        ie: this.#ie,
-        cmd: this.#cmd,
-        tfd: this.#tfd,
-        sig: this.#sig,
-        sctl: this.#sctl,
-        serr: this.#serr,
-        sact: this.#sact,
-        ci: this.#ci,
-      },
+      registers: { ...this.#registers },
       phase: this.#phase,
       slot: this.#slot,
       isQueued: this.#isQueued,
       isPacket: this.#isPacket,
-      queue: Array.from(this.#queue.subarray(0, this.#queued), (slot) => ({ slot, fis: [...this.#fisOf(slot)], due: this.#queuedDue[slot] as number })),
+      queue: this.#queue.save(),
       table: this.#table,
       descriptors: this.#descriptors,
       index: this.#scatter.index,
@@ -335,30 +292,12 @@ export class AhciPort implements DescriptorTable {
   }
 
   restore(state: AhciPortState): void {
-    const { registers } = state;
-    this.#clb = registers.clb;
-    this.#clbu = registers.clbu;
-    this.#fb = registers.fb;
-    this.#fbu = registers.fbu;
-    this.#is = registers.is;
-    this.#ie = registers.ie;
-    this.#cmd = registers.cmd;
-    this.#tfd = registers.tfd;
-    this.#sig = registers.sig;
-    this.#sctl = registers.sctl;
-    this.#serr = registers.serr;
-    this.#sact = registers.sact;
-    this.#ci = registers.ci;
+    Object.assign(this.#registers, state.registers);
     this.#phase = state.phase;
     this.#slot = state.slot;
     this.#isQueued = state.isQueued;
     this.#isPacket = state.isPacket;
-    this.#queued = 0;
-    for (const { slot, fis, due } of state.queue.slice(0, SLOTS)) {
-      this.#queue[this.#queued++] = slot;
-      this.#fisOf(slot).set(fis.slice(0, REGISTER_FIS_BYTES));
-      this.#queuedDue[slot] = due;
-    }
+    this.#queue.restore(state.queue);
     this.#table = state.table;
     this.#descriptors = state.descriptors;
     this.#scatter.rewind();
@@ -388,20 +327,20 @@ export class AhciPort implements DescriptorTable {
   // Registers with a life of their own
 
   #readCommand(): number {
-    const running = this.#cmd & CMD_START ? CMD_LIST_RUNNING : 0;
-    const receiving = this.#cmd & CMD_RECEIVE_ENABLE ? CMD_RECEIVE_RUNNING : 0;
-    return this.#cmd | CMD_SPIN_UP | CMD_POWER_ON | running | receiving | (running === 0 ? 0 : this.#slot << CMD_SLOT_SHIFT);
+    const running = this.#registers.cmd & CMD_START ? CMD_LIST_RUNNING : 0;
+    const receiving = this.#registers.cmd & CMD_RECEIVE_ENABLE ? CMD_RECEIVE_RUNNING : 0;
+    return this.#registers.cmd | CMD_SPIN_UP | CMD_POWER_ON | running | receiving | (running === 0 ? 0 : this.#slot << CMD_SLOT_SHIFT);
   }
 
   #writeCommand(value: number): void {
-    const before = this.#cmd;
-    this.#cmd = value & (CMD_START | CMD_RECEIVE_ENABLE | CMD_ATAPI | CMD_LED);
-    if (value & CMD_OVERRIDE) this.#tfd &= ~(STATUS_BUSY | STATUS_DATA_REQUEST);
-    if (before & CMD_START && !(this.#cmd & CMD_START)) {
+    const before = this.#registers.cmd;
+    this.#registers.cmd = value & (CMD_START | CMD_RECEIVE_ENABLE | CMD_ATAPI | CMD_LED);
+    if (value & CMD_OVERRIDE) this.#registers.tfd &= ~(STATUS_BUSY | STATUS_DATA_REQUEST);
+    if (before & CMD_START && !(this.#registers.cmd & CMD_START)) {
       // §3.3.13, §3.3.14: stopping the list forgets what was issued; a drive at work stays busy until a reset.
       const atWork = this.#phase === 'waiting' || this.#phase === 'moving';
-      this.#ci = 0;
-      this.#sact = 0;
+      this.#registers.ci = 0;
+      this.#registers.sact = 0;
       this.#forget();
       if (atWork) this.#drive?.abort();
       this.#slot = SLOTS - 1;
@@ -409,33 +348,33 @@ export class AhciPort implements DescriptorTable {
   }
 
   #writeControl(value: number): void {
-    const before = this.#sctl & DET;
-    this.#sctl = value & 0xfff;
-    const now = this.#sctl & DET;
+    const before = this.#registers.sctl & DET;
+    this.#registers.sctl = value & 0xfff;
+    const now = this.#registers.sctl & DET;
     if (now === before) return;
     // COMRESET is held as long as DET is 1, and over when it is 0 again (§10.4.2). PxCI and PxSACT outlive it.
     if (now === DET_RESET || now === DET_OFFLINE) {
       this.#forget();
-      this.#tfd = 0x7f;
-      this.#sig = SIG_NONE;
+      this.#registers.tfd = 0x7f;
+      this.#registers.sig = SIG_NONE;
     } else if (before === DET_RESET || before === DET_OFFLINE) this.#resetDrive();
   }
 
   #linkStatus(): number {
-    if ((this.#sctl & DET) === DET_OFFLINE) return SSTS_OFFLINE;
-    if (this.#drive === undefined || (this.#sctl & DET) === DET_RESET) return 0;
+    if ((this.#registers.sctl & DET) === DET_OFFLINE) return SSTS_OFFLINE;
+    if (this.#drive === undefined || (this.#registers.sctl & DET) === DET_RESET) return 0;
     return SSTS_ESTABLISHED;
   }
 
   /** The link comes up: the drive says what it is (§10.1.1, §5.3.2). */
   #resetDrive(): void {
-    this.#tfd = 0x7f;
-    this.#sig = SIG_NONE;
+    this.#registers.tfd = 0x7f;
+    this.#registers.sig = SIG_NONE;
     const drive = this.#drive;
     if (drive === undefined) return;
     drive.reset('hardware');
-    this.#serr |= SERR_EXCHANGED;
-    this.#is |= IS_CONNECT_CHANGE;
+    this.#registers.serr |= SERR_EXCHANGED;
+    this.#registers.is |= IS_CONNECT_CHANGE;
     this.#changed();
     this.#announce();
   }
@@ -445,7 +384,7 @@ export class AhciPort implements DescriptorTable {
     const drive = this.#drive;
     if (drive === undefined) return;
     const { taskFile } = drive;
-    this.#sig = (drive.signature << 8) | (taskFile.count & 0xff);
+    this.#registers.sig = (drive.signature << 8) | (taskFile.count & 0xff);
     this.#post(RECEIVED_REGISTER, registerFis(this.#deviceFis, taskFile, taskFile.status));
     this.#setTaskFile(taskFile.status, taskFile.error);
   }
@@ -453,7 +392,7 @@ export class AhciPort implements DescriptorTable {
   /** Work in progress is lost: the drive, the queue, the alarm. */
   #forget(): void {
     this.#alarm.cancel();
-    this.#queued = 0;
+    this.#queue.clear();
     this.#phase = 'ready';
     this.#isQueued = false;
     this.#isPacket = false;
@@ -463,7 +402,7 @@ export class AhciPort implements DescriptorTable {
 
   /** Something was issued: go on at once, unless the port is in the middle of something. */
   #kick(): void {
-    if (this.#phase === 'ready' && (this.#alarm.due === undefined || this.#queued > 0)) this.#alarm.after(0);
+    if (this.#phase === 'ready' && (this.#alarm.due === undefined || this.#queue.length > 0)) this.#alarm.after(0);
   }
 
   /** A bounded piece of work; what is left goes on later. */
@@ -481,26 +420,24 @@ export class AhciPort implements DescriptorTable {
       this.#move();
       moves++;
     }
-    if (this.#phase !== 'stopped' && (this.#phase === 'moving' || this.#ci !== 0 || this.#queued > 0)) this.#alarm.after(STEP_PAUSE);
+    if (this.#phase !== 'stopped' && (this.#phase === 'moving' || this.#registers.ci !== 0 || this.#queue.length > 0))
+      this.#alarm.after(STEP_PAUSE);
   }
 
   /** Begins the next command. False: there is none, or it has to wait. */
   #next(): boolean {
-    const slot = nextBit(this.#ci, this.#slot);
+    const slot = nextBit(this.#registers.ci, this.#slot);
     if (slot >= 0) {
       this.#slot = slot;
       this.#issue(slot);
       return this.#settled();
     }
-    if (this.#queued === 0) return false;
-    const first = this.#queue[0] as number;
-    const due = this.#queuedDue[first] as number;
-    if (due > this.#clock.now()) {
-      this.#alarm.at(due);
+    if (this.#queue.length === 0) return false;
+    if (this.#queue.due > this.#clock.now()) {
+      this.#alarm.at(this.#queue.due);
       return false;
     }
-    this.#queue.copyWithin(0, 1, this.#queued--);
-    this.#beginQueued(first);
+    this.#beginQueued(this.#queue.shift());
     return true;
   }
 
@@ -518,7 +455,7 @@ export class AhciPort implements DescriptorTable {
       this.#phase = 'stopped'; // no device sends anything back
       return;
     }
-    const header = address(this.#clb, this.#clbu) + HEADER_BYTES * slot;
+    const header = address(this.#registers.clb, this.#registers.clbu) + HEADER_BYTES * slot;
     const flags = this.#dma.read32(header);
     if (flags === undefined || !this.#readTable(header, flags) || !this.#dma.read(this.#table, this.#hostFis)) {
       this.#stop(IS_BUS_FATAL);
@@ -530,15 +467,15 @@ export class AhciPort implements DescriptorTable {
         break;
       case 'reset-on':
         drive.reset('software');
-        this.#queued = 0;
-        this.#ci &= ~(1 << slot);
+        this.#queue.clear();
+        this.#registers.ci &= ~(1 << slot);
         break;
       case 'reset-off':
-        this.#ci &= ~(1 << slot);
+        this.#registers.ci &= ~(1 << slot);
         this.#announce();
         break;
       case 'invalid':
-        this.#serr |= SERR_PROTOCOL;
+        this.#registers.serr |= SERR_PROTOCOL;
         this.#stop(IS_INTERFACE_FATAL);
         break;
     }
@@ -556,27 +493,25 @@ export class AhciPort implements DescriptorTable {
   #command(slot: number, flags: number, drive: AtaDevice): void {
     const command = commandOf(this.#hostFis);
     const queued = command === COMMAND_READ_QUEUED || command === COMMAND_WRITE_QUEUED;
-    if (queued && drive instanceof AtaDisk && tagOf(this.#hostFis) === slot && !this.#queue.subarray(0, this.#queued).includes(slot)) {
+    if (queued && drive instanceof AtaDisk && tagOf(this.#hostFis) === slot && !this.#queue.includes(slot)) {
       // Accepted: PxCI clears, PxSACT stays until Set Device Bits (§5.3.8, Serial ATA 2.6 §13.6.4.1).
-      this.#queue[this.#queued++] = slot;
-      this.#fisOf(slot).set(this.#hostFis);
-      this.#queuedDue[slot] = this.#clock.now() + this.#latency;
-      this.#ci &= ~(1 << slot);
+      this.#queue.push(slot, this.#hostFis, this.#clock.now() + this.#latency);
+      this.#registers.ci &= ~(1 << slot);
       this.#setTaskFile(drive.taskFile.status & ~STATUS_ERROR, 0);
       return;
     }
     loadTaskFile(drive.taskFile, this.#hostFis);
     this.#isQueued = false;
     this.#isPacket = false;
-    if (this.#queued > 0) {
+    if (this.#queue.length > 0) {
       // A command that is not queued, or one whose tag is taken, ends all that are (Serial ATA 2.6 §13.6.2).
-      this.#queued = 0;
+      this.#queue.clear();
       drive.abort();
       this.#finish(drive);
       return;
     }
     this.#scatter.rewind();
-    this.#tfd |= STATUS_BUSY;
+    this.#registers.tfd |= STATUS_BUSY;
     drive.execute(command);
     if (drive.transfer.direction === 'packet') {
       if (!(flags & HEADER_ATAPI) || !this.#dma.read(this.#table + TABLE_PACKET, this.#packet)) {
@@ -596,13 +531,13 @@ export class AhciPort implements DescriptorTable {
     this.#slot = slot;
     this.#isQueued = true;
     this.#isPacket = false;
-    const header = address(this.#clb, this.#clbu) + HEADER_BYTES * slot;
+    const header = address(this.#registers.clb, this.#registers.clbu) + HEADER_BYTES * slot;
     const flags = this.#dma.read32(header);
     if (flags === undefined || !this.#readTable(header, flags)) {
       this.#stop(IS_BUS_FATAL);
       return;
     }
-    this.#hostFis.set(this.#fisOf(slot));
+    this.#hostFis.set(this.#queue.frameOf(slot));
     loadTaskFile(drive.taskFile, this.#hostFis);
     this.#scatter.rewind();
     drive.execute(commandOf(this.#hostFis));
@@ -623,9 +558,9 @@ export class AhciPort implements DescriptorTable {
     const moved = this.#scatter.bytes - before;
     if (this.#scatter.interrupt) {
       this.#scatter.interrupt = false;
-      this.#is |= IS_DESCRIPTOR;
+      this.#registers.is |= IS_DESCRIPTOR;
     }
-    this.#dma.write32(address(this.#clb, this.#clbu) + HEADER_BYTES * this.#slot + 4, this.#scatter.bytes);
+    this.#dma.write32(address(this.#registers.clb, this.#registers.clbu) + HEADER_BYTES * this.#slot + 4, this.#scatter.bytes);
     if (result === 'refused') this.#stop(IS_BUS_DATA);
     else if (result === 'short') {
       // §6.1.6: the list is too short for what the drive moves; software has to recover the port.
@@ -649,7 +584,7 @@ export class AhciPort implements DescriptorTable {
     }
     this.#setTaskFile(taskFile.status, taskFile.error);
     this.#phase = 'ready';
-    this.#ci &= ~(1 << this.#slot);
+    this.#registers.ci &= ~(1 << this.#slot);
     this.#raise(IS_PIO_SETUP_FIS);
   }
 
@@ -670,7 +605,7 @@ export class AhciPort implements DescriptorTable {
       return;
     }
     this.#phase = 'ready';
-    this.#ci &= ~bit;
+    this.#registers.ci &= ~bit;
     this.#raise(IS_REGISTER_FIS);
   }
 
@@ -678,21 +613,17 @@ export class AhciPort implements DescriptorTable {
     const { status, error } = drive.taskFile;
     const bit = 1 << this.#slot;
     this.#post(RECEIVED_DEVICE_BITS, deviceBitsFis(this.#deviceFis, status, error, failed ? 0 : bit));
-    this.#setTaskFile((this.#tfd & ~DEVICE_BITS_STATUS) | (status & DEVICE_BITS_STATUS), error);
+    this.#setTaskFile((this.#registers.tfd & ~DEVICE_BITS_STATUS) | (status & DEVICE_BITS_STATUS), error);
     if (failed) {
       // The others are aborted with it; READ LOG EXT will say which one it was (Serial ATA 2.6 §13.6.4.3).
       if (drive instanceof AtaDisk) drive.noteQueuedError(this.#slot);
-      this.#queued = 0;
+      this.#queue.clear();
       this.#stop(IS_DEVICE_BITS_FIS | IS_TASK_FILE_ERROR);
       return;
     }
     this.#phase = 'ready';
-    this.#sact &= ~bit;
+    this.#registers.sact &= ~bit;
     this.#raise(IS_DEVICE_BITS_FIS);
-  }
-
-  #fisOf(slot: number): Uint8Array {
-    return this.#queuedFis.subarray(REGISTER_FIS_BYTES * slot, REGISTER_FIS_BYTES * (slot + 1));
   }
 
   #stop(cause: number): void {
@@ -701,16 +632,17 @@ export class AhciPort implements DescriptorTable {
   }
 
   #raise(bits: number): void {
-    this.#is |= bits;
+    this.#registers.is |= bits;
     this.#changed();
   }
 
   #setTaskFile(status: number, error: number): void {
-    this.#tfd = ((error << 8) | status) & 0xffff;
+    this.#registers.tfd = ((error << 8) | status) & 0xffff;
   }
 
   #post(offset: number, bytes: number): void {
-    if (this.#cmd & CMD_RECEIVE_ENABLE) this.#dma.write(address(this.#fb, this.#fbu) + offset, this.#deviceFis.subarray(0, bytes));
+    if (this.#registers.cmd & CMD_RECEIVE_ENABLE)
+      this.#dma.write(address(this.#registers.fb, this.#registers.fbu) + offset, this.#deviceFis.subarray(0, bytes));
   }
 }
 

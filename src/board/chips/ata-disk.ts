@@ -341,7 +341,8 @@ export class AtaDisk implements AtaDevice {
     const page = this.#page;
     const failed = this.#queuedError;
     this.#queuedError = undefined;
-    if (failed === undefined) page[0] = 0x80; // not a queued command
+    if (failed === undefined)
+      page[0] = 0x80; // not a queued command
     else {
       page[0] = failed.tag & 0x1f;
       page[2] = failed.status;
@@ -359,7 +360,13 @@ export class AtaDisk implements AtaDevice {
   #dataSetManagement(): void {
     const { feature, count16 } = this.taskFile;
     const blocks = count16;
-    if (!(feature & FEATURE_TRIM) || this.#backend.discard === undefined || this.#backend.readOnly || blocks === 0 || blocks > TRIM_BLOCKS) {
+    if (
+      !(feature & FEATURE_TRIM) ||
+      this.#backend.discard === undefined ||
+      this.#backend.readOnly ||
+      blocks === 0 ||
+      blocks > TRIM_BLOCKS
+    ) {
       this.#fail(ERROR_ABORTED);
       return;
     }

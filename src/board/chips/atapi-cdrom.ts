@@ -178,7 +178,7 @@ export class AtapiCdrom implements AtaDevice {
         this.#transfer.direction = 'packet';
         this.#transfer.dma = (taskFile.feature & FEATURE_DMA) !== 0;
         this.#transfer.remaining = PACKET_BYTES;
-        this.#transfer.blockBytes = Math.min(((taskFile.lba >> 8) & 0xffff) || MOST_BLOCK_BYTES, MOST_BLOCK_BYTES) & ~1 || 2;
+        this.#transfer.blockBytes = Math.min((taskFile.lba >> 8) & 0xffff || MOST_BLOCK_BYTES, MOST_BLOCK_BYTES) & ~1 || 2;
         taskFile.status = PASSED;
         taskFile.count = REASON_COMMAND;
         break;

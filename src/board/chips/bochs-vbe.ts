@@ -153,7 +153,10 @@ export class BochsVbe {
     const { vbe } = this.#block;
     const height = Math.min(0xffff, Math.floor(this.#memory.length / this.#pitch));
     vbe[Vbe.VirtualHeight] = height;
-    vbe[Vbe.XOffset] = Math.min(vbe[Vbe.XOffset] as number, Math.max(0, (vbe[Vbe.VirtualWidth] as number) - (vbe[Vbe.XResolution] as number)));
+    vbe[Vbe.XOffset] = Math.min(
+      vbe[Vbe.XOffset] as number,
+      Math.max(0, (vbe[Vbe.VirtualWidth] as number) - (vbe[Vbe.XResolution] as number)),
+    );
     vbe[Vbe.YOffset] = Math.min(vbe[Vbe.YOffset] as number, Math.max(0, height - (vbe[Vbe.YResolution] as number)));
   }
 }

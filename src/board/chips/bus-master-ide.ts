@@ -160,7 +160,7 @@ export class BusMasterIde implements DescriptorTable {
       this.#status = (this.#status & ~(STATUS_DRIVES_CAPABLE | cleared)) | (value & STATUS_DRIVES_CAPABLE);
     } else if (offset >= TABLE && offset < BUS_MASTER_BYTES) {
       const shift = 8 * (offset - TABLE);
-      this.#table = ((this.#table & ~(0xff << shift)) | (value << shift & ~3)) >>> 0;
+      this.#table = ((this.#table & ~(0xff << shift)) | ((value << shift) & ~3)) >>> 0;
     }
   }
 

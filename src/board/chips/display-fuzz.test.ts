@@ -1,16 +1,16 @@
 /**
- * Registers and memory of the screen, the keyboard controller and what is behind it, hammered by a guest that knows no rules: nothing throws,
- * hangs, leaves its range or grows. BULKHEAD_FUZZ_OPERATIONS and BULKHEAD_FUZZ_SEED choose another run.
+ * Registers and memory of the screen, the keyboard controller and what is behind it, hammered by a guest that knows no rules: nothing
+ * throws, hangs, leaves its range or grows. BULKHEAD_FUZZ_OPERATIONS and BULKHEAD_FUZZ_SEED choose another run.
  */
 import { expect, it } from 'vitest';
 import type { AccessSize } from '../../contracts/index.ts';
 import { DEVICE_CATALOGUE } from '../catalogue.ts';
-import { AttachedChip } from '../attached-chip.ts';
+import type { AttachedChip } from '../attached-chip.ts';
 import { drawPicture, screenText } from '../display/index.ts';
 import { KEYS } from '../input/keys.ts';
 import { FakePower, fakeSlot } from '../testing.ts';
-import { I8042 } from './i8042.ts';
-import { Stdvga } from './stdvga.ts';
+import type { I8042 } from './i8042.ts';
+import type { Stdvga } from './stdvga.ts';
 
 const OPERATIONS = Number(process.env['BULKHEAD_FUZZ_OPERATIONS'] ?? 50_000);
 const SEED = Number(process.env['BULKHEAD_FUZZ_SEED'] ?? 1995);
@@ -34,25 +34,22 @@ function attach(model: string, options: Record<string, string | number | boolean
   const slot = fakeSlot(model);
   const [place] = DEVICE_CATALOGUE[model]!.places;
   const random = generator(SEED);
-  const device = DEVICE_CATALOGUE[model]!.create(
-    { name: model, model, ranges: place.ranges, irqs: place.irqs, options },
-    {
-      partition: 'fuzz',
-      power: new FakePower(),
-      character: () => ({ output: () => undefined, input: () => undefined }),
-      input: () => ({
-        key: () => (random(3) === 0 ? { key: random(KEYS.length + 5), pressed: random(2) === 0 } : undefined),
-        pointer: () =>
-          random(3) === 0 ? { dx: random(1000) - 500, dy: random(1000) - 500, wheel: random(9) - 4, buttons: random(256) } : undefined,
-      }),
-    } as unknown as Parameters<(typeof DEVICE_CATALOGUE)[string]['create']>[1],
-  );
+  const device = DEVICE_CATALOGUE[model]!.create({ name: model, model, ranges: place.ranges, irqs: place.irqs, options }, {
+    partition: 'fuzz',
+    power: new FakePower(),
+    character: () => ({ output: () => undefined, input: () => undefined }),
+    input: () => ({
+      key: () => (random(3) === 0 ? { key: random(KEYS.length + 5), pressed: random(2) === 0 } : undefined),
+      pointer: () =>
+        random(3) === 0 ? { dx: random(1000) - 500, dy: random(1000) - 500, wheel: random(9) - 4, buttons: random(256) } : undefined,
+    }),
+  } as unknown as Parameters<(typeof DEVICE_CATALOGUE)[string]['create']>[1]);
   device.attach(slot);
   return { slot, device: device as AttachedChip, ranges: place.ranges };
 }
 
 /** Accesses anywhere in the device's ranges; every value that comes back is unsigned and fits its size. */
-function hammer(model: string, options: Record<string, string | number | boolean>, now_and_then: (chip: AttachedChip) => void): void {
+function hammer(model: string, options: Record<string, string | number | boolean>, nowAndThen: (chip: AttachedChip) => void): void {
   const { slot, device, ranges } = attach(model, options);
   const random = generator(SEED);
   const bars = slot.functions[0] === undefined ? [] : [{ space: 'mmio' as const, base: slot.functions[0].barAddress(2)!, size: 0x1000 }];
@@ -65,12 +62,13 @@ function hammer(model: string, options: Record<string, string | number | boolean
     const limited = size === 4 ? value : value % 2 ** (8 * size);
     if (random(3) === 0) {
       const got = slot.bus.read(range.space, address, size);
-      if (!(Number.isInteger(got) && got >= 0 && got < 2 ** (8 * size))) throw new Error(`operation ${i} (seed ${SEED}): read ${got} of size ${size}`);
+      if (!(Number.isInteger(got) && got >= 0 && got < 2 ** (8 * size)))
+        throw new Error(`operation ${i} (seed ${SEED}): read ${got} of size ${size}`);
     } else {
       slot.bus.write(range.space, address, size, limited);
     }
     if (random(16) === 0) slot.clock.advance(random(20_000_000));
-    if (i % DRAW_EVERY === 0) now_and_then(device);
+    if (i % DRAW_EVERY === 0) nowAndThen(device);
     if (i % 10_000 === 9_999) {
       const state = JSON.parse(JSON.stringify(device.save()));
       device.reset();

@@ -14,7 +14,12 @@ const WRITE = 16;
 const text = (bytes: Iterable<number>): string => String.fromCharCode(...bytes);
 const bytes = (letters: string): Uint8Array => Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
 
-function setUp(files: readonly ConfigurationFile[] = [{ name: 'etc/first', data: bytes('0123456789') }, { name: 'etc/second', data: bytes('ab') }]) {
+function setUp(
+  files: readonly ConfigurationFile[] = [
+    { name: 'etc/first', data: bytes('0123456789') },
+    { name: 'etc/second', data: bytes('ab') },
+  ],
+) {
   const ram = new Uint8Array(RAM_BYTES);
   const view = new DataView(ram.buffer);
   const inRam = (gpa: number, size: number) => gpa >= 0 && gpa + size <= RAM_BYTES;

@@ -80,7 +80,7 @@ export class I8042 {
     this.#drive();
   }
 
-  /** Call when there may be input: keyboard and mouse take what they have room for, and the next byte goes to the system when it can take one. */
+  /** Call when there may be input: keyboard and mouse take what they have room for; the next byte goes to the system when it can take one. */
   pump(): void {
     this.#takeInput();
     if (this.#full) return;

@@ -12,8 +12,9 @@
  */
 import { us } from '../../base/index.ts';
 import type { AccessSize, Clock, DeviceState, IoHandler, Nanos, PciFunctionDescription, PciFunctionPort, WirePort } from '../../contracts/index.ts';
-import { FCS_BYTES, MAXIMUM_FRAME_BYTES } from '../ethernet.ts';
+import { MAXIMUM_FRAME_BYTES } from '../ethernet.ts';
 import { Alarm } from '../ticks.ts';
+import { InterruptDelay, type SavedDelay } from './i82540em-delay.ts';
 import { Eeprom, Phy } from './i82540em-link.ts';
 import { Receiver } from './i82540em-receive.ts';
 import {
@@ -24,7 +25,6 @@ import {
   CTRL_SLU,
   EECD,
   EERD,
-  FIRST_STATISTIC,
   ICR,
   ICS,
   IMC,
@@ -32,8 +32,6 @@ import {
   INITIAL,
   ITR,
   KEPT,
-  LAST_STATISTIC,
-  lengthBucket,
   LSC,
   MDAC,
   MDIC,
@@ -64,9 +62,9 @@ import {
   TIDV,
   VFTA,
   VFTA_WORDS,
-  WIDE_STATISTICS,
   WINDOW_BYTES,
 } from './i82540em-registers.ts';
+import { Statistics } from './i82540em-statistics.ts';
 import { Transmitter } from './i82540em-transmit.ts';
 
 /** Frames taken from the wire in one go; the next go follows when the line would have brought as many. */
@@ -105,6 +103,7 @@ export class I82540em {
   readonly #port: PciFunctionPort;
   #plugged = false;
   readonly #registers = new Uint32Array(REGISTER_BYTES / 4);
+  readonly #statistics = new Statistics(this.#registers);
   readonly #eeprom: Eeprom;
   readonly #phy: Phy;
   readonly #transmitter: Transmitter;
@@ -126,8 +125,8 @@ export class I82540em {
   readonly #transmitting: Alarm;
   readonly #receiving: Alarm;
   readonly #throttle: Alarm;
-  readonly #receiveDelay: Delay;
-  readonly #transmitDelay: Delay;
+  readonly #receiveDelay: InterruptDelay;
+  readonly #transmitDelay: InterruptDelay;
   #bytesOut = 0;
   /** The line is busy with what was sent, and with what was taken from it, until then. */
   #transmitAgain: Nanos = 0;
@@ -141,8 +140,8 @@ export class I82540em {
     this.#transmitting = new Alarm(options.clock, () => this.#transmit());
     this.#receiving = new Alarm(options.clock, () => this.#receive());
     this.#throttle = new Alarm(options.clock, () => this.#updateInterrupt());
-    this.#receiveDelay = new Delay(options.clock, () => this.#raise(RXT0));
-    this.#transmitDelay = new Delay(options.clock, () => this.#raise(this.#delayedCauses));
+    this.#receiveDelay = new InterruptDelay(options.clock, () => this.#raise(RXT0));
+    this.#transmitDelay = new InterruptDelay(options.clock, () => this.#raise(this.#delayedCauses));
     this.#port = options.pci({
       identity: IDENTITY,
       bars: [{ kind: 'mmio', size: WINDOW_BYTES, handler: this.window }, undefined, { kind: 'pio', size: IO_BYTES, handler: this.#ioWindow }],
@@ -161,7 +160,7 @@ export class I82540em {
       registers,
       transmit: (frame, length) => this.#send(frame, length),
       cause: (causes, delayed) => this.#transmitted(causes, delayed),
-      segmented: () => this.#count(STATISTICS.TSCTC),
+      segmented: () => this.#statistics.count(STATISTICS.TSCTC),
     });
     this.#wire.listen(() => this.#wireChanged());
     this.reset();
@@ -282,7 +281,7 @@ export class I82540em {
         return this.#ims;
     }
     const value = this.#registers[offset >> 2] as number;
-    if (offset >= FIRST_STATISTIC && offset <= LAST_STATISTIC) this.#clearStatistic(offset);
+    this.#statistics.afterRead(offset);
     return value;
   }
 
@@ -448,7 +447,7 @@ export class I82540em {
     this.#updateLink();
     const { missed } = this.#wire;
     if (missed !== this.#missed) {
-      this.#count(STATISTICS.MPC, (missed - this.#missed) >>> 0);
+      this.#statistics.count(STATISTICS.MPC, (missed - this.#missed) >>> 0);
       this.#missed = missed;
       this.#raise(RXO);
     }
@@ -479,7 +478,7 @@ export class I82540em {
     const frame = packet.subarray(0, length);
     if (this.#loopback) {
       this.#looped.set(frame);
-      if (this.#take(this.#looped, length)) this.#countFrame(frame, 'sent');
+      if (this.#take(this.#looped, length)) this.#statistics.countFrame(packet, length, 'sent');
       return true;
     }
     if (!this.#link) return true;
@@ -490,7 +489,7 @@ export class I82540em {
     }
     this.#refusedSince = -1;
     this.#bytesOut += length + OVERHEAD_BYTES;
-    this.#countFrame(frame, 'sent');
+    this.#statistics.countFrame(packet, length, 'sent');
     return true;
   }
 
@@ -506,7 +505,7 @@ export class I82540em {
       if (this.#heldBytes === 0) return;
       // A receiver that is off hears nothing; one without descriptors keeps the frame in its packet buffer.
       if (enabled && !this.#take(this.#held, this.#heldBytes)) {
-        if (fresh) this.#count(STATISTICS.RNBC);
+        if (fresh) this.#statistics.count(STATISTICS.RNBC);
         return;
       }
       bytes += this.#heldBytes + OVERHEAD_BYTES;
@@ -522,114 +521,19 @@ export class I82540em {
       case 'waits':
         return false;
       case 'too-long':
-        this.#count(STATISTICS.ROC);
+        this.#statistics.count(STATISTICS.ROC);
         return true;
       case 'too-short':
-        this.#count(STATISTICS.RLEC);
+        this.#statistics.count(STATISTICS.RLEC);
         return true;
       case 'filtered':
-        this.#count(STATISTICS.TPR);
+        this.#statistics.count(STATISTICS.TPR);
         return true;
       case 'stored':
-        this.#countFrame(frame.subarray(0, bytes), 'received');
+        this.#statistics.countFrame(frame, bytes, 'received');
         this.#received();
         return true;
     }
-  }
-
-  // ── statistics ──
-
-  #countFrame(frame: Uint8Array, direction: 'sent' | 'received'): void {
-    const sent = direction === 'sent';
-    const length = Math.max(60, frame.length) + FCS_BYTES;
-    this.#count(sent ? STATISTICS.GPTC : STATISTICS.GPRC);
-    this.#count(sent ? STATISTICS.TPT : STATISTICS.TPR);
-    this.#count((sent ? STATISTICS.PTC64 : STATISTICS.PRC64) + lengthBucket(length));
-    this.#countWide(sent ? STATISTICS.GOTCL : STATISTICS.GORCL, length);
-    this.#countWide(sent ? STATISTICS.TOTL : STATISTICS.TORL, length);
-    if (!((frame[0] as number) & 1)) return;
-    if (frame[0] === 0xff && frame[5] === 0xff) this.#count(sent ? STATISTICS.BPTC : STATISTICS.BPRC);
-    else this.#count(sent ? STATISTICS.MPTC : STATISTICS.MPRC);
-  }
-
-  #count(statistic: number, by = 1): void {
-    this.#registers[statistic >> 2] = Math.min(0xffff_ffff, (this.#registers[statistic >> 2] as number) + by);
-  }
-
-  #countWide(low: number, by: number): void {
-    const registers = this.#registers;
-    const sum = (registers[low >> 2] as number) + by;
-    registers[low >> 2] = sum;
-    if (sum > 0xffff_ffff) this.#count(low + 4);
-  }
-
-  #clearStatistic(offset: number): void {
-    if (WIDE_STATISTICS.includes(offset)) return;
-    this.#registers[offset >> 2] = 0;
-    if (WIDE_STATISTICS.includes(offset - 4)) this.#registers[(offset - 4) >> 2] = 0;
-  }
-}
-
-type SavedDelay = { readonly due: Nanos; readonly latest: Nanos };
-
-/** An interrupt delay: restarted by every event, but never held back beyond its absolute limit. */
-class Delay {
-  readonly #clock: Clock;
-  readonly #alarm: Alarm;
-  readonly #fire: () => void;
-  /** When it fires; -1 while nothing is delayed. */
-  #due: Nanos = -1;
-  #latest: Nanos = 0;
-  /** An alarm is pending, perhaps for an earlier time than `due`: moving it later is left until it fires. */
-  #armed = false;
-
-  constructor(clock: Clock, fire: () => void) {
-    this.#clock = clock;
-    this.#fire = fire;
-    this.#alarm = new Alarm(clock, () => this.#ring());
-  }
-
-  /** `limit` 0: none. */
-  restart(delay: Nanos, limit: Nanos): void {
-    const now = this.#clock.now();
-    if (this.#due < 0) this.#latest = limit > 0 ? now + limit : Number.MAX_SAFE_INTEGER;
-    this.#due = Math.min(now + delay, this.#latest);
-    if (!this.#armed) this.#arm();
-  }
-
-  flush(): void {
-    if (this.#due < 0) return;
-    this.cancel();
-    this.#fire();
-  }
-
-  cancel(): void {
-    this.#alarm.cancel();
-    this.#armed = false;
-    this.#due = -1;
-  }
-
-  save(): SavedDelay {
-    return { due: this.#due, latest: this.#latest };
-  }
-
-  restore(state: SavedDelay): void {
-    this.cancel();
-    this.#due = state.due;
-    this.#latest = state.latest;
-    if (this.#due >= 0) this.#arm();
-  }
-
-  #arm(): void {
-    this.#armed = true;
-    this.#alarm.set(this.#due);
-  }
-
-  #ring(): void {
-    this.#armed = false;
-    if (this.#due < 0) return;
-    if (this.#clock.now() < this.#due) this.#arm();
-    else this.flush();
   }
 }
 

@@ -99,11 +99,13 @@ function hammer(model: string, others: (bench: Bench) => void): Bench {
         for (let at = 0; at < scratch.length; at += 4) new DataView(scratch.buffer).setUint32(at, value(random), true);
         slot.memory.write(random(RAM_BYTES - scratch.length), scratch);
         break;
-      case 2:
-        if (random(64) === 0) device.reset(random(2) === 0 ? 'cold' : 'warm');
-        else if (random(64) === 0) device.restore?.(JSON.parse(JSON.stringify(device.save?.())));
+      case 2: {
+        const rare = random(64);
+        if (rare === 0) device.reset(random(2) === 0 ? 'cold' : 'warm');
+        else if (rare === 1) device.restore?.(JSON.parse(JSON.stringify(device.save?.())));
         else slot.functions[0]?.writeConfig(0x40 + random(48) * 4, 4, value(random));
         break;
+      }
       case 3:
         others(bench);
         break;

@@ -76,7 +76,10 @@ export class Piix3Ide {
         interrupt: (level) => line.set(level),
       });
     });
-    this.handlers = this.#channels.flatMap((channel, index) => [this.#decoded(index, channel.commandBlock), this.#decoded(index, channel.controlBlock)]);
+    this.handlers = this.#channels.flatMap((channel, index) => [
+      this.#decoded(index, channel.commandBlock),
+      this.#decoded(index, channel.controlBlock),
+    ]);
   }
 
   reset(): void {

@@ -33,7 +33,10 @@ function knock(...rates: number[]): void {
 
 describe('a standard mouse', () => {
   it('tests itself and says what it is', () => {
-    expect([send(0xff), send(0xf2)]).toEqual([[0xfa, 0xaa, 0x00], [0xfa, 0x00]]);
+    expect([send(0xff), send(0xf2)]).toEqual([
+      [0xfa, 0xaa, 0x00],
+      [0xfa, 0x00],
+    ]);
   });
 
   it('reports nothing until it is enabled', () => {
@@ -92,7 +95,10 @@ describe('a standard mouse', () => {
   });
 
   it('refuses rates and resolutions that there are not', () => {
-    expect([send(0xf3, 99), send(0xe8, 4)]).toEqual([[0xfa, 0xfe], [0xfa, 0xfe]]);
+    expect([send(0xf3, 99), send(0xe8, 4)]).toEqual([
+      [0xfa, 0xfe],
+      [0xfa, 0xfe],
+    ]);
   });
 
   it('waits to be asked in remote mode', () => {
@@ -124,7 +130,10 @@ describe('a wheel mouse', () => {
     knock(200, 100, 80);
     expect(send(0xf2)).toEqual([0xfa, 0x03]);
     send(0xf4);
-    expect([move(1, 0, 0, -2), move(0, 0, 0, 1)]).toEqual([[0x08, 1, 0, 0xfe], [0x08, 0, 0, 1]]);
+    expect([move(1, 0, 0, -2), move(0, 0, 0, 1)]).toEqual([
+      [0x08, 1, 0, 0xfe],
+      [0x08, 0, 0, 1],
+    ]);
   });
 
   it('has five buttons after 200, 200, 80 as well, and is a plain mouse again after reset', () => {

@@ -4,8 +4,22 @@ import { drawPicture } from '../display/index.ts';
 import { fakeSlot, type FakeSlot } from '../testing.ts';
 import { Stdvga } from './stdvga.ts';
 
-const ID = 0, XRES = 1, YRES = 2, BPP = 3, ENABLE = 4, BANK = 5, VIRT_WIDTH = 6, VIRT_HEIGHT = 7, X_OFFSET = 8, Y_OFFSET = 9, MEMORY_64K = 10;
-const ENABLED = 0x01, GET_CAPABILITIES = 0x02, DAC_8_BIT = 0x20, LINEAR = 0x40, NO_CLEAR = 0x80;
+const ID = 0,
+  XRES = 1,
+  YRES = 2,
+  BPP = 3,
+  ENABLE = 4,
+  BANK = 5,
+  VIRT_WIDTH = 6,
+  VIRT_HEIGHT = 7,
+  X_OFFSET = 8,
+  Y_OFFSET = 9,
+  MEMORY_64K = 10;
+const ENABLED = 0x01,
+  GET_CAPABILITIES = 0x02,
+  DAC_8_BIT = 0x20,
+  LINEAR = 0x40,
+  NO_CLEAR = 0x80;
 const MIB = 1 << 20;
 
 let slot: FakeSlot;
@@ -13,7 +27,12 @@ let card: Stdvga;
 
 function plug(start?: { width: number; height: number; depth: number }): void {
   slot = fakeSlot('screen');
-  card = new Stdvga({ clock: slot.clock, memoryBytes: 16 * MIB, preferred: { width: 1280, height: 1024 }, ...(start === undefined ? {} : { start }) });
+  card = new Stdvga({
+    clock: slot.clock,
+    memoryBytes: 16 * MIB,
+    preferred: { width: 1280, height: 1024 },
+    ...(start === undefined ? {} : { start }),
+  });
   card.connect(slot.pci(card.description));
 }
 
@@ -154,7 +173,7 @@ describe('pixels', () => {
     set(BANK, 2);
     card.vga.window.write(8, 4, 0x00abcdef);
     expect(card.buffers.memory[0x20008]).toBe(0xef);
-    expect(pixel(((0x20008 / 4) % 800), Math.floor(0x20008 / 4 / 800))).toBe(0xabcdef);
+    expect(pixel((0x20008 / 4) % 800, Math.floor(0x20008 / 4 / 800))).toBe(0xabcdef);
     expect(card.vga.window.read(0x10000, 4)).toBe(0xffffffff);
   });
 

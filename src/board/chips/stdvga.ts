@@ -7,7 +7,15 @@
  * Spec: QEMU's description of its stdvga device (docs/specs/standard-vga), which Linux's bochs-drm and the Bochs VGABIOS drive; PCI 3.0.
  * Not modelled: the big-endian framebuffer (extended register 0x604 reads as little-endian and stays so).
  */
-import type { AccessSize, Clock, DeviceState, DisplayBuffers, IoHandler, PciFunctionDescription, PciFunctionPort } from '../../contracts/index.ts';
+import type {
+  AccessSize,
+  Clock,
+  DeviceState,
+  DisplayBuffers,
+  IoHandler,
+  PciFunctionDescription,
+  PciFunctionPort,
+} from '../../contracts/index.ts';
 import { edidOf } from '../display/edid.ts';
 import { BochsVbe } from './bochs-vbe.ts';
 import { Vga, VGA_COLOUR_PORTS } from './vga.ts';
@@ -112,7 +120,10 @@ export class Stdvga {
     this.vbe.index = state['dispiIndex'] as number;
   }
 
-  /** Ports 0x1CE (index) and 0x1CF, 0x1D0 (data; some drivers want it aligned), as offsets. Registers are 16 bits wide; a byte is their low half. */
+  /**
+   * Ports 0x1CE (index) and 0x1CF, 0x1D0 (data; some drivers want it aligned), as offsets. Registers are 16 bits wide; a byte is their
+   * low half.
+   */
   readonly dispi: IoHandler = {
     read: (offset: number, size: AccessSize): number => {
       const value = offset === DISPI_INDEX ? this.vbe.index : this.vbe.readData();

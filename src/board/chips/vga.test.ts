@@ -211,7 +211,7 @@ describe('planes', () => {
     expect([...vga.buffers.memory.subarray(0, 4)]).toEqual([0x30, 0, 0, 0x30]);
   });
 
-  it('read mode 1 compares with Color Compare in the planes that Color Don\'t Care cares for', () => {
+  it("read mode 1 compares with Color Compare in the planes that Color Don't Care cares for", () => {
     vga.buffers.memory.set([0b11110000, 0b11001100, 0b10101010, 0], 0);
     set(GRAPHICS, 5, 8);
     set(GRAPHICS, 2, 0b0111);
@@ -291,7 +291,11 @@ describe('256 colours', () => {
 describe('CGA graphics', () => {
   it('mode 4 interleaves two bits per pixel and takes row scan 1 from 8 KiB further on', () => {
     enter(MODE_13);
-    for (const [index, value] of [[5, 0x30], [6, 0x0f]] as const) set(GRAPHICS, index, value);
+    for (const [index, value] of [
+      [5, 0x30],
+      [6, 0x0f],
+    ] as const)
+      set(GRAPHICS, index, value);
     set(SEQUENCER, 4, 0x02);
     set(SEQUENCER, 2, 0x03);
     set(SEQUENCER, 1, 0x09);

@@ -2,8 +2,8 @@
  * VGA: sequencer, CRTC, graphics controller, attribute controller and DAC, as a driver sees them through ports and the memory window.
  * What is on the screen is derived from the same registers, in another thread if need be: see display/.
  *
- * Ports are offsets from 0x3B0: the monochrome addresses 0x3B4, 0x3B5 and 0x3BA answer while Miscellaneous Output bit 0 is clear, the colour
- * addresses 0x3D4, 0x3D5 and 0x3DA while it is set.
+ * Ports are offsets from 0x3B0: the monochrome addresses 0x3B4, 0x3B5 and 0x3BA answer while Miscellaneous Output bit 0 is clear, the
+ * colour addresses 0x3D4, 0x3D5 and 0x3DA while it is set.
  *
  * Spec: IBM VGA Technical Reference (PS/2 Hardware Interface, "Video Subsystem").
  * Not modelled: the vertical interrupt (no PC routes it), the light pen, Feature Control, video subsystem enable at 0x3C3.

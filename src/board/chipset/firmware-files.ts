@@ -26,7 +26,7 @@ const NEVER = 0xffff_ffff;
 export interface FirmwareSettings {
   readonly shape: FirmwareShape;
   readonly memory: PhysicalMemory;
-  /** Port of the serial line that stands in for keyboard and screen, where there is no screen. */
+  /** Port of the serial line that is keyboard and screen to firmware and boot loaders, beside those there are. */
   readonly serialConsole: number | undefined;
 }
 

@@ -91,7 +91,9 @@ describe('the registers', () => {
 
   it('read back what can be written, two pieces each; PAM0 has one', () => {
     for (let register = 0; register < PAM_REGISTERS; register++) shadow.writeRegister(register, 0xff);
-    expect(Array.from({ length: PAM_REGISTERS }, (_, register) => shadow.readRegister(register))).toEqual([0x70, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77]);
+    expect(Array.from({ length: PAM_REGISTERS }, (_, register) => shadow.readRegister(register))).toEqual([
+      0x70, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77,
+    ]);
   });
 });
 

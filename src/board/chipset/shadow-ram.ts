@@ -85,7 +85,8 @@ export class ShadowRam {
   }
 
   restore(state: DeviceState): void {
-    for (const [piece, attributes] of (state['attributes'] as readonly number[]).slice(0, PIECES).entries()) this.#set(piece, attributes & ATTRIBUTES_DEFINED);
+    for (const [piece, attributes] of (state['attributes'] as readonly number[]).slice(0, PIECES).entries())
+      this.#set(piece, attributes & ATTRIBUTES_DEFINED);
   }
 
   #set(piece: number, attributes: number): void {

@@ -68,6 +68,11 @@ describe('ACPI tables for firmware to place', () => {
   });
 
   it('have no second RSDP among them', () => {
-    expect(loaded.get('etc/acpi/tables')!.subarray(0, RSDP_BYTES).every((byte) => byte === 0)).toBe(true);
+    expect(
+      loaded
+        .get('etc/acpi/tables')!
+        .subarray(0, RSDP_BYTES)
+        .every((byte) => byte === 0),
+    ).toBe(true);
   });
 });

@@ -34,8 +34,16 @@ const RSDP_EXTENDED_CHECKSUM_AT = 32;
 
 /** Pointer fields of tables that have a fixed number of them: offset and size. */
 const POINTERS: Readonly<Record<string, readonly (readonly [number, number])[]>> = {
-  'RSD PTR ': [[16, 4], [24, 8]],
-  FACP: [[36, 4], [40, 4], [132, 8], [140, 8]],
+  'RSD PTR ': [
+    [16, 4],
+    [24, 8],
+  ],
+  FACP: [
+    [36, 4],
+    [40, 4],
+    [132, 8],
+    [140, 8],
+  ],
 };
 /** Tables that are nothing but pointers behind their header, of this size each. */
 const POINTER_LISTS: Readonly<Record<string, number>> = { RSDT: 4, XSDT: 8 };

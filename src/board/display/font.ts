@@ -24,12 +24,13 @@ const DRAWN: Readonly<Record<string, string>> = {
   s: '00fge1u', t: '88s8896', u: '00hhhhf', v: '00hhha4', w: '00hhlla', x: '00ha4ah', y: '00hhhhf1e', z: '00v248v',
   '{': '6448446', '|': '4444444', '}': 'c44244c', '~': '008l2',
   '•': '00eee', '♦': '04eve4', '↑': '4el4444', '↓': '4444le4', '→': '042v24', '←': '048v84', '↔': '0avva', '↕': '4el4le4',
-  '►': 'gosusog', '◄': '137f731', '▲': '0044eev', '▼': '0vee44', '♥': '0avve4', '♠': '04evv4e', '♣': '0eelv4e', '☺': 'ehrhlhe', '☻': 'evlvhve',
-  æ: '00q5fkf', Æ: 'fkkvkkn', ı: '00c444e', '¢': '04fkkf4', '£': '698s88v', '¥': 'ha4v4v4', ª: 'e1fhf0v', º: 'ehhhe0v', '¿': '4048ghe', '¡': '4044444',
-  '⌐': '000vgg', '¬': '000v11', '½': 'ggi5127', '¼': 'ggi5571', '«': '005aka5', '»': '00ka5ak', 'ß': 'ehhuhhugg', 'Γ': 'vgggggg', α: '00dhiid',
-  π: '00vaaaa', 'Σ': 'vg848gv', σ: '00fiiic', µ: '00hhhpmgg', τ: '00v4446', 'Φ': 'e4ehe4e', 'Θ': 'ehhvhhe', 'Ω': 'ehhhhar', δ: 'e84ehhe', φ: '00elle4',
-  ε: '0ege0ge', '∞': '00alla', '∩': 'ehhhhhh', '≡': '0v0v0v', '±': '044v44v', '≥': '84248v', '≤': '24842v', '÷': '040v04', '≈': '08l208l2',
-  '°': 'ciic', '∙': '000cc', '·': '000c', '√': '72222ic', 'ⁿ': 'uiii', '²': 'c248u', '■': '00vvvvv', 'ƒ': '698s88g',
+  '►': 'gosusog', '◄': '137f731', '▲': '0044eev', '▼': '0vee44', '♥': '0avve4', '♠': '04evv4e', '♣': '0eelv4e', '☺': 'ehrhlhe',
+  '☻': 'evlvhve', æ: '00q5fkf', Æ: 'fkkvkkn', ı: '00c444e', '¢': '04fkkf4', '£': '698s88v', '¥': 'ha4v4v4', ª: 'e1fhf0v',
+  º: 'ehhhe0v', '¿': '4048ghe', '¡': '4044444', '⌐': '000vgg', '¬': '000v11', '½': 'ggi5127', '¼': 'ggi5571', '«': '005aka5',
+  '»': '00ka5ak', 'ß': 'ehhuhhugg', 'Γ': 'vgggggg', α: '00dhiid', π: '00vaaaa', 'Σ': 'vg848gv', σ: '00fiiic', µ: '00hhhpmgg',
+  τ: '00v4446', 'Φ': 'e4ehe4e', 'Θ': 'ehhvhhe', 'Ω': 'ehhhhar', δ: 'e84ehhe', φ: '00elle4', ε: '0ege0ge', '∞': '00alla',
+  '∩': 'ehhhhhh', '≡': '0v0v0v', '±': '044v44v', '≥': '84248v', '≤': '24842v', '÷': '040v04', '≈': '08l208l2', '°': 'ciic',
+  '∙': '000cc', '·': '000c', '√': '72222ic', 'ⁿ': 'uiii', '²': 'c248u', '■': '00vvvvv', 'ƒ': '698s88g',
 };
 const UNKNOWN = 'vhhhhhv';
 /** Dots of the cell that each drawn row and column fills. */
@@ -49,10 +50,10 @@ const ACCENTS: Readonly<Record<string, readonly number[]>> = {
 const CEDILLA = '\u0327';
 
 /** Arms of the line-drawing characters from 0xB3 on: up, down, left, right; 1 single, 2 double. */
-const LINES =
-  '1100 1110 1120 2210 0210 0120 2220 2200 0220 2020 2010 1020 0110 1001 1011 0111 1101 0011 1111 1102 2201 2002 0202 2022 0222 2202 0022 2222 1022 2011 0122 0211 2001 1002 0102 0201 2211 1122 1010 0101'.split(
-    ' ',
-  );
+const LINES = (
+  '1100 1110 1120 2210 0210 0120 2220 2200 0220 2020 2010 1020 0110 1001 1011 0111 1101 0011 1111 1102 ' +
+  '2201 2002 0202 2022 0222 2202 0022 2222 1022 2011 0122 0211 2001 1002 0102 0201 2211 1122 1010 0101'
+).split(' ');
 const FIRST_LINE = 0xb3;
 // Where lines run in the cell
 const MIDDLE_ROW = 7;

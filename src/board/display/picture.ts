@@ -155,7 +155,7 @@ function drawPlanes(block: RegisterBlock, memory: Uint8Array, mode: PlaneMode, p
   const colours = mode.kind === 'packed' ? dacColours(block) : colours16(block);
   const perAddress = mode.kind === 'packed' ? 4 : 8;
   for (let y = 0; y < mode.height; y++) {
-    const base = y >= split ? (Math.floor((y - split) / rowScans) * pitch) : start + Math.floor(y / rowScans) * pitch;
+    const base = y >= split ? Math.floor((y - split) / rowScans) * pitch : start + Math.floor(y / rowScans) * pitch;
     const rowScan = y % rowScans;
     for (let x = 0; x < mode.width; x += perAddress) {
       let address = ((base + x / perAddress) << shift) >>> 0;
@@ -228,4 +228,3 @@ function highColour(value: number, depth: 15 | 16): number {
   const green = (value >> 5) & 63;
   return rgba(five(value >> 11), (green << 2) | (green >> 4), five(value));
 }
-

@@ -3,7 +3,10 @@ import { KEYS, keyNumber, set1FromSet2 } from './keys.ts';
 import { keystrokes } from './keystrokes.ts';
 
 /** `+a -a`: pressed, released. */
-const strokes = (text: string): string => keystrokes(text).map(({ key, pressed }) => `${pressed ? '+' : '-'}${KEYS[key]!.name}`).join(' ');
+const strokes = (text: string): string =>
+  keystrokes(text)
+    .map(({ key, pressed }) => `${pressed ? '+' : '-'}${KEYS[key]!.name}`)
+    .join(' ');
 
 describe('keystrokes', () => {
   it.each([

@@ -6,6 +6,8 @@ import { BulkheadError } from '../../base/index.ts';
 import type { KeyEvent } from '../../contracts/index.ts';
 import { KEY_ALIASES, KEYS, keyNumber } from './keys.ts';
 
+/** What can stand between angle brackets, beside single characters. */
+const KEY_NAMES = [...Object.keys(KEY_ALIASES), ...KEYS.map(({ name }) => name).filter((name) => name.length > 1)];
 /** Characters that the notation itself uses. */
 const NAMED_CHARACTERS: Readonly<Record<string, string>> = { lt: '<', gt: '>', plus: '+' };
 
@@ -32,6 +34,6 @@ function keysFor(name: string): number[] {
   const shifted = character.length === 1 ? KEYS.findIndex(({ characters }) => characters[1] === character) : -1;
   if (shifted >= 0) return [keyNumber('shift') as number, shifted];
   throw new BulkheadError('BH640', `a US keyboard has no key \`${name}\``, {
-    hint: `keys are named in angle brackets: ${[...Object.keys(KEY_ALIASES), ...KEYS.filter(({ name: key }) => key.length > 1).map(({ name: key }) => key)].join(', ')}`,
+    hint: `keys are named in angle brackets: ${KEY_NAMES.join(', ')}`,
   });
 }

@@ -22,7 +22,9 @@ export class HostBridge implements PciFunction {
   /** `shadow` is behind the PAM registers. Without it they read as 0: on a board that starts without firmware that RAM is always RAM. */
   constructor({ shadow }: { readonly shadow?: ShadowRam | undefined } = {}) {
     const identity = { vendor: 0x8086, device: 0x1237, classCode: 0x06_0000, revision: 2, command: 0x0107 };
-    this.#config = new PciConfigSpace(shadow === undefined ? identity : { ...identity, subsystemVendor: SUBSYSTEM_VENDOR, subsystem: SUBSYSTEM });
+    this.#config = new PciConfigSpace(
+      shadow === undefined ? identity : { ...identity, subsystemVendor: SUBSYSTEM_VENDOR, subsystem: SUBSYSTEM },
+    );
     this.#shadow = shadow;
   }
 

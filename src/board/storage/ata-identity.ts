@@ -164,7 +164,8 @@ class IdentityPage {
       [FIRMWARE, firmware],
     ] as const) {
       // The first character of each pair is the high byte of its word.
-      for (let i = 0; i < field.characters; i++) this.#page[2 * field.word + (i ^ 1)] = i < value.length ? value.charCodeAt(i) & 0x7f : 0x20;
+      for (let i = 0; i < field.characters; i++)
+        this.#page[2 * field.word + (i ^ 1)] = i < value.length ? value.charCodeAt(i) & 0x7f : 0x20;
     }
   }
 

@@ -33,7 +33,8 @@ export const LATENCY: DeviceOption = {
 export function driveOptions(places: readonly DrivePlace[]): Record<string, DeviceOption> {
   return Object.fromEntries(
     places.flatMap(({ name, kind }): [string, DeviceOption][] => {
-      if (kind === 'cdrom') return [[name, { type: 'file', default: '', access: 'ro', description: 'the disc in a CD-ROM drive: an ISO 9660 image' }]];
+      if (kind === 'cdrom')
+        return [[name, { type: 'file', default: '', access: 'ro', description: 'the disc in a CD-ROM drive: an ISO 9660 image' }]];
       const readOnly = `${name}-read-only`;
       return [
         [name, { type: 'file', default: '', access: 'rw', readOnlyBy: readOnly, description: 'a hard disk: a raw image of whole sectors' }],

@@ -69,7 +69,14 @@ export function registerFis(fis: Uint8Array, taskFile: TaskFile, status: number)
 }
 
 /** §10.3.11. `statusAfter` is what the status is once the block of `bytes` has been moved. */
-export function pioSetupFis(fis: Uint8Array, taskFile: TaskFile, toHost: boolean, status: number, statusAfter: number, bytes: Bytes): Bytes {
+export function pioSetupFis(
+  fis: Uint8Array,
+  taskFile: TaskFile,
+  toHost: boolean,
+  status: number,
+  statusAfter: number,
+  bytes: Bytes,
+): Bytes {
   fis.fill(0, 0, REGISTER_FIS_BYTES);
   fis[0] = TYPE_PIO_SETUP;
   fis[1] = FLAG_INTERRUPT | (toHost ? FLAG_TO_HOST : 0);

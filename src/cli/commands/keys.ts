@@ -50,7 +50,12 @@ async function mouseCommand(partition: string, options: MouseOptions, io: CliIo)
     io.err.write('bulkhead mouse: --move wants two whole numbers (`--move 10,-3`), --wheel one\n');
     return exitStatus('usage');
   }
-  return send(partition, options, { command: 'mouse', dx, dy, wheel, ...(options.click === undefined ? {} : { click: options.click }) }, io);
+  return send(
+    partition,
+    options,
+    { command: 'mouse', dx, dy, wheel, ...(options.click === undefined ? {} : { click: options.click }) },
+    io,
+  );
 }
 
 async function send(partition: string, { device, machine }: TargetOptions, request: ControlRequest, io: CliIo): Promise<number> {

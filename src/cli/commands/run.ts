@@ -12,7 +12,7 @@ import { exitStatus } from '../exit-codes.ts';
 import { renderFindings } from '../findings.ts';
 import { type CompiledFile, compileFile, manifestHost, readManifest } from '../manifest-file.ts';
 import { nodeHost } from '../node-host.ts';
-import { type OneLiner, oneLinerManifest } from '../one-liner.ts';
+import { oneLinerManifest } from '../one-liner.ts';
 import { fetchPackagedImages, packagedName, pendingImages } from '../packaged-images.ts';
 import { runSession, type SessionOptions } from '../session.ts';
 import { paintFor } from '../style.ts';
@@ -21,6 +21,9 @@ interface RunOptions {
   readonly kernel?: string;
   readonly initrd?: string;
   readonly cmdline?: string;
+  readonly firmware?: string;
+  readonly disk?: string;
+  readonly cdrom?: string;
   readonly memory?: string;
   readonly cpus?: string;
   readonly dumpManifest?: true;
@@ -33,6 +36,8 @@ interface RunOptions {
   readonly logDir: string;
 }
 
+/** What says that there is no manifest, and what only goes with one of these. */
+const ONE_LINER_SUBJECTS = ['kernel', 'firmware', 'disk', 'cdrom'] as const;
 const ONE_LINER_OPTIONS = ['initrd', 'cmdline', 'memory', 'cpus', 'dumpManifest'] as const;
 const MAXIMUM_CPUS = 16;
 
@@ -41,13 +46,16 @@ export const run: CliCommand = {
     program
       .command('run')
       .description('run a machine at this terminal')
-      .argument('[file]', 'the manifest (YAML or JSON); left out with --kernel')
+      .argument('[file]', 'the manifest (YAML or JSON); left out with --kernel, --disk, --cdrom or --firmware')
       .option('--kernel <image>', 'run this image in a machine of one partition: a file, or package:NAME')
       .option('--initrd <image>', 'with --kernel: its initial RAM disk')
       .option('--cmdline <text>', 'with --kernel: its command line (default for Linux: a lean one)')
-      .option('--memory <size>', 'with --kernel: its RAM (default: 256MiB)')
-      .option('--cpus <count>', 'with --kernel: its vCPUs (default: 1)')
-      .option('--dump-manifest', 'with --kernel: print the manifest and end')
+      .option('--disk <image>', 'a raw disk image: without --kernel, a PC that starts from it')
+      .option('--cdrom <image>', 'an ISO image: without --kernel, a PC that starts from it when its disk does not')
+      .option('--firmware <image>', 'what starts that PC: `seabios` (default), or the file of a ROM')
+      .option('--memory <size>', 'without a manifest: its RAM (default: 256MiB; a PC has 1GiB)')
+      .option('--cpus <count>', 'without a manifest: its vCPUs (default: 1)')
+      .option('--dump-manifest', 'print the manifest that the options stand for, and end')
       .option('--timeout <time>', 'end after this long, as in 30s')
       .option('--exit-with <partition>', 'end when this partition does; what it gave to debug-exit is the exit status')
       .option('--pace <pace>', '`host`: virtual time keeps to the wall clock; `free`: idle time is skipped', 'host')
@@ -92,11 +100,15 @@ async function runCommand(file: string | undefined, options: RunOptions, io: Cli
 
 /** What is wrong with the arguments, in words. */
 function misuse(file: string | undefined, options: RunOptions): string | undefined {
-  if ((file === undefined) === (options.kernel === undefined)) return 'give either a manifest or --kernel';
+  const subject = ONE_LINER_SUBJECTS.find((name) => options[name] !== undefined);
+  if ((file === undefined) === (subject === undefined)) return 'give either a manifest or --kernel, --disk, --cdrom or --firmware';
   if (file !== undefined) {
     const stray = ONE_LINER_OPTIONS.find((name) => options[name] !== undefined);
     if (stray !== undefined) return `--${stray === 'dumpManifest' ? 'dump-manifest' : stray} goes with --kernel; a manifest says it itself`;
-  }
+  } else if (options.kernel === undefined) {
+    const stray = (['initrd', 'cmdline'] as const).find((name) => options[name] !== undefined);
+    if (stray !== undefined) return `--${stray} goes with --kernel; what firmware finds brings its own`;
+  } else if (options.firmware !== undefined) return 'give either --kernel or --firmware';
   const { memory, timeout } = options;
   for (const [option, quantity] of [
     ['memory', memory === undefined ? undefined : parseSize(memory)],
@@ -125,14 +137,13 @@ function sessionOptions(machine: Machine, options: RunOptions): SessionOptions {
 }
 
 function oneLiner(options: RunOptions): string {
-  const given: OneLiner = {
-    kernel: options.kernel ?? '',
-    memory: options.memory ?? '256MiB',
-    cpus: Number(options.cpus ?? 1),
-    ...(options.initrd === undefined ? {} : { initrd: options.initrd }),
-    ...(options.cmdline === undefined ? {} : { cmdline: options.cmdline }),
-  };
-  return oneLinerManifest(given, isLinux(given.kernel));
+  const { kernel, memory = kernel === undefined ? '1GiB' : '256MiB', cpus = '1' } = options;
+  const given: Record<string, string> = {};
+  for (const name of ['kernel', 'initrd', 'cmdline', 'firmware', 'disk', 'cdrom'] as const) {
+    const value = options[name];
+    if (value !== undefined) given[name] = value;
+  }
+  return oneLinerManifest({ ...given, memory, cpus: Number(cpus) }, kernel !== undefined && isLinux(kernel));
 }
 
 /** By the name of a package, which need not be there yet, or by a file's bytes. What cannot be read is found when it is compiled. */

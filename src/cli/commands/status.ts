@@ -22,7 +22,13 @@ async function list(json: boolean, io: CliIo): Promise<number> {
     const rows = machines.flatMap(({ machine, partitions }) =>
       partitions.map(({ name, state, restarts, retired }) => [machine, name, state, String(restarts), (retired * 1e-6).toFixed(0)]),
     );
-    const columns = [{ title: 'machine' }, { title: 'partition' }, { title: 'state' }, { title: 'restarts', align: 'right' }, { title: 'M instructions', align: 'right' }] as const;
+    const columns = [
+      { title: 'machine' },
+      { title: 'partition' },
+      { title: 'state' },
+      { title: 'restarts', align: 'right' },
+      { title: 'M instructions', align: 'right' },
+    ] as const;
     io.out.write(rows.length === 0 ? 'no machine runs\n' : table(columns, rows));
   }
   return exitStatus('ok');

@@ -24,7 +24,10 @@ function partition(name: string, devices: readonly string[]): Partition {
 
 /** A machine whose partition `desktop` shows a text screen; what is typed comes out of `input`. */
 function machine(): { running: RunningMachine; vga: Vga; input: InputPort } {
-  const vga = new Vga({ clock: { now: () => 0, at: () => ({ [Symbol.dispose]() {} }) }, memory: new Uint8Array(new SharedArrayBuffer(0x40000)) });
+  const vga = new Vga({
+    clock: { now: () => 0, at: () => ({ [Symbol.dispose]() {} }) },
+    memory: new Uint8Array(new SharedArrayBuffer(0x40000)),
+  });
   let start: ThreadStart | undefined;
   const host: MachineHost = {
     startThread(given: ThreadStart, events: ThreadEvents) {
@@ -34,7 +37,11 @@ function machine(): { running: RunningMachine; vga: Vga; input: InputPort } {
     },
     after: () => ({ [Symbol.dispose]() {} }),
   };
-  const description = { name: 'cell', board: { cores: 2, memory: 2 }, partitions: [partition('desktop', ['vga-text', 'i8042']), partition('control', [])] };
+  const description = {
+    name: 'cell',
+    board: { cores: 2, memory: 2 },
+    partitions: [partition('desktop', ['vga-text', 'i8042']), partition('control', [])],
+  };
   const running = new RunningMachine(description as Machine, host, { pace: 'free' });
   running.startAll();
   return { running, vga, input: new InputPort(start!.link.inputs['i8042']!) };
@@ -43,7 +50,10 @@ function machine(): { running: RunningMachine; vga: Vga; input: InputPort } {
 describe('a running machine is asked', () => {
   it('how it is', async () => {
     const { running } = machine();
-    expect(await runControlCommand(running, { command: 'status' })).toMatchObject({ machine: 'cell', partitions: [{ name: 'desktop' }, { name: 'control' }] });
+    expect(await runControlCommand(running, { command: 'status' })).toMatchObject({
+      machine: 'cell',
+      partitions: [{ name: 'desktop' }, { name: 'control' }],
+    });
   });
 
   it('for a screen: its text, its cursor and a picture', async () => {
@@ -59,7 +69,11 @@ describe('a running machine is asked', () => {
 
   it('to type: the guest gets presses and releases in order', async () => {
     const { running, input } = machine();
-    expect(await runControlCommand(running, { command: 'keys', partition: 'desktop', text: 'Ab<enter>' })).toEqual({ device: 'i8042', sent: 8, of: 8 });
+    expect(await runControlCommand(running, { command: 'keys', partition: 'desktop', text: 'Ab<enter>' })).toEqual({
+      device: 'i8042',
+      sent: 8,
+      of: 8,
+    });
     input.admit();
     const got = Array.from({ length: 9 }, () => input.key());
     expect(got).toEqual([...keystrokes('Ab<enter>'), undefined]);

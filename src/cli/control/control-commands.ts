@@ -95,7 +95,8 @@ export const CONTROL_COMMANDS: Readonly<Record<string, ControlCommand>> = {
       const click = argument('click') as string | undefined;
       if (click !== undefined) {
         const buttons = BUTTON_BITS[click];
-        if (buttons === undefined) throw new BulkheadError('BH643', `a mouse has no button \`${click}\``, { hint: Object.keys(BUTTON_BITS).join(', ') });
+        if (buttons === undefined)
+          throw new BulkheadError('BH643', `a mouse has no button \`${click}\``, { hint: Object.keys(BUTTON_BITS).join(', ') });
         events.push({ dx: 0, dy: 0, wheel: 0, buttons }, { dx: 0, dy: 0, wheel: 0, buttons: 0 });
       }
       return { device: input.device, ...(await sendAll(events, (rest) => input.pointer(rest))) };
@@ -103,11 +104,16 @@ export const CONTROL_COMMANDS: Readonly<Record<string, ControlCommand>> = {
   },
 };
 
-/** Answers a request. Throws BH643 when it is no command or lacks an argument, BH503 for a partition there is not, and what the command throws. */
+/**
+ * Answers a request. Throws BH643 when it is no command or lacks an argument, BH503 for a partition there is not, and what the command
+ * throws.
+ */
 export async function runControlCommand(machine: RunningMachine, request: ControlRequest): Promise<unknown> {
   const command = Object.hasOwn(CONTROL_COMMANDS, request.command) ? CONTROL_COMMANDS[request.command] : undefined;
   if (command === undefined) {
-    throw new BulkheadError('BH643', `there is no command \`${request.command}\``, { hint: `known: ${Object.keys(CONTROL_COMMANDS).join(', ')}` });
+    throw new BulkheadError('BH643', `there is no command \`${request.command}\``, {
+      hint: `known: ${Object.keys(CONTROL_COMMANDS).join(', ')}`,
+    });
   }
   for (const [name, { kind, optional, what }] of Object.entries(command.arguments)) {
     const given = request[name];
@@ -130,7 +136,10 @@ function chosen<T extends { readonly device: string }>(all: readonly T[], device
   const found = device === undefined ? all[0] : all.find((one) => one.device === device);
   if (found !== undefined) return found;
   throw new BulkheadError('BH644', `${partition} has no ${what}${device === undefined ? '' : ` \`${device}\``}`, {
-    hint: all.length > 0 ? `it has ${all.map((one) => one.device).join(', ')}` : `give it a device with a ${what}: \`model: stdvga\` or \`i8042\``,
+    hint:
+      all.length > 0
+        ? `it has ${all.map((one) => one.device).join(', ')}`
+        : `give it a device with a ${what}: \`model: stdvga\` or \`i8042\``,
   });
 }
 

@@ -20,16 +20,27 @@ export async function runningMachines(): Promise<readonly (StatusAnswer & { read
   return (await Promise.all(asked)).flat();
 }
 
-/** Sends a request about a partition to the machine that has it. Throws BH642 when none has, or several have and `machine` does not say which. */
+/**
+ * Sends a request about a partition to the machine that has it. Throws BH642 when none has, or several have and `machine` does not say
+ * which.
+ */
 export async function askPartition(partition: string, machine: string | undefined, request: ControlRequest): Promise<unknown> {
   const running = await runningMachines();
-  const having = running.filter((one) => one.partitions.some(({ name }) => name === partition) && (machine === undefined || one.machine === machine));
+  const having = running.filter(
+    (one) => one.partitions.some(({ name }) => name === partition) && (machine === undefined || one.machine === machine),
+  );
   const [found] = having;
   if (found === undefined || having.length > 1) {
-    const what = found === undefined ? `no running machine has a partition \`${partition}\`` : `several running machines have a partition \`${partition}\``;
+    const what =
+      found === undefined
+        ? `no running machine has a partition \`${partition}\``
+        : `several running machines have a partition \`${partition}\``;
     const names = running.map((one) => `${one.machine} (${one.partitions.map(({ name }) => name).join(', ')})`);
     throw new BulkheadError('BH642', what, {
-      hint: names.length === 0 ? 'start one with `bulkhead run`' : `${found === undefined ? 'running' : 'choose with --machine'}: ${names.join('; ')}`,
+      hint:
+        names.length === 0
+          ? 'start one with `bulkhead run`'
+          : `${found === undefined ? 'running' : 'choose with --machine'}: ${names.join('; ')}`,
     });
   }
   return requestControl(found.path, { ...request, partition });

@@ -248,6 +248,7 @@ describe('the menu', () => {
     ['r', 'restart hmi'],
     ['k', 'kill hmi'],
     ['p', 'stop hmi'],
+    ['v', 'screen hmi'],
     ['q', 'quit hmi'],
   ])('%s asks for: %s', (key, command) => {
     type(`\x1d${key}`);

@@ -21,7 +21,10 @@ describe('a picture in the terminal', () => {
   });
 
   it('fits the terminal, and mixes the colours of what it puts together', () => {
-    const wide = picture(Array.from({ length: 100 }, (_, x) => (x % 2 ? RED : BLUE)), Array.from({ length: 100 }, (_, x) => (x % 2 ? RED : BLUE)));
+    const wide = picture(
+      Array.from({ length: 100 }, (_, x) => (x % 2 ? RED : BLUE)),
+      Array.from({ length: 100 }, (_, x) => (x % 2 ? RED : BLUE)),
+    );
     const lines = halfBlocks(wide, 50, 10);
     expect(lines).toHaveLength(1);
     expect(lines[0]?.match(/▀/g)).toHaveLength(50);

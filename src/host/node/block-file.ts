@@ -79,7 +79,11 @@ class RawFile implements BlockFile {
   }
 
   /** A call may move less than all: at a signal, or where the disk is full. */
-  #move(call: (file: number, bytes: Uint8Array, offset: number, length: number, position: number) => number, sector: number, bytes: Uint8Array): void {
+  #move(
+    call: (file: number, bytes: Uint8Array, offset: number, length: number, position: number) => number,
+    sector: number,
+    bytes: Uint8Array,
+  ): void {
     for (let done = 0; done < bytes.length; ) {
       const moved = call(this.#file, bytes, done, bytes.length - done, sector * SECTOR_BYTES + done);
       if (moved <= 0) throw new Error('the file has become shorter');

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -79,6 +79,12 @@ describe('the control socket', () => {
     writeFileSync(join(controlFolder(), 'dead.sock'), '');
     using third = await serveControl('dead', async () => 3);
     expect(await requestControl(third.path, { command: 'x' })).toBe(3);
+  });
+
+  it('is not made in a folder that others can enter', async () => {
+    mkdirSync(controlFolder(), { mode: 0o755 });
+    chmodSync(controlFolder(), 0o755);
+    await expect(serveControl('cell', async () => undefined)).rejects.toMatchObject({ code: 'BH641' });
   });
 
   it('says so when nobody answers', async () => {

@@ -3,7 +3,7 @@
  * direction. `{"command":"keys","partition":"desktop","text":"ls<enter>"}` is answered by `{"ok":…}` or
  * `{"error":{"code":…,"message":…}}`.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ const ANSWER_BYTES_MAX = 64 << 20;
 const ANSWER_TIMEOUT_MS = 30_000;
 const SUFFIX = '.sock';
 
-/** Where running machines can be found: `$XDG_RUNTIME_DIR/bulkhead`, or a folder of this user under the system's one for temporary files. */
+/** Where running machines can be found: `$XDG_RUNTIME_DIR/bulkhead`, or a folder of this user among the system's temporary files. */
 export function controlFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
   const runtime = environment['XDG_RUNTIME_DIR'];
   return runtime !== undefined && runtime !== '' ? join(runtime, 'bulkhead') : join(tmpdir(), `bulkhead-${userInfo().uid}`);
@@ -34,13 +34,14 @@ export interface ControlServer extends Disposable {
 }
 
 /**
- * Answers requests to the machine `name` with what `handle` resolves to. A machine of the same name that runs already keeps its name; this one
- * gets its process number added. Throws BH641 when there can be no socket.
+ * Answers requests to the machine `name` with what `handle` resolves to. A machine of the same name that runs already keeps its name;
+ * this one gets its process number added. Throws BH641 when there can be no socket.
  */
 export async function serveControl(name: string, handle: (request: ControlRequest) => Promise<unknown>): Promise<ControlServer> {
   const folder = controlFolder();
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    refuseStrangers(folder);
     const taken = await isAnswered(join(folder, `${name}${SUFFIX}`));
     const path = join(folder, `${taken ? `${name}-${process.pid}` : name}${SUFFIX}`);
     rmSync(path, { force: true }); // left by a process that was killed
@@ -64,6 +65,12 @@ export async function serveControl(name: string, handle: (request: ControlReques
       hint: 'set XDG_RUNTIME_DIR to a folder of yours',
     });
   }
+}
+
+/** Somebody else may have made it first, where everybody can write. */
+function refuseStrangers(folder: string): void {
+  const { uid, mode } = statSync(folder);
+  if (uid !== userInfo().uid || (mode & 0o077) !== 0) throw new Error('others can enter the folder');
 }
 
 /** Paths of the sockets of machines that may be running, by machine. */

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type PackageProgress, packageFile } from './packages.ts';
+import { type PackageProgress, packageFile, packageSource, packagesWithDependencies } from './packages.ts';
 
 /** A folder with programs that play apt and dpkg: `records` is what the lists say, `calls` what was asked of them. */
 let root: string;
@@ -23,8 +23,12 @@ beforeEach(() => {
     case "$*" in
       --version) ;;
       indextargets*) echo 'Debian|http://mirror.invalid/debian|stable'; echo 'Debian|http://mirror.invalid/debian|stable-updates' ;;
-      *update) test -e ${root}/offline && { echo 'E: no network' >&2; exit 100; }
+      *update) case "$*" in *apt/source/*) touch ${root}/cache/apt/source/lists/x_Sources; exit ;; esac
+        test -e ${root}/offline && { echo 'E: no network' >&2; exit 100; }
         for option; do case $option in Dir::State::lists=*) touch "\${option#*=}/x_Packages" ;; esac; done ;;
+      *'--simulate'*) cat ${root}/simulation 2>/dev/null || exit 100 ;;
+      *'source --download-only'*) mkdir -p tool-1 && echo text > tool-1/main.c && tar -cf tool_1.orig.tar.gz tool-1 ;;
+      *download*' liba=1 libb=2') for name in libb liba; do echo $name > "$name"_1_amd64.deb; done ;;
       *download*) test -e ${root}/offline && { echo 'E: no network' >&2; exit 100; }; echo kernel > "\${last%%=*}.deb" ;;
     esac`,
   );
@@ -143,5 +147,48 @@ describe('packageFile', () => {
       code: 'BH615',
       hint: expect.stringContaining('BULKHEAD_CACHE'),
     });
+  });
+});
+
+describe('a package of another suite', () => {
+  it('is looked up in lists of both suites, and asked for as apt has it', async () => {
+    mkdirSync(join(root, 'records/linux-image-amd64'), { recursive: true });
+    record('linux-image-amd64/stable-backports', 'Depends: linux-image-6.12-amd64 (= 1)\n');
+    record('linux-image-6.12-amd64');
+    const path = await packageFile('linux-image-amd64/stable-backports', 'amd64', 'boot/vmlinuz-*');
+    expect(path).toContain('/linux-image-6.12-amd64_');
+    const sources = readFileSync(join(root, 'cache/apt/amd64-stable-backports/sources/base.list'), 'utf8');
+    expect(sources.match(/ stable(-backports)? main$/gm)).toEqual([' stable main', ' stable-backports main']);
+  });
+});
+
+describe('packagesWithDependencies', () => {
+  it('has everything that apt would install where nothing is, each unpacked, sorted by name', async () => {
+    writeFileSync(join(root, 'simulation'), 'NOTE: only simulated\nInst libb (2 Debian:12/stable [amd64])\nInst liba (1 Debian:12/stable [all])\nConf liba (1)\n');
+    program('dpkg-deb', 'test "$1" = --version && exit; mkdir -p "$3" && cp "$2" "$3/file"');
+    const packages = await packagesWithDependencies(['libb'], 'amd64');
+    expect(packages.map(({ name, version }) => `${name} ${version}`)).toEqual(['liba 1', 'libb 2']);
+    expect(packages.map(({ name, folder }) => readFileSync(join(folder, 'file'), 'utf8') === `${name}\n`)).toEqual([true, true]);
+    // Packages of the machine itself do not count.
+    expect(calls()).toMatch(/-o Dir::State::status=\S+ .*--simulate --no-install-recommends install libb/);
+  });
+
+  it('needs neither apt nor a network the second time', async () => {
+    writeFileSync(join(root, 'simulation'), 'Inst liba (1 Debian:12/stable [all])\n');
+    const first = await packagesWithDependencies(['liba'], 'amd64');
+    process.env['PATH'] = '/nonexistent';
+    expect(await packagesWithDependencies(['liba'], 'amd64')).toEqual(first);
+  });
+
+  it('reports packages that the lists do not have', async () => {
+    await expect(packagesWithDependencies(['nonsense'], 'i386')).rejects.toMatchObject({ code: 'BH611' });
+  });
+});
+
+describe('packageSource', () => {
+  it('is the folder that the sources unpack to', async () => {
+    const folder = await packageSource('tool');
+    expect(readFileSync(join(folder, 'main.c'), 'utf8')).toBe('text\n');
+    expect(readFileSync(join(root, 'cache/apt/source/sources/base.list'), 'utf8')).toMatch(/^deb-src .* stable main\n$/);
   });
 });

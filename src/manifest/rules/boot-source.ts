@@ -7,7 +7,8 @@ export const bootSource: Rule = {
   *check(draft) {
     for (const { name, path, boot } of draft.partitions) {
       const at = [...path, 'boot'];
-      if (boot.kernel === '') yield { message: `nothing says what ${name} starts from`, at, key: true, hint: 'add `kernel:` or `firmware:`' };
+      if (boot.kernel === '')
+        yield { message: `nothing says what ${name} starts from`, at, key: true, hint: 'add `kernel:` or `firmware:`' };
       if (boot.isAmbiguous) {
         yield {
           message: `${name} starts from firmware and from a kernel`,

@@ -51,14 +51,17 @@ function writePort(core: Core, port: number, size: number): void {
 const portSize = (core: Core, record: number): number => Math.min(operandSize(core, record), 4);
 const portInDx = (core: Core): number => core.get32(DX) & 0xffff;
 
-/** One element; a repeated instruction stays where it is until its count is zero, and can be interrupted between elements. */
+/** One element, or as many as its count says and nothing comes in between. */
 function stringPort(core: Core, record: number, transfer: (core: Core, record: number, size: number) => void): void {
   const isRepeated = (infoOf(core, record) & (INFO_REP | INFO_REPNE)) !== 0;
   if (isRepeated && countIsZero(core, record)) return;
-  transfer(core, record, portSize(core, record));
-  if (!isRepeated) return;
-  stepCount(core, record);
-  nextIteration(core, countIsZero(core, record));
+  const size = portSize(core, record);
+  for (;;) {
+    transfer(core, record, size);
+    if (!isRepeated) return;
+    stepCount(core, record);
+    if (!nextIteration(core, countIsZero(core, record))) return;
+  }
 }
 
 export const IO_OPERATIONS: SystemOperations = {

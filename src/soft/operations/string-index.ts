@@ -37,10 +37,20 @@ export function stepCount(core: Core, record: number): void {
   addToRegister(core, RCX, -1, addressSize(core, record));
 }
 
-/** The end of one iteration: the instruction stays where it is, to go on after an interrupt, unless it has come to its end. */
-export function nextIteration(core: Core, isEnded: boolean): void {
+/**
+ * The end of one iteration. True: the next one follows at once, as an instruction of its own in the budget, which whatever wants to
+ * come in between has set to 0. Then the instruction stays where it is, to go on later, unless it has come to its end.
+ */
+export function nextIteration(core: Core, isEnded: boolean): boolean {
   core.set32(S.REPEATING, isEnded ? 0 : 1);
-  if (!isEnded) core.jumpTo(core.getCanonical(S.RIP));
+  if (isEnded) return false;
+  const budget = core.get32(S.BUDGET);
+  if (budget === 0) {
+    core.jumpTo(core.getCanonical(S.RIP));
+    return false;
+  }
+  core.set32(S.BUDGET, budget - 1);
+  return true;
 }
 
 function addToRegister(core: Core, offset: number, distance: number, size: number): void {

@@ -1,6 +1,6 @@
 /**
- * MOVS, CMPS, STOS, LODS, SCAS where segments are checked access by access: real, virtual-8086 and segmented protected mode. One
- * element per call, REP included; generated code has the fast forms for flat segments.
+ * MOVS, CMPS, STOS, LODS, SCAS where segments are checked access by access: real, virtual-8086 and segmented protected mode.
+ * Generated code has the fast forms for flat segments.
  */
 import { DF, ZF } from '../../x86/flags.ts';
 import { INFO_REP, INFO_REPNE } from '../../x86/record.ts';
@@ -38,13 +38,15 @@ function string(uses: readonly number[], compares: boolean, element: (core: Core
     const isRepeated = (info & (INFO_REP | INFO_REPNE)) !== 0;
     if (isRepeated && countIsZero(core, record)) return;
     const size = operandSize(core, record);
-    element(core, record, size);
     const distance = (core.getSigned32(S.SYSTEM_FLAGS) & DF) !== 0 ? -size : size;
-    for (const register of uses) advanceIndex(core, record, register, distance);
-    if (!isRepeated) return;
-    stepCount(core, record);
-    const isEnded = compares && ((core.getFlags() & ZF) !== 0) === ((info & INFO_REPNE) !== 0);
-    nextIteration(core, isEnded || countIsZero(core, record));
+    for (;;) {
+      element(core, record, size);
+      for (const register of uses) advanceIndex(core, record, register, distance);
+      if (!isRepeated) return;
+      stepCount(core, record);
+      const isEnded = compares && ((core.getFlags() & ZF) !== 0) === ((info & INFO_REPNE) !== 0);
+      if (!nextIteration(core, isEnded || countIsZero(core, record))) return;
+    }
   };
 }
 

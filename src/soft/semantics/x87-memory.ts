@@ -1,7 +1,7 @@
 /** Memory operands of x87 instructions: how they are read as numbers, and how numbers become them. */
 import type { F80FunctionName } from '../x87/f80-functions.ts';
-import { towardsZero } from '../x87/f80-rounding.ts';
-import type { Value } from '../wasm/value.ts';
+import { BIAS, INTEGER_BIT, SIGN, towardsZero } from '../x87/f80-rounding.ts';
+import { i64, type Value } from '../wasm/value.ts';
 import type { Scope } from './dsl.ts';
 import type { Extended, X87Stack } from './x87-stack.ts';
 
@@ -26,8 +26,31 @@ export const INTEGERS: readonly MemoryFormat[] = ([2, 4, 8] as const).map((bytes
 export function loadNumber(s: Scope, stack: X87Stack, { bytes, isInteger, widen }: MemoryFormat): { readonly number: Extended; readonly address: Value } {
   const address = s.local(s.linearAddress());
   const raw = s.load(address, bytes);
-  const bits = !isInteger ? raw.widen() : bytes === 2 ? raw.extend(16).widenSigned() : raw.widenSigned();
-  return { number: isInteger ? stack.call(widen, bits) : stack.compute(widen, bits), address };
+  if (!isInteger) return { number: widenReal(s, stack, raw.widen(), bytes === 8 ? DOUBLE : SINGLE, widen), address };
+  return { number: stack.call(widen, bytes === 2 ? raw.extend(16).widenSigned() : raw.widenSigned()), address };
+}
+
+/** What a real operand has of which width. */
+interface RealFormat {
+  readonly fraction: number;
+  readonly exponent: number;
+}
+const SINGLE: RealFormat = { fraction: 23, exponent: 8 };
+const DOUBLE: RealFormat = { fraction: 52, exponent: 11 };
+
+/** Normal numbers are widened on the spot, everything else by the function `widen`. */
+function widenReal(s: Scope, stack: X87Stack, bits: Value, { fraction, exponent }: RealFormat, widen: F80FunctionName): Extended {
+  const special = (1 << exponent) - 1;
+  const field = s.local(bits.shr(fraction).wrap().and(special));
+  const significand = s.variable(bits.shl(63 - fraction).or(i64(INTEGER_BIT)));
+  const sign = bits.shr(fraction + exponent - 15).wrap().and(SIGN);
+  const signExponent = s.variable(sign.or(field.add(BIAS - (special >> 1))));
+  s.code.if(field.sub(1).ge(special - 1), () => {
+    const widened = stack.compute(widen, bits);
+    significand.set(widened.significand);
+    signExponent.set(widened.signExponent);
+  }, undefined, false);
+  return { significand: significand.value, signExponent: signExponent.value };
 }
 
 /**

@@ -59,7 +59,7 @@ function addArithmetic(name: string, operation: Operation): void {
     });
   }
   const ofRegisters = (mnemonic: string, toTop: boolean, pops: number): void => {
-    table[mnemonic] = x87(mnemonic, pops, (s, stack) => {
+    table[mnemonic] = x87(mnemonic, pops, (_, stack) => {
       const i = stack.operand;
       stack.enter(0, i);
       if (toTop) combine(stack, operation, 0, stack.read(i));
@@ -100,7 +100,7 @@ for (const format of INTEGERS) {
 for (const [suffix, pops] of [['', 0], ['p', 1], ['pp', 2]] as const) {
   for (const kind of ['fcom', 'fucom']) {
     const mnemonic = `${kind}${suffix}`;
-    table[mnemonic] = x87(mnemonic, pops, (s, stack) => {
+    table[mnemonic] = x87(mnemonic, pops, (_, stack) => {
       const i = stack.operand;
       stack.enter(0, i);
       stack.compared(relate(stack, stack.read(i)), pops);
@@ -126,7 +126,7 @@ for (const [suffix, pops] of [['i', 0], ['ip', 1]] as const) {
 
 /** ST(0) ← f(ST(0)). */
 const unary = (mnemonic: string, compute: F80FunctionName): void => {
-  table[mnemonic] = x87(mnemonic, 0, (s, stack) => {
+  table[mnemonic] = x87(mnemonic, 0, (_, stack) => {
     stack.enter(0);
     const a = stack.read(0);
     const result = stack.compute(compute, a.significand, a.signExponent, stack.control);
@@ -140,7 +140,7 @@ unary('frndint', 'toIntegral');
 
 /** FABS and FCHS touch the sign bit of anything, NaNs included. */
 const changeSign = (mnemonic: string, change: (signExponent: Value) => Value): void => {
-  table[mnemonic] = x87(mnemonic, 0, (s, stack) => {
+  table[mnemonic] = x87(mnemonic, 0, (_, stack) => {
     stack.enter(0);
     const { significand, signExponent } = stack.read(0);
     stack.write(0, { significand, signExponent: change(signExponent) });
@@ -151,14 +151,14 @@ const changeSign = (mnemonic: string, change: (signExponent: Value) => Value): v
 changeSign('fabs', (signExponent) => signExponent.and(SIGN - 1));
 changeSign('fchs', (signExponent) => signExponent.xor(SIGN));
 
-table['ftst'] = x87('ftst', 0, (s, stack) => {
+table['ftst'] = x87('ftst', 0, (_, stack) => {
   stack.enter(0);
   stack.compared(relate(stack, POSITIVE_ZERO));
   stack.remember();
 });
 
 /** C1 is the sign. An empty register goes the exact way. */
-table['fxam'] = x87('fxam', 0, (s, stack) => {
+table['fxam'] = x87('fxam', 0, (_, stack) => {
   stack.enter(0);
   const { significand, signExponent } = stack.read(0);
   const kind = stack.computeOne('examine', significand, signExponent);
@@ -166,7 +166,7 @@ table['fxam'] = x87('fxam', 0, (s, stack) => {
   stack.remember();
 });
 
-table['fscale'] = x87('fscale', 0, (s, stack) => {
+table['fscale'] = x87('fscale', 0, (_, stack) => {
   stack.enter(0, 1);
   const [a, b] = [stack.read(0), stack.read(1)];
   const result = stack.compute('scale', a.significand, a.signExponent, b.significand, b.signExponent);

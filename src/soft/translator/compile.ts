@@ -3,7 +3,7 @@ import { INSTRUCTIONS } from '../../x86/instructions.ts';
 import { createHandlers, type HandlerTable } from '../handlers.ts';
 import type { Imports } from '../interpreter-scope.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
-import { importF80Functions } from '../x87/f80-functions.ts';
+import { F80_NOWHERE, f80FunctionsOf } from '../x87/f80-functions.ts';
 import type { RegionPlan } from './plan.ts';
 import { REGION_SIGNATURE, writeRegion } from './region.ts';
 import { TouchedRegisters } from './registers.ts';
@@ -28,12 +28,11 @@ export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUC
   return (plans) => {
     const builder = new ModuleBuilder();
     const fill = builder.importFunction('fill', { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] });
-    const f80 = importF80Functions(builder);
     builder.importTable();
     const type = builder.typeIndex(REGION_SIGNATURE);
     const { miss, find } = defineSharedFunctions(builder, fill);
-    const imports: Imports = { readSlow: miss, writeSlow: -1, commitStore: -1, system: -1, f80 };
-    registers ??= new TouchedRegisters(handlers, imports);
+    const imports: Imports = { readSlow: miss, writeSlow: -1, commitStore: -1, system: -1, f80: f80FunctionsOf(builder) };
+    registers ??= new TouchedRegisters(handlers, { ...imports, f80: F80_NOWHERE });
     const environment = { handlers, imports, find, type, registers };
     for (const [n, plan] of plans.entries()) builder.function(REGION_SIGNATURE, `r${n}`, (code) => writeRegion(plan, environment, code));
     return builder.build();

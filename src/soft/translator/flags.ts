@@ -3,30 +3,49 @@
  * locals. Conditions are formed from the operands; the two words of the state block (x86/state.ts) are formed where flags leave
  * the region or paths meet. What nobody asks for is never computed.
  */
-import { AUX_ADJUST, AUX_CARRY, AUX_PARTIAL } from '../../x86/state.ts';
+import { AUX_ADJUST, AUX_CARRY, AUX_PARITY_DELTA_SHIFT, AUX_PARTIAL, AUX_SIGN_DELTA } from '../../x86/state.ts';
 import type { Size } from '../semantics/dsl.ts';
 import type { Code, ValueType } from '../wasm/code.ts';
 import { getLocal, i32, type Value } from '../wasm/value.ts';
 
-type Kind = 'add' | 'add-with-carry' | 'subtract' | 'subtract-with-borrow' | 'logic' | 'increment' | 'decrement' | 'result';
+/** `words`: the two words in their locals are right. */
+type Kind = 'words' | 'add' | 'add-with-carry' | 'subtract' | 'subtract-with-borrow' | 'logic' | 'increment' | 'decrement' | 'result';
 
 /** What set the flags last. Operands of 1 and 2 bytes are kept shifted up to the top of an i32. */
 export interface Setter {
   readonly kind: Kind;
   readonly size: Size;
+  /** A rotation after that: CF and OF are its own. */
+  readonly isRotated?: true;
 }
 
 const widthOf = (size: Size): 'i32' | 'i64' => (size === 8 ? 'i64' : 'i32');
 const shiftOf = (size: Size): number => (size === 8 ? 0 : 32 - size * 8);
 
+/** The two words of the state block, as they are in locals. */
+export interface FlagWords {
+  readonly result: Value;
+  readonly aux: Value;
+}
+
 export class LazyFlags {
   readonly #code: Code;
+  readonly #words: () => FlagWords;
   readonly #locals = new Map<string, number>();
   /** undefined: the two words in their locals are right. */
   setter: Setter | undefined;
 
-  constructor(code: Code) {
+  constructor(code: Code, words: () => FlagWords) {
     this.#code = code;
+    this.#words = words;
+  }
+
+  /** CF and OF change, the others stay. */
+  rotate(carry: Value, overflow: Value): void {
+    this.#keep('rotated-carry', 'i32', carry);
+    this.#keep('rotated-overflow', 'i32', overflow);
+    const { kind, size } = this.setter ?? { kind: 'words', size: 8 };
+    this.setter = { kind, size, isRotated: true };
   }
 
   set(kind: Kind, size: Size, result: Value, a?: Value, b?: Value): void {
@@ -46,8 +65,10 @@ export class LazyFlags {
     this.#keep('overflow', 'i32', overflow);
   }
 
-  carry({ kind, size }: Setter): Value {
+  carry({ kind, size, isRotated }: Setter): Value {
+    if (isRotated) return this.#i32('rotated-carry');
     switch (kind) {
+      case 'words': return this.#words().aux.shr(31);
       case 'add': return this.#r(size).lt(this.#a(size));
       case 'subtract': return this.#a(size).lt(this.#b(size));
       case 'logic': return i32(0);
@@ -56,7 +77,9 @@ export class LazyFlags {
     }
   }
 
-  overflow({ kind, size }: Setter): Value {
+  overflow({ kind, size, isRotated }: Setter): Value {
+    if (isRotated) return this.#i32('rotated-overflow');
+    if (kind === 'words') return this.#words().aux.xor(this.#words().aux.shl(1)).shr(31);
     const [a, b, r] = [this.#a(size), this.#b(size), this.#r(size)];
     switch (kind) {
       case 'add': case 'add-with-carry': return this.#topBit(a.xor(r).and(b.xor(r)), size);
@@ -68,45 +91,57 @@ export class LazyFlags {
     }
   }
 
-  sign({ size }: Setter): Value {
+  sign({ kind, size }: Setter): Value {
+    if (kind === 'words') return this.#words().result.shr(63).wrap().xor(this.#words().aux.and(AUX_SIGN_DELTA));
     return this.#r(size).ltSigned(0);
   }
 
   zero({ kind, size }: Setter): Value {
+    if (kind === 'words') return this.#words().result.isZero();
     return kind === 'subtract' ? this.#a(size).eq(this.#b(size)) : this.#r(size).isZero();
   }
 
-  parity({ size }: Setter): Value {
+  parity({ kind, size }: Setter): Value {
+    if (kind === 'words') {
+      const low = this.#words().result.wrap().xor(this.#words().aux.shr(AUX_PARITY_DELTA_SHIFT));
+      return low.and(0xff).popcnt().and(1).xor(1);
+    }
     return this.#r(size).shr(shiftOf(size)).wrap().and(0xff).popcnt().and(1).xor(1);
   }
 
   belowOrEqual(setter: Setter): Value {
     const { kind, size } = setter;
-    return kind === 'subtract' ? this.#a(size).le(this.#b(size)) : this.carry(setter).or(this.zero(setter));
+    return kind === 'subtract' && !setter.isRotated ? this.#a(size).le(this.#b(size)) : this.carry(setter).or(this.zero(setter));
   }
 
   less(setter: Setter): Value {
-    const { kind, size } = setter;
-    if (kind === 'subtract') return this.#a(size).ltSigned(this.#b(size));
-    return kind === 'logic' ? this.sign(setter) : this.sign(setter).xor(this.overflow(setter));
+    const { kind, size, isRotated } = setter;
+    if (kind === 'subtract' && !isRotated) return this.#a(size).ltSigned(this.#b(size));
+    return kind === 'logic' && !isRotated ? this.sign(setter) : this.sign(setter).xor(this.overflow(setter));
   }
 
   lessOrEqual(setter: Setter): Value {
-    const { kind, size } = setter;
-    if (kind === 'subtract') return this.#a(size).leSigned(this.#b(size));
-    return kind === 'logic' ? this.#r(size).leSigned(0) : this.less(setter).or(this.zero(setter));
+    const { kind, size, isRotated } = setter;
+    if (kind === 'subtract' && !isRotated) return this.#a(size).leSigned(this.#b(size));
+    return kind === 'logic' && !isRotated ? this.#r(size).leSigned(0) : this.less(setter).or(this.zero(setter));
   }
 
   /** FLAG_RESULT: the result, sign-extended. */
-  resultWord({ size }: Setter): Value {
+  resultWord({ kind, size }: Setter): Value {
+    if (kind === 'words') return this.#words().result;
     return size === 8 ? this.#r(8) : this.#r(size).shrSigned(shiftOf(size)).widenSigned();
   }
 
   /** FLAG_AUX. */
   auxWord(setter: Setter): Value {
-    const { kind, size } = setter;
+    const { kind, size, isRotated } = setter;
+    if (isRotated) {
+      const others = this.auxWord({ kind, size }).and(~(AUX_CARRY | AUX_PARTIAL));
+      return others.or(carryAndOverflow(this.#i32('rotated-carry'), this.#i32('rotated-overflow')));
+    }
     const shift = shiftOf(size);
     switch (kind) {
+      case 'words': return this.#words().aux;
       case 'logic': return i32(0);
       case 'result': return carryAndOverflow(this.#i32('carry'), this.#i32('overflow'));
       case 'increment': case 'decrement': {

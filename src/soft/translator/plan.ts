@@ -28,6 +28,8 @@ export interface PlannedBlock {
 export interface RegionPlan {
   /** MODE_… bits (x86/state.ts) in which the code was decoded. */
   readonly mode: number;
+  /** Host offset of its page. */
+  readonly page: number;
   /** For each block, the entry first: start, end, stops (0 or 1), instructions. */
   readonly shape: Uint16Array<ArrayBuffer>;
   /** The records of all blocks, in the same order. */
@@ -78,7 +80,7 @@ interface Found {
 }
 
 /** The region from `entry`, or undefined when its very first instruction is none to translate. */
-export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: number, entry: number): RegionPlan | undefined {
+export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: number, page: number, entry: number): RegionPlan | undefined {
   const view = new DataView(blocks.memory.buffer, blocks.memory.byteOffset, blocks.memory.byteLength);
   const found: Found[] = [];
   const seen = new Set([entry]);
@@ -110,7 +112,7 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
     records.set(blocks.memory.subarray(record, record + count * RECORD_SIZE), at);
     at += count * RECORD_SIZE;
   }
-  return { mode, shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])), records };
+  return { mode, page, shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])), records };
 }
 
 function outline(view: DataView, handlers: HandlerTable, start: number, record: number): Found {

@@ -33,7 +33,7 @@ export class RegionState {
   constructor(code: Code, is64Bit: boolean, known: Touched, x87?: X87Locals) {
     this.code = code;
     this.is64Bit = is64Bit;
-    this.flags = new LazyFlags(code);
+    this.flags = new LazyFlags(code, () => ({ result: this.flagResult, aux: this.flagAux }));
     this.x87 = x87;
     this.#known = known;
   }
@@ -102,8 +102,8 @@ export class RegionState {
     if (setter === undefined) return;
     const result = this.flags.resultWord(setter);
     const aux = this.flags.auxWord(setter);
-    this.setFlagResult(result);
     this.setFlagAux(aux);
+    if (setter.kind !== 'words') this.setFlagResult(result);
   }
 
   /** Generates something that leaves beside the path that goes on: what is known here stays as it is. */

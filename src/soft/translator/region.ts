@@ -12,11 +12,12 @@
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
 import type { Handler, HandlerTable } from '../handlers.ts';
+import { BLOCK_OFFSET, blockSlot } from '../layout.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
 import { OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
 import type { Code, Label } from '../wasm/code.ts';
-import { call, getLocal, i32, i64, store, Value } from '../wasm/value.ts';
+import { call, getLocal, i32, i64, select, store, Value } from '../wasm/value.ts';
 import type { Setter } from './flags.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
 import { flagsNeeded } from './flag-use.ts';
@@ -49,7 +50,7 @@ export interface RegionEnvironment {
 }
 
 export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): void {
-  new RegionWriter(new RegionGraph(blocksOf(plan), environment.handlers), plan.mode, environment, code).write();
+  new RegionWriter(new RegionGraph(blocksOf(plan), environment.handlers), plan, environment, code).write();
 }
 
 /** Where and how the interpreter takes over, packed into one number: offset in the page, instructions given back, what set the flags. */
@@ -103,6 +104,9 @@ class RegionGraph {
 class RegionWriter {
   readonly #graph: RegionGraph;
   readonly #environment: RegionEnvironment;
+  readonly #mode: number;
+  /** Host offset of the page. */
+  readonly #page: number;
   readonly #code: Code;
   readonly #state: RegionState;
   /** What had set the flags at some exit; the first place stands for: they are settled. */
@@ -113,9 +117,11 @@ class RegionWriter {
   #jumpExit: Label = { depth: 0 };
   #returnExit: Label = { depth: 0 };
 
-  constructor(graph: RegionGraph, mode: number, environment: RegionEnvironment, code: Code) {
+  constructor(graph: RegionGraph, { mode, page }: RegionPlan, environment: RegionEnvironment, code: Code) {
     this.#graph = graph;
     this.#environment = environment;
+    this.#mode = mode;
+    this.#page = page;
     this.#code = code;
     const x87 = graph.x87 && new X87Locals(code, graph.x87.touched);
     this.#state = new RegionState(code, (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64, environment.registers.of(graph.blocks), x87);
@@ -264,7 +270,7 @@ class RegionWriter {
       throw new Error(`${mnemonic} is not to be translated`);
     };
     const jump = (rip: Value): void => {
-      if (isCall) this.#call(number, rip, block.end);
+      if (isCall) this.#call(number, rip, block.end, mnemonic === 'call_rel' ? targetOf(records, record) : undefined);
       else this.#leave(rip, transfer === 'return' ? this.#returnExit : this.#jumpExit);
     };
     const exits: Exits = {
@@ -286,7 +292,7 @@ class RegionWriter {
 
   #interpretAt(offset: number, unspent: number): void {
     const { setter } = this.#state.flags;
-    let place = this.#setters.findIndex((other) => other?.kind === setter?.kind && other?.size === setter?.size);
+    let place = this.#setters.findIndex((other) => isSame(other, setter));
     if (place < 0) place = this.#setters.push(setter) - 1;
     this.#state.x87?.beforeSave();
     this.#exit.set(i32(offset | (unspent << UNSPENT_SHIFT) | (place << SETTER_SHIFT)));
@@ -305,8 +311,8 @@ class RegionWriter {
     state.hasLeft = true;
   }
 
-  /** The return address is pushed; what remains is to go there and to come back. */
-  #call(from: number, rip: Value, returnOffset: number): void {
+  /** The return address is pushed; what remains is to go there and to come back. `target`: an offset of this page, where that is known. */
+  #call(from: number, rip: Value, returnOffset: number, target: number | undefined): void {
     const code = this.#code;
     const state = this.#state;
     const next = this.#graph.numberAt(returnOffset);
@@ -319,8 +325,8 @@ class RegionWriter {
     state.x87?.beforeSave();
     state.save();
     store(code, STATE, 8, this.#rip.value, S.RIP);
-    const region = this.#findRegion();
-    code.if(region.isZero(), () => code.returnValue(i32(REGION_JUMP)), undefined, false);
+    const region = target === undefined ? this.#findRegion() : this.#regionOfPage(target);
+    code.if(region.leSigned(0), () => code.returnValue(i32(REGION_JUMP)), undefined, false);
     code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
     const status = state.variable('status', 'i32');
     code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
@@ -334,6 +340,16 @@ class RegionWriter {
     this.#goto(from, returnOffset);
   }
 
+  /** The same on this page, whose place in memory is known: its entry in the block table is, too. Not positive when there is none. */
+  #regionOfPage(offset: number): Value {
+    const region = this.#state.variable('region', 'i32');
+    const host = this.#page + offset;
+    const entry = BLOCK_OFFSET + blockSlot(host);
+    const key = i64((BigInt(this.#mode) << 40n) | BigInt(host));
+    region.set(select(STATE.load('i64', 8, entry).eq(key), STATE.load('i32', 4, entry + 12), i32(0)));
+    return region.value;
+  }
+
   /** The number of the region that starts at `rip`, or 0. */
   #findRegion(): Value {
     const region = this.#state.variable('region', 'i32');
@@ -341,6 +357,9 @@ class RegionWriter {
     return region.value;
   }
 }
+
+const isSame = (a: Setter | undefined, b: Setter | undefined): boolean =>
+  a?.kind === b?.kind && a?.size === b?.size && a?.isRotated === b?.isRotated;
 
 const UNREACHABLE = 0x00;
 const TOP_OF_STACK = new Value('i32', () => undefined);

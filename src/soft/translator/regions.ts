@@ -75,7 +75,7 @@ export class Regions {
         return at < 0 ? 0 : (core.i32[at + 2] as number);
       },
     };
-    const plan = planRegion(known, this.#handlers, mode, host & (PAGE - 1));
+    const plan = planRegion(known, this.#handlers, mode, page, host & (PAGE - 1));
     if (plan !== undefined) this.#waiting.push({ host, plan });
   }
 

@@ -218,14 +218,16 @@ export class TranslatorScope extends InterpreterScope {
   }
 
   override carryOverflowFlags(carry: Value, overflow: Value): void {
-    this.#state.settleFlags();
-    super.carryOverflowFlags(carry, overflow);
+    this.#state.flags.rotate(carry, overflow);
   }
 
   override carryFlag(carry: Value): void {
-    const kept = this.local(carry);
-    this.#state.settleFlags();
-    super.carryFlag(kept);
+    this.carryOverflowFlags(this.local(carry), this.local(this.overflow()));
+  }
+
+  protected override overflow(): Value {
+    const { setter } = this.#state.flags;
+    return setter === undefined ? super.overflow() : this.#state.flags.overflow(setter);
   }
 
   override carry(): Value {

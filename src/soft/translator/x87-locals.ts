@@ -5,7 +5,7 @@
  */
 import { IMM, INFO, INFO_SEGMENT_SHIFT, OFFSET } from '../../x86/record.ts';
 import {
-  CS, FCS, FCW, FDP, FDS, FIP, FOP, FSW, FTW, LINEAR_MASK, SEGMENT_BASE, SEGMENT_SELECTOR, segmentSelector, X87,
+  CS, FCS, FCW, FDP, FDS, FIP, FOP, FSW, FTW, SEGMENT_BASE, SEGMENT_SELECTOR, segmentSelector, X87,
 } from '../../x86/state.ts';
 import { STATE } from '../interpreter-scope.ts';
 import type { Scope } from '../semantics/dsl.ts';

@@ -13,6 +13,24 @@ const LOW_32 = 0xffff_ffffn;
 export const isNormal = (significand: Value, ...exponents: readonly Value[]): Value =>
   exponents.map((exponent) => exponent.sub(1).lt(EXPONENT - 1)).reduce((all, one) => all.and(one), significand.ltSigned(0));
 
+/**
+ * `otherwise` when an operand is not normal; it must return. One branch for each question: all of them are foreseen, and branches
+ * cost less than their conjunction.
+ */
+function unlessNormal(f: FunctionBody, significand: Value, exponents: readonly Value[], otherwise: () => void): void {
+  f.code.block((normal) => {
+    f.code.block((special) => {
+      f.code.branchIf(special, significand.geSigned(0), false);
+      const last = exponents.length - 1;
+      for (const exponent of exponents.slice(0, last)) f.code.branchIf(special, isSpecial(exponent), false);
+      f.code.branchIf(normal, (exponents[last] as Value).add(1).and(EXPONENT - 1), true);
+    });
+    otherwise();
+  });
+}
+/** Of 15-bit exponents only 0 and the largest have nothing left here. */
+const isSpecial = (exponent: Value): Value => exponent.add(1).and(EXPONENT - 1).isZero();
+
 export const refuse = (f: FunctionBody): void => f.return(i64(0), i32(NEEDS_EXACT_FORM));
 
 interface Term {
@@ -48,7 +66,7 @@ export function emitAdd(f: FunctionBody, round: number): void {
   const [a, aSignExponent, b, bSignExponent, control] = f.parameters as [Value, Value, Value, Value, Value];
   const left = term(f, a, aSignExponent);
   const right = term(f, b, bSignExponent);
-  f.if(isNormal(a.and(b), left.exponent, right.exponent).isZero(), () => addZero(f, round, left, right, control), undefined, false);
+  unlessNormal(f, a.and(b), [left.exponent, right.exponent], () => addZero(f, round, left, right, control));
   const ahead = f.local(left.exponent.sub(right.exponent));
   const swap = f.local(ahead.ltSigned(0).or(ahead.isZero().and(a.lt(b))));
   const large = f.local(select(swap, b, a));
@@ -120,12 +138,12 @@ export function emitMultiply(f: FunctionBody, round: number): void {
   const left = term(f, a, aSignExponent);
   const right = term(f, b, bSignExponent);
   const sign = f.local(aSignExponent.xor(bSignExponent).and(SIGN));
-  f.if(isNormal(a.and(b), left.exponent, right.exponent).isZero(), () => {
+  unlessNormal(f, a.and(b), [left.exponent, right.exponent], () => {
     const plain = (t: Term): Value => isZero(t).or(isNormal(t.significand, t.exponent));
     // not both can be normal here, so both being plain makes one of them zero
     returnZeroIf(f, plain(left).and(plain(right)), sign);
     refuse(f);
-  }, undefined, false);
+  });
   const [high, low] = product(f, a, b);
   const shift = f.local(high.clz());
   const exponent = f.local(left.exponent.add(right.exponent).sub(BIAS - 1).sub(shift.wrap()));
@@ -161,10 +179,10 @@ export function emitDivide(f: FunctionBody, round: number): void {
   const left = term(f, a, aSignExponent);
   const right = term(f, b, bSignExponent);
   const sign = f.local(aSignExponent.xor(bSignExponent).and(SIGN));
-  f.if(isNormal(a.and(b), left.exponent, right.exponent).isZero(), () => {
+  unlessNormal(f, a.and(b), [left.exponent, right.exponent], () => {
     returnZeroIf(f, isZero(left).and(isNormal(right.significand, right.exponent)), sign);
     refuse(f);
-  }, undefined, false);
+  });
   // the dividend shifted so that the quotient has exactly 64 bits
   const shift = f.local(a.ge(b).widen());
   const [upper, partial] = quotientDigit(f, f.local(a.shr(shift)), f.local(a.and(shift).shl(31)), b);

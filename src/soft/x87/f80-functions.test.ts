@@ -5,13 +5,14 @@ import { fromInteger, pack32, pack64, unpack32, unpack64 } from '../float/format
 import { BINARY32, BINARY64, type FloatValue } from '../float/value.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import * as F from './f80.ts';
-import { defineF80Functions, type F80FunctionName } from './f80-functions.ts';
+import { F80_SIGNATURES, type F80FunctionName, f80FunctionsOf } from './f80-functions.ts';
 import { C0, C1, C3 } from './unit.ts';
 
 type F80Export = (...args: (number | bigint)[]) => [bigint, number];
 function instantiate(): Record<F80FunctionName, F80Export> {
   const builder = new ModuleBuilder();
-  defineF80Functions(builder);
+  const functions = f80FunctionsOf(builder);
+  for (const name of Object.keys(F80_SIGNATURES)) functions[name as F80FunctionName];
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(builder.build()), { env: { memory } });
   return Object.fromEntries(Object.entries(exports).map(([name, f]) => [name.replace('f80_', ''), f])) as Record<F80FunctionName, F80Export>;

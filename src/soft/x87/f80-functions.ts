@@ -32,7 +32,6 @@ const BINARY = signature(`${NUMBER} ${NUMBER} ${CONTROL}`, NUMBER);
 const UNARY = signature(`${NUMBER} ${CONTROL}`, NUMBER);
 const WIDENING = signature('i64', NUMBER);
 
-/** `round` comes first: others call it. */
 const FUNCTIONS: readonly (readonly [F80FunctionName, Signature, Emit])[] = [
   ['round', signature('i64 i64 i32 i32 i32', NUMBER), emitRound],
   ['add', BINARY, emitAdd],
@@ -55,21 +54,26 @@ export const F80_SIGNATURES: Readonly<Record<F80FunctionName, Signature>> = Obje
   FUNCTIONS.map(([name, form]) => [name, form]),
 ) as Record<F80FunctionName, Signature>;
 
-const exportName = (name: F80FunctionName): string => `f80_${name}`;
-
-/** Writes the functions into a module and exports them. */
-export function defineF80Functions(builder: ModuleBuilder): F80Functions {
-  const indexes: Partial<Record<F80FunctionName, number>> = {};
-  for (const [name, form, emit] of FUNCTIONS) {
-    indexes[name] = builder.function(form, exportName(name), (code) => {
-      emit(new FunctionBody(code, form), indexes.round ?? -1);
+/**
+ * Functions of the module under construction, each written when it is first asked for and exported under its name. They stand in
+ * every module that calls them: a call within a module costs a fifth of the arithmetic less than one across.
+ */
+export function f80FunctionsOf(builder: ModuleBuilder): F80Functions {
+  const indexes = new Map<F80FunctionName, number>();
+  const indexOf = (name: F80FunctionName): number => {
+    const known = indexes.get(name);
+    if (known !== undefined) return known;
+    const [, form, emit] = FUNCTIONS.find(([other]) => other === name) as (typeof FUNCTIONS)[number];
+    const round = name === 'round' ? -1 : indexOf('round');
+    const index = builder.function(form, `f80_${name}`, (code) => {
+      emit(new FunctionBody(code, form), round);
       code.op(0x00); // unreachable: every path has returned
     });
-  }
-  return indexes as F80Functions;
+    indexes.set(name, index);
+    return index;
+  };
+  return Object.defineProperties({}, Object.fromEntries(FUNCTIONS.map(([name]) => [name, { get: () => indexOf(name) }]))) as F80Functions;
 }
 
-/** Declares them as imports, for a module beside the one that defines them; its exports are the imports' values. */
-export function importF80Functions(builder: ModuleBuilder): F80Functions {
-  return Object.fromEntries(FUNCTIONS.map(([name, form]) => [name, builder.importFunction(exportName(name), form)])) as F80Functions;
-}
+/** For code that is thrown away. */
+export const F80_NOWHERE: F80Functions = Object.fromEntries(FUNCTIONS.map(([name]) => [name, 0])) as F80Functions;

@@ -17,6 +17,7 @@ export const BIAS = 16383;
 export const INTEGER_BIT: bigint = 1n << 63n;
 /** Biased exponents of normal numbers are 1 to this. */
 const LARGEST_EXPONENT = 0x7ffe;
+const isOutside = (biased: Value): Value => biased.sub(1).ge(LARGEST_EXPONENT);
 
 const INEXACT_SHIFT: number = OUTCOME_STATUS_SHIFT + Math.log2(INEXACT);
 const ROUNDED_UP_SHIFT: number = OUTCOME_STATUS_SHIFT + Math.log2(C1);
@@ -65,30 +66,28 @@ export function inexactStatus(f: FunctionBody, control: Value, low: Value, up: V
   return inexact.shl(INEXACT_SHIFT).or(up.wrap().shl(ROUNDED_UP_SHIFT)).or(unmasked);
 }
 
-/** Returns from the function with `high + unit` or `high`; overflow and underflow are left to the exact form. */
-function returnRounded(f: FunctionBody, { exponent, sign }: Unrounded, sum: Value, status: Value): void {
-  const rounded = f.local(sum);
-  const carried = f.local(rounded.isZero());
-  const biased = f.local(exponent.add(carried));
-  const outside = biased.sub(1).ge(LARGEST_EXPONENT).shl(31);
-  f.return(rounded.or(carried.widen().shl(63)), sign.or(biased).or(status).or(outside));
-}
-
 /**
- * Rounds and returns. To nearest, 64 bits and inexact masked, as nearly every program has it, is done on the spot; everything
- * else in the function `round`.
+ * Rounds and returns. To nearest, 64 bits and inexact masked, as nearly every program has it, is done on the spot, exact results
+ * first; everything else in the function `round`.
  */
-export function returnResult(f: FunctionBody, round: number, result: Unrounded, control: Value): void {
-  const { high, low, exponent, sign } = result;
-  f.if(control.and(RC | PC | INEXACT).eq(PC_64 | INEXACT), () => {
+export function returnResult(f: FunctionBody, round: number, { high, low, exponent, sign }: Unrounded, control: Value): void {
+  const plain = sign.or(exponent);
+  f.code.block((general) => {
+    f.code.branchIf(general, control.and(RC | PC | INEXACT).ne(PC_64 | INEXACT), false);
+    f.code.branchIf(general, isOutside(exponent), false);
+    f.if(low.isZero(), () => f.return(high, plain));
     const up = f.local(nearestUp(low, high));
-    const status = low.ne(0).shl(INEXACT_SHIFT).or(up.wrap().shl(ROUNDED_UP_SHIFT));
-    returnRounded(f, result, high.add(up), status);
-  }, undefined, true);
+    const rounded = f.local(high.add(up));
+    f.code.branchIf(general, rounded.isZero(), false);
+    f.return(rounded, plain.or(1 << INEXACT_SHIFT).or(up.wrap().shl(ROUNDED_UP_SHIFT)));
+  });
   f.returnCall(round, [high, low, exponent, sign, control]);
 }
 
-/** `round(high, low, exponent, sign, control)`: by any rounding and precision control (01 is reserved; silicon takes it as 64 bits). */
+/**
+ * `round(high, low, exponent, sign, control)`: by any rounding and precision control (01 is reserved; silicon takes it as 64 bits).
+ * Overflow and underflow are left to the exact form.
+ */
 export function emitRound(f: FunctionBody): void {
   const [high, low, exponent, sign, control] = f.parameters as [Value, Value, Value, Value, Value];
   const precision = f.local(control.and(PC));
@@ -101,5 +100,8 @@ export function emitRound(f: FunctionBody): void {
   });
   const up = increment(f, control, sign, kept.value.shr(drop), rest.value);
   const status = f.local(inexactStatus(f, control, rest.value, up));
-  returnRounded(f, { high: kept.value, low: rest.value, exponent, sign }, kept.value.add(up.shl(drop)), status);
+  const rounded = f.local(kept.value.add(up.shl(drop)));
+  const carried = f.local(rounded.isZero());
+  const biased = f.local(exponent.add(carried));
+  f.return(rounded.or(carried.widen().shl(63)), sign.or(biased).or(status).or(isOutside(biased).shl(31)));
 }
