@@ -1,7 +1,7 @@
 /**
- * `node bench/x87.ts [WORD …]`: what one x87 instruction costs on the software engine, in nanoseconds, as the difference
+ * `node bench/x87.ts [--interpret] [WORD …]`: what one x87 instruction costs on the software engine, in nanoseconds, as the difference
  * between a loop with many of them and the same loop without, in CPU time of this thread. Values stay ordinary: normal numbers, all masked.
- * Words choose the lines whose name has one of them.
+ * Words choose the lines whose name has one of them; `--interpret` leaves the translator out.
  */
 import { parseArgs } from 'node:util';
 import { MiB } from '../src/base/index.ts';
@@ -9,7 +9,7 @@ import { ExitReason } from '../src/contracts/index.ts';
 import { bareVcpu, longModeState } from '../test/support/bare-vcpu.ts';
 import { markdownTable } from './report.ts';
 
-const { positionals } = parseArgs({ allowPositionals: true });
+const { values: options, positionals } = parseArgs({ options: { interpret: { type: 'boolean' } }, allowPositionals: true });
 
 const CODE = 0x10_0000;
 const DATA = 0x20_0000;
@@ -53,7 +53,7 @@ const CASES: Readonly<Record<string, readonly number[]>> = {
   nop: [0x90],
 };
 
-const { memory, vcpu, changed } = bareVcpu(4 * MiB);
+const { memory, vcpu, changed } = bareVcpu(4 * MiB, { translation: options.interpret ? 'none' : 'immediate' });
 
 /** CPU time of so many loops, ms. */
 function run(body: readonly number[], loops: number): number {

@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEVICE_CATALOGUE } from '../src/board/index.ts';
 import { linuxCmdline } from '../src/boot/index.ts';
+import type { DeviceSpec } from '../src/contracts/index.ts';
 import type { LinuxImages } from '../src/host/node/initramfs.ts';
 import { packageFile } from '../src/host/node/packages.ts';
 import { PcapReader } from '../src/host/node/pcap.ts';
@@ -161,12 +163,21 @@ describe.skipIf(network === undefined)('two partitions with an e1000 each, on on
 });
 
 const MODULES = ['watchdog/watchdog', 'watchdog/i6300esb', 'comedi/comedi', 'comedi/comedi_pci', 'comedi/drivers/comedi_8254', 'comedi/drivers/adv_pci1710'];
+/** Beside the first one, which every guest of these tests has. */
+const SERIAL_PORTS: readonly DeviceSpec[] = DEVICE_CATALOGUE['uart16550']!.places.slice(1).map(({ ranges, irqs }, index) => ({
+  name: `com${index + 2}`,
+  model: 'uart16550',
+  ranges,
+  irqs,
+  options: {},
+}));
+
 const timers = await ifAvailable('Debian’s drivers for watchdogs and measuring cards, and wdctl', () => driverImages('timers', MODULES, WDCTL));
 
 describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data acquisition card', () => {
   let linux: Linux;
   beforeAll(() => {
-    linux = new Linux(timers!, 1, { models: ['hpet', 'i6300esb', 'pci1710'], cmdline: linuxCmdline('clocksource=hpet') });
+    linux = new Linux(timers!, 1, { models: ['hpet', 'i6300esb', 'pci1710'], devices: SERIAL_PORTS, cmdline: linuxCmdline('clocksource=hpet') });
   }, TIMEOUT);
 
   it('keeps time by the HPET', () => {
@@ -177,6 +188,12 @@ describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data 
     const passed = (linux.guest.partition.clock.now() - before) / 1e9;
     expect(to - from).toBeGreaterThanOrEqual(2);
     expect(to - from).toBeLessThanOrEqual(passed + 0.02);
+  });
+
+  it('finds four serial ports, each on a line of its own', () => {
+    const ports = linux.shell('for i in 1 2 3; do echo hello > /dev/ttyS$i; done; cat /proc/tty/driver/serial').match(/^[0-3]: uart:16550A port:[0-9A-F]+ irq:\d+ tx:\d+/gm);
+    expect(ports?.map((line) => line.replace(/^(\d): uart:16550A port:0+(\w+) irq:(\d+) tx:.*/, '$1 $2 $3'))).toEqual(['0 3F8 4', '1 2F8 3', '2 3E8 5', '3 2E8 7']);
+    expect(ports?.slice(1).every((line) => / tx:7$/.test(line))).toBe(true);
   });
 
   it('finds the card and its subdevices', () => {

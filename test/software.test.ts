@@ -7,7 +7,7 @@ import { runInGuest, runNatively, whyNotNative } from './software/run.ts';
 import { faultsOf } from './software/verdict.ts';
 import { ifAvailable } from './support/packages.ts';
 
-/** Six times what it takes. */
+/** Five times what it takes. */
 const INSTRUCTIONS = 20e9;
 const TIMEOUT = 600_000;
 

@@ -136,6 +136,28 @@ describe('the card on a slot', () => {
   });
 });
 
+it('survives whatever a guest writes, in bounded work (seed 4711)', () => {
+  const slot = fakeSlot('motion');
+  const card = new MotionCard(slot, { limit: 1000, period: MS });
+  let state = 4711;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const values = [0, 1, 3, 0xffff_ffff, 0x1000, 0x10_0000, 0xfff0, 0x8000_0000];
+  for (let i = 0; i < 20_000; i++) {
+    const size = ([1, 2, 4] as const)[random(3)] ?? 4;
+    if (random(3) === 0) {
+      const value = card.read(random(4096), size);
+      expect(Number.isInteger(value)).toBe(true);
+    } else card.write(random(2) === 0 ? 4 * random(11) : random(4096), size, random(2) === 0 ? (values[random(values.length)] ?? 0) : random(2 ** 32));
+    if (random(8) === 0) slot.clock.advance(random(3 * MS));
+    if (random(500) === 0) card.restore(structuredClone(card.save()));
+    if (random(1000) === 0) card.reset();
+  }
+  expect(Math.abs(card.position)).toBeLessThanOrEqual(2 ** 31);
+});
+
 describe('the card in a machine', () => {
   const SLOT = 2;
   const machine = new TestMachine({ devices: { motion: { model: device, options: { 'period-us': 500 } } } });

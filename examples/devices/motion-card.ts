@@ -92,6 +92,8 @@ export class MotionCard implements IoHandler {
   #tail = 0;
   #statusBlock = 0;
   #periods = 0;
+  /** When the next status block is due. */
+  #reportDue: Nanos = 0;
   #segment: Segment | undefined;
   /** Where the axis stands while no segment moves it. */
   #rest = 0;
@@ -120,6 +122,7 @@ export class MotionCard implements IoHandler {
     this.#tail = 0;
     this.#statusBlock = 0;
     this.#periods = 0;
+    this.#reportDue = 0;
     this.#segment = undefined;
     this.#rest = 0;
     this.#updateInterrupt();
@@ -172,11 +175,11 @@ export class MotionCard implements IoHandler {
 
   save(): DeviceState {
     const registers = [this.#control, this.#events, this.#enable, this.#ring, this.#size, this.#head, this.#tail, this.#statusBlock];
-    return { version: 1, registers, periods: this.#periods, rest: this.#rest, segment: this.#segment ?? null };
+    return { version: 1, registers, periods: this.#periods, reportDue: this.#reportDue, rest: this.#rest, segment: this.#segment ?? null };
   }
 
   restore(state: DeviceState): void {
-    const saved = state as unknown as { registers: number[]; periods: number; rest: number; segment: Segment | null };
+    const saved = state as unknown as { registers: number[]; periods: number; reportDue: Nanos; rest: number; segment: Segment | null };
     const [control = 0, events = 0, enable = 0, ring = 0, size = 1, head = 0, tail = 0, statusBlock = 0] = saved.registers;
     this.#stopTimers();
     this.#control = control;
@@ -188,10 +191,11 @@ export class MotionCard implements IoHandler {
     this.#tail = tail;
     this.#statusBlock = statusBlock;
     this.#periods = saved.periods;
+    this.#reportDue = saved.reportDue;
     this.#rest = saved.rest;
     this.#segment = saved.segment ?? undefined;
     if (this.#segment !== undefined) this.#segmentEnd = this.#clock.at(this.#segment.end, () => this.#finish());
-    if (control & CONTROL_REPORT) this.#scheduleReport();
+    if (control & CONTROL_REPORT) this.#report = this.#clock.at(this.#reportDue, () => this.#writeReport());
     this.#updateInterrupt();
   }
 
@@ -273,21 +277,24 @@ export class MotionCard implements IoHandler {
   }
 
   #scheduleReport(): void {
-    this.#report = this.#clock.at(this.#clock.now() + this.#axis.period, () => {
-      this.#periods = (this.#periods + 1) >>> 0;
-      const block = new Uint8Array(16);
-      const view = new DataView(block.buffer);
-      view.setInt32(0, this.position, true);
-      view.setUint32(4, this.#status, true);
-      view.setUint32(8, this.#tail, true);
-      view.setUint32(12, this.#periods, true);
-      if (this.#pci.dma.write(this.#statusBlock, block)) {
-        this.#scheduleReport();
-      } else {
-        this.#control &= ~CONTROL_REPORT;
-        this.#raise(DMA_REFUSED, PROGRESS_VECTOR);
-      }
-    });
+    this.#reportDue = this.#clock.now() + this.#axis.period;
+    this.#report = this.#clock.at(this.#reportDue, () => this.#writeReport());
+  }
+
+  #writeReport(): void {
+    this.#periods = (this.#periods + 1) >>> 0;
+    const block = new Uint8Array(16);
+    const view = new DataView(block.buffer);
+    view.setInt32(0, this.position, true);
+    view.setUint32(4, this.#status, true);
+    view.setUint32(8, this.#tail, true);
+    view.setUint32(12, this.#periods, true);
+    if (this.#pci.dma.write(this.#statusBlock, block)) {
+      this.#scheduleReport();
+    } else {
+      this.#control &= ~CONTROL_REPORT;
+      this.#raise(DMA_REFUSED, PROGRESS_VECTOR);
+    }
   }
 
   /** Sets the bit, and sends its message where that is wanted. */

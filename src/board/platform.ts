@@ -4,9 +4,6 @@
  *     devices, timer, clock ──▶ 8259 pair ──INTR──▶ LINT0 of the bootstrap processor's local APIC ──▶ core
  *                          └──▶ I/O APIC ──messages──▶ all local APICs ──▶ cores
  *
- * Time: the time-stamp counter runs at exactly 1 GHz, one tick per nanosecond of the partition's clock; the local APIC timers
- * have the same 1 GHz before their dividers.
- *
  * Not modelled: the I/O APIC's pin 0 as an 8259 output; sources of NMI other than {@link Platform.raiseNmi}.
  */
 import { BulkheadError } from '../base/index.ts';
@@ -24,36 +21,35 @@ import type {
   DeviceState,
   Gpa,
   InputBackend,
-  IoSpace,
-  IoSpaceName,
   LoadSegment,
   Logger,
   MemoryMapEntry,
   PhysicalMemory,
   PowerControl,
-  Vcpu,
   VcpuId,
   VcpuWiring,
   WirePort,
 } from '../contracts/index.ts';
-import { AttachedChip, type Chip } from './attached-chip.ts';
+import type { Chip } from './attached-chip.ts';
 import { SystemBus } from './bus.ts';
 import { byteWide } from './byte-wide.ts';
-import { DEVICE_CATALOGUE, type DeviceCatalogue, type DeviceEnvironment, type DeviceModel } from './catalogue.ts';
+import type { DeviceCatalogue, DeviceEnvironment, DeviceModel } from './catalogue.ts';
 import { AcpiPm } from './chips/acpi-pm.ts';
 import { I8042 } from './chips/i8042.ts';
 import { I8254 } from './chips/i8254.ts';
 import { I8259Pair } from './chips/i8259.ts';
 import { FIRST_PCI_PIN, I82093aa, IO_APIC_WINDOW_BYTES } from './chips/i82093aa.ts';
 import { InterruptMessages } from './chips/interrupt-messages.ts';
-import { APIC_WINDOW_BYTES, LocalApic, type LocalApicState } from './chips/local-apic.ts';
+import { APIC_WINDOW_BYTES, type LocalApicState } from './chips/local-apic.ts';
 import { Mc146818 } from './chips/mc146818.ts';
 import { Port61 } from './chips/port-61.ts';
 import { Port92 } from './chips/port-92.ts';
 import { PortCf9 } from './chips/port-cf9.ts';
 import { PostCode } from './chips/post-code.ts';
 import { Uart16550 } from './chips/uart16550.ts';
-import { type DeviceCalls, GuardedDevice } from './devices/guarded-device.ts';
+import { DeviceBay } from './devices/device-bay.ts';
+import type { DeviceCalls } from './devices/guarded-device.ts';
+import { type ConnectedVcpu, CoreSocket } from './core-socket.ts';
 import { DmaGate } from './dma.ts';
 import { bootOrderCmos, FIRMWARE_PIRQ_ROUTES, firmwareFiles } from './chipset/firmware-files.ts';
 import { RomSocket } from './chipset/rom-socket.ts';
@@ -67,15 +63,6 @@ import { HostBridge } from './pci/host-bridge.ts';
 import { PciBus } from './pci/pci-bus.ts';
 import { chooseRoutes, Piix3, pirqOfSlot } from './pci/piix3.ts';
 import { Piix4Pm } from './pci/piix4-pm.ts';
-
-// MSRs of the local APIC (SDM 4 table 2-2)
-const IA32_APIC_BASE = 0x1b;
-const IA32_TSC_DEADLINE = 0x6e0;
-const X2APIC_FIRST = 0x800;
-const X2APIC_LAST = 0x83f;
-// CPUID leaf 1 ECX
-const CPUID_X2APIC = 1 << 21;
-const CPUID_TSC_DEADLINE = 1 << 24;
 
 /** What a ROM finds when it starts. */
 const NOTHING_IN_RAM: Omit<Firmware, 'acpi'> = { segments: [], memoryMap: [], rsdp: undefined };
@@ -129,16 +116,6 @@ export interface FirmwareRom {
 /** What `save` gives: one state per chip, by name. */
 export type PlatformState = Readonly<Record<string, DeviceState>>;
 
-type ConnectedVcpu = Pick<Vcpu, 'setInterruptPin' | 'inject'>;
-
-/** A core's local APIC and its path to the bus. */
-interface Socket {
-  readonly apic: LocalApic;
-  readonly wiring: VcpuWiring;
-  intr: boolean;
-  vcpu: ConnectedVcpu | undefined;
-}
-
 /** Throws BH210–BH215 when the devices cannot be attached as described. */
 export function createPlatform(options: PlatformOptions): Platform {
   return new Platform(options);
@@ -169,8 +146,8 @@ export class Platform implements Disposable {
   /** Of PIRQ A to D, where no firmware chooses. */
   readonly #pirqRoutes: readonly number[];
   readonly #romSocket: RomSocket | undefined;
-  readonly #sockets: readonly Socket[];
-  readonly #devices = new Map<string, Device>();
+  readonly #sockets: readonly CoreSocket[];
+  readonly #devices: DeviceBay;
 
   constructor(options: PlatformOptions) {
     const { clock, power, vcpus, memory } = options;
@@ -178,7 +155,8 @@ export class Platform implements Disposable {
       throw new BulkheadError('BH215', `${options.partition}: ${vcpus} vCPUs; a board has 1 to ${MOST_VCPUS}`);
     }
     const reset = () => power.request('reset', 0);
-    const ioApicId = vcpus < 16 ? vcpus : 0; // four bits, unlike any local APIC's while that is possible
+    // Four bits, unlike any local APIC's while that is possible; firmware announces 0.
+    const ioApicId = options.rom === undefined && vcpus < 16 ? vcpus : 0;
     this.pic = new I8259Pair((level) => this.#bootstrap.apic.setLint(0, level));
     this.ioapic = new I82093aa({ id: ioApicId, pins: this.#messages });
     this.lines = new InterruptLines({ pic: this.pic, ioapic: this.ioapic });
@@ -217,7 +195,13 @@ export class Platform implements Disposable {
     });
     this.pci.plugChipset({ device: 0, function: 0 }, new HostBridge({ shadow: this.#romSocket?.shadow }));
     this.#claimCore();
-    this.#attachDevices(options);
+    this.#devices = new DeviceBay({
+      devices: options.devices,
+      models: options.models,
+      environment: this.#environment(options),
+      calls: options.deviceCalls,
+      slotFor: (spec) => this.#slotFor(spec, options),
+    });
     if (rom !== undefined || this.pci.functions.length > 0) this.pci.plugChipset({ device: 1, function: 0 }, this.piix3);
     if (rom !== undefined) this.pci.plugChipset({ device: 1, function: 3 }, new Piix4Pm());
     this.#pirqRoutes = rom !== undefined ? FIRMWARE_PIRQ_ROUTES : chooseRoutes([...this.lines.owners().map(({ pin }) => pin), ...options.devices.flatMap(({ irqs }) => irqs)]);
@@ -260,9 +244,7 @@ export class Platform implements Disposable {
 
   /** Connects the pins of vCPU `id` once it exists; events before that are lost, the interrupt pin is not. */
   connect(id: VcpuId, vcpu: ConnectedVcpu): void {
-    const socket = this.#at(id);
-    socket.vcpu = vcpu;
-    vcpu.setInterruptPin(socket.intr);
+    this.#at(id).connect(vcpu);
   }
 
   /** What firmware does last: the bootstrap processor's APIC in virtual-wire mode. Loaders that skip firmware need it. */
@@ -274,7 +256,7 @@ export class Platform implements Disposable {
   reset(kind: 'cold' | 'warm'): void {
     for (const { apic } of this.#sockets) apic.reset();
     this.pci.reset(); // before the devices, which may begin to use their functions
-    for (const device of this.#devices.values()) device.reset(kind);
+    this.#devices.reset(kind);
     this.pit.reset();
     this.#port61.reset();
     this.#port92.reset();
@@ -291,20 +273,17 @@ export class Platform implements Disposable {
 
   /** Host input may be waiting: look at once, instead of at the line's own pace. */
   pollInput(): void {
-    for (const device of this.#devices.values()) {
-      if (!(device instanceof AttachedChip)) continue;
-      if (device.chip instanceof Uart16550) device.chip.poll();
-      else if (device.chip instanceof I8042) device.chip.pump();
-    }
+    for (const { chip } of this.#devices.chips(Uart16550)) chip.poll();
+    for (const { chip } of this.#devices.chips(I8042)) chip.pump();
   }
 
   /** With every vCPU stopped: devices take work and hold it until {@link resume}. */
   pause(): void {
-    for (const device of this.#devices.values()) device.pause?.();
+    this.#devices.pause();
   }
 
   resume(): void {
-    for (const device of this.#devices.values()) device.resume?.();
+    this.#devices.resume();
   }
 
   /** Asks the guest for an orderly stop. False when it does not listen to the button. */
@@ -324,40 +303,32 @@ export class Platform implements Disposable {
 
   /** By the name the manifest gave it. */
   device(name: string): Device | undefined {
-    return this.#devices.get(name);
+    return this.#devices.device(name);
   }
 
   /** Devices of the user's own that went wrong, and how. */
   stoppedDevices(): { readonly name: string; readonly cause: string }[] {
-    return [...this.#devices.values()].flatMap((device) =>
-      device instanceof GuardedDevice && device.cause !== undefined ? [{ name: device.name, cause: device.cause }] : [],
-    );
+    return this.#devices.stopped();
   }
 
   /** Puts another model in the place of a user's own, reset cold, while the guest runs. Throws BH217 when it is another PCI device. */
   exchangeDevice(name: string, model: DeviceModel): void {
-    const device = this.#devices.get(name);
-    if (device instanceof GuardedDevice) device.exchange(model);
+    this.#devices.exchange(name, model);
   }
 
   /** The chip behind a device, when it is one of `type`: `platform.chip('com1', Uart16550)`. */
   chip<T extends Chip>(name: string, type: abstract new (...args: never[]) => T): T | undefined {
-    const known = this.#devices.get(name);
-    const device = known instanceof GuardedDevice ? known.model : known;
-    return device instanceof AttachedChip && device.chip instanceof type ? device.chip : undefined;
+    return this.chips(type).find((candidate) => candidate.name === name)?.chip;
   }
 
   /** All chips of a type, by device name. */
   chips<T extends Chip>(type: abstract new (...args: never[]) => T): { readonly name: string; readonly chip: T }[] {
-    return [...this.#devices.keys()].flatMap((name) => {
-      const chip = this.chip(name, type);
-      return chip === undefined ? [] : [{ name, chip }];
-    });
+    return this.#devices.chips(type);
   }
 
   /** Plain JSON-able state of every chip. The vCPUs must be stopped. */
   save(): PlatformState {
-    const state: Record<string, DeviceState> = {
+    return {
       'core/pic': this.pic.save(),
       'core/pit': this.pit.save(),
       'core/rtc': this.rtc.save(),
@@ -367,9 +338,8 @@ export class Platform implements Disposable {
       'core/pci': this.pci.save(),
       ...(this.#romSocket === undefined ? {} : { 'core/firmware': this.#romSocket.save() }),
       'core/apics': { version: 1, apics: this.#sockets.map(({ apic }) => apic.save()) },
+      ...this.#devices.save(),
     };
-    for (const [name, device] of this.#devices) if (device.save !== undefined) state[name] = device.save();
-    return state;
   }
 
   /** Into a platform of the same shape, on a clock that stands where it stood at `save`. */
@@ -382,10 +352,7 @@ export class Platform implements Disposable {
     this.piix3.restore(core('piix3'));
     this.pci.restore(core('pci'));
     this.#romSocket?.restore(core('firmware'));
-    for (const [name, device] of this.#devices) {
-      const saved = state[name];
-      if (saved !== undefined) device.restore?.(saved);
-    }
+    this.#devices.restore(state);
     this.pit.restore(core('pit'));
     this.rtc.restore(core('rtc'));
     this.pm.restore(core('acpi-pm'));
@@ -399,8 +366,7 @@ export class Platform implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const device of this.#devices.values()) device[Symbol.dispose]();
-    this.#devices.clear();
+    this.#devices[Symbol.dispose]();
     this.pci[Symbol.dispose]();
   }
 
@@ -414,43 +380,26 @@ export class Platform implements Disposable {
     }
   }
 
-  get #bootstrap(): Socket {
-    return this.#sockets[0] as Socket;
+  get #bootstrap(): CoreSocket {
+    return this.#sockets[0] as CoreSocket;
   }
 
-  #at(id: VcpuId): Socket {
+  #at(id: VcpuId): CoreSocket {
     const socket = this.#sockets[id];
     if (socket === undefined) throw new BulkheadError('BH215', `there is no vCPU ${id}: the board has ${this.#sockets.length}`);
     return socket;
   }
 
-  #socket(id: VcpuId, options: PlatformOptions): Socket {
-    const cpuid = cpuidOf(options, id);
-    const leaf = new Uint32Array(4);
-    cpuid.lookup(1, 0, leaf);
-    const features = leaf[2] as number;
-    const apic: LocalApic = new LocalApic({
+  #socket(id: VcpuId, options: PlatformOptions): CoreSocket {
+    return new CoreSocket({
       id,
-      bootstrap: id === 0,
-      x2apicCapable: (features & CPUID_X2APIC) !== 0,
+      cpuid: cpuidOf(options, id),
       clock: options.clock,
-      pins: {
-        interrupt: (level) => {
-          socket.intr = level;
-          socket.vcpu?.setInterruptPin(level);
-        },
-        nmi: () => socket.vcpu?.inject({ kind: 'nmi' }),
-        init: () => socket.vcpu?.inject({ kind: 'init' }),
-        startUp: (vector) => socket.vcpu?.inject({ kind: 'sipi', vector }),
-        endOfInterrupt: (vector) => this.ioapic.endOfInterrupt(vector),
-        interProcessor: (command) => this.#messages.interProcessor(apic, command),
-        acknowledgeExternal: () => this.pic.acknowledge(),
-      },
+      bus: this.bus,
+      messages: this.#messages,
+      endOfInterrupt: (vector) => this.ioapic.endOfInterrupt(vector),
+      acknowledgeExternal: () => this.pic.acknowledge(),
     });
-    this.#messages.connect(apic);
-    const wiring = wire(apic, cpuid, new CoreIoSpace(apic, this.bus), options.clock, (features & CPUID_TSC_DEADLINE) !== 0);
-    const socket: Socket = { apic, wiring, intr: false, vcpu: undefined };
-    return socket;
   }
 
   #claimCore(): void {
@@ -476,9 +425,9 @@ export class Platform implements Disposable {
     this.bus.claim({ space: 'mmio', base: LOCAL_APIC_BASE, size: APIC_WINDOW_BYTES }, 'local-apic', floating);
   }
 
-  #attachDevices(options: PlatformOptions): void {
-    const { clock, log, memory } = options;
-    const environment: DeviceEnvironment = {
+  /** What devices find beside their slot. */
+  #environment(options: PlatformOptions): DeviceEnvironment {
+    return {
       input: (name) => options.input?.(name) ?? NO_INPUT,
       rom: (name) => options.roms?.get(name),
       character: (name) => options.character(name),
@@ -488,44 +437,24 @@ export class Platform implements Disposable {
       partition: options.partition,
       power: options.power,
     };
-    for (const spec of options.devices) {
-      const model = options.models?.[spec.model] ?? DEVICE_CATALOGUE[spec.model];
-      if (model === undefined) {
-        throw new BulkheadError('BH214', `${options.partition}: ${spec.name} is a ${spec.model}, which no catalogue lists`, {
-          hint: `known models: ${Object.keys({ ...DEVICE_CATALOGUE, ...options.models }).join(', ')}`,
-        });
-      }
-      if (this.#devices.has(spec.name)) throw new BulkheadError('BH215', `${options.partition} has two devices named ${spec.name}`);
-      const slot: DeviceSlot = {
-        bus: this.bus,
-        memory,
-        clock,
-        log,
-        msi: this.#messages,
-        dma: this.dma.port({ name: spec.name }),
-        pci: (description) => this.pci.plug(spec.name, description),
-        irq: (pin) => {
-          if (!spec.irqs.includes(pin)) {
-            throw new BulkheadError('BH211', `${spec.name} drives interrupt line ${pin}; it was given ${spec.irqs.join(', ') || 'none'}`);
-          }
-          return this.lines.own(pin, spec.name);
-        },
-      };
-      const device = spec.module === undefined ? model.create(spec, environment) : this.#guarded(spec, model, environment, options);
-      device.attach(slot);
-      this.#devices.set(spec.name, device);
-    }
   }
 
-  /** A model that we did not write: what it does wrong must stay its own affair. */
-  #guarded(spec: DeviceSpec, model: DeviceModel, environment: DeviceEnvironment, { log, devices, deviceCalls }: PlatformOptions): Device {
-    const { name } = spec;
-    return new GuardedDevice((present = model) => present.create(spec, environment), {
-      name,
-      number: devices.indexOf(spec) + 1,
-      calls: deviceCalls ?? { current: 0, count: 0 },
-      stopped: (cause) => log.log('error', `device ${name} (${spec.model}) was stopped: ${cause}`),
-    });
+  #slotFor(spec: DeviceSpec, { clock, log, memory }: PlatformOptions): DeviceSlot {
+    return {
+      bus: this.bus,
+      memory,
+      clock,
+      log,
+      msi: this.#messages,
+      dma: this.dma.port({ name: spec.name }),
+      pci: (description) => this.pci.plug(spec.name, description),
+      irq: (pin) => {
+        if (!spec.irqs.includes(pin)) {
+          throw new BulkheadError('BH211', `${spec.name} drives interrupt line ${pin}; it was given ${spec.irqs.join(', ') || 'none'}`);
+        }
+        return this.lines.own(pin, spec.name);
+      },
+    };
   }
 
   /** RAM answers before the bus does: a device under it would never be reached. */
@@ -543,52 +472,6 @@ export class Platform implements Disposable {
       );
     }
   }
-}
-
-/** What one core sees of the bus: its own local APIC in front. */
-class CoreIoSpace implements IoSpace {
-  readonly #apic: LocalApic;
-  readonly #bus: SystemBus;
-
-  constructor(apic: LocalApic, bus: SystemBus) {
-    this.#apic = apic;
-    this.#bus = bus;
-  }
-
-  read(space: IoSpaceName, address: number, size: AccessSize): number {
-    if (space === 'mmio' && this.#apic.ownsAddress(address)) return this.#apic.read(address, size);
-    return this.#bus.read(space, address, size);
-  }
-
-  write(space: IoSpaceName, address: number, size: AccessSize, value: number): void {
-    if (space === 'mmio' && this.#apic.ownsAddress(address)) this.#apic.write(address, size, value);
-    else this.#bus.write(space, address, size, value);
-  }
-}
-
-function wire(apic: LocalApic, cpuid: CpuidModel, io: IoSpace, clock: Clock, tscDeadline: boolean): VcpuWiring {
-  return {
-    io,
-    cpuid,
-    acknowledgeInterrupt: () => apic.acknowledge(),
-    readTaskPriority: () => apic.taskPriority,
-    writeTaskPriority: (priority) => {
-      apic.taskPriority = priority;
-    },
-    readMsr: (index) => {
-      if (index >= X2APIC_FIRST && index <= X2APIC_LAST) return apic.readMsr(index - X2APIC_FIRST);
-      if (index === IA32_APIC_BASE) return apic.readBase();
-      return index === IA32_TSC_DEADLINE && tscDeadline ? apic.readDeadline() : undefined;
-    },
-    writeMsr: (index, value) => {
-      if (index >= X2APIC_FIRST && index <= X2APIC_LAST) return apic.writeMsr(index - X2APIC_FIRST, value);
-      if (index === IA32_APIC_BASE) return apic.writeBase(value);
-      if (index !== IA32_TSC_DEADLINE || !tscDeadline) return false;
-      apic.writeDeadline(value);
-      return true;
-    },
-    timestamp: () => clock.now(),
-  };
 }
 
 function cmosSettings({ rom }: PlatformOptions): ReadonlyMap<number, number> {

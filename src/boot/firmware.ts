@@ -24,7 +24,7 @@ export function describeFirmware(image: Uint8Array, name: string): string {
         : undefined;
   if (wrong !== undefined) {
     throw new BulkheadError('BH307', `${name}: ${wrong}`, {
-      hint: "Give a PC's firmware image, such as SeaBIOS' bios-256k.bin, or `seabios`.",
+      hint: "Give `seabios`, `ovmf`, or a PC's firmware image as one file.",
     });
   }
   return `firmware ROM of ${image.length / KiB} KiB`;

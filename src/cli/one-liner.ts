@@ -6,7 +6,7 @@ import { packagedName } from './packaged-images.ts';
 export interface OneLiner {
   /** A path, relative to the working directory, or `package:NAME`. Left out: a PC that starts from `firmware`. */
   readonly kernel?: string;
-  /** `seabios` when left out, or a path. */
+  /** `seabios` when left out; `ovmf`, or a path. */
   readonly firmware?: string;
   /** Images for an IDE disk and a CD-ROM drive: paths. */
   readonly disk?: string;
@@ -79,7 +79,12 @@ const indented = (lines: readonly string[]): string => lines.map((line) => `    
 /** A name the manifest accepts: lower-case letters, digits and hyphens, beginning with a letter, up to 31 characters. */
 function nameFor(kernel: string): string {
   const base = (packagedName(kernel) ?? basename(kernel)).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
-  return base.replace(/^[^a-z]+/, '').slice(0, 31).replace(/-+$/, '') || 'machine';
+  return (
+    base
+      .replace(/^[^a-z]+/, '')
+      .slice(0, 31)
+      .replace(/-+$/, '') || 'machine'
+  );
 }
 
 /** YAML's double-quoted style takes JSON's. */

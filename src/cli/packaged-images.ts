@@ -24,6 +24,7 @@ export const PACKAGED_IMAGES: Readonly<Record<string, PackagedImage>> = {
   'busybox-i386': { role: 'initrd', title: 'a busybox system for i386', fetch: async (progress) => (await linuxImages('i386', progress)).initrd },
   'memtest-amd64': { role: 'kernel', title: 'memtest86+ for 64 bits', fetch: (progress) => packageFile('memtest86+', 'amd64', 'boot/*x64.bin', progress) },
   seabios: { role: 'firmware', title: 'SeaBIOS', fetch: (progress) => packageFile('seabios', 'amd64', 'usr/share/seabios/bios-256k.bin', progress) },
+  ovmf: { role: 'firmware', title: 'OVMF (UEFI)', fetch: (progress) => packageFile('ovmf', 'amd64', 'usr/share/ovmf/OVMF.fd', progress) },
   'memtest-i386': { role: 'kernel', title: 'memtest86+ for 32 bits', fetch: (progress) => packageFile('memtest86+', 'amd64', 'boot/*ia32.bin', progress) },
 };
 

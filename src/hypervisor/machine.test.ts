@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Machine, Partition } from '../contracts/index.ts';
 import { type CrashKind, type PartitionEnd, PartitionLink } from '../partition/index.ts';
-import { ANSWER_TIMEOUT, type MachineEvent, type MachineHost, RunningMachine, type ThreadEvents, type ThreadStart } from './index.ts';
+import { ANSWER_TIMEOUT, DEVICE_TIMEOUT, type MachineEvent, type MachineHost, RunningMachine, type ThreadEvents, type ThreadStart } from './index.ts';
 
 /** A thread that does what the test says. */
 class FakeThread {
@@ -73,7 +73,7 @@ const host: MachineHost = {
   },
 };
 
-function partition(name: string, onCrash: Partition['onCrash']): Partition {
+function partition(name: string, onCrash: Partition['onCrash'], more: Partition['devices'] = []): Partition {
   return {
     name,
     role: 'rtos',
@@ -81,7 +81,7 @@ function partition(name: string, onCrash: Partition['onCrash']): Partition {
     cores: [0],
     memory: { base: 0, size: 1 << 20 },
     boot: { kernel: '/image', cmdline: '', protocol: 'auto', decompress: true },
-    devices: [{ name: 'com1', model: 'uart16550', ranges: [], irqs: [4], options: {} }],
+    devices: [{ name: 'com1', model: 'uart16550', ranges: [], irqs: [4], options: {} }, ...more],
     onCrash,
     instructionsPerMicrosecond: 1000,
     allowance: { cores: [0], memory: [], ports: [], mmio: [], irqs: [] },
@@ -274,5 +274,67 @@ describe('a console', () => {
     first.obey();
     await restarted;
     expect(lifeOf('a').start.link.consoles).toEqual(first.start.link.consoles);
+  });
+});
+
+describe('devices of the user’s own', () => {
+  const CARD = { name: 'card', model: './card.ts', module: '/m/card.ts', ranges: [], irqs: [], options: {} };
+  const expire = () => {
+    const due = timers.filter(({ delay, cancelled }) => delay === DEVICE_TIMEOUT && !cancelled);
+    for (const timer of due) {
+      timer.cancelled = true;
+      timer.action();
+    }
+  };
+
+  beforeEach(() => {
+    machine = new RunningMachine(
+      { name: 'cell', board: { cores: 4, memory: 1 << 30 }, partitions: [partition('a', { action: 'restart', limit: 1 }, [CARD]), partition('b', HALT)] },
+      host,
+      { pace: 'free' },
+    );
+    machine.on((event) => events.push(event));
+    machine.startAll();
+    for (const thread of threads) thread.run();
+  });
+
+  it('are let be as long as their calls come back, however many there are', () => {
+    const calls = lifeOf('a').link.deviceCalls();
+    for (let i = 0; i < 5; i++) {
+      calls.current = i % 2 === 0 ? 2 : 0;
+      calls.count++;
+      expire();
+    }
+    calls.current = 0;
+    expire();
+    expire();
+    expect([lifeOf('a').terminated, states()]).toEqual([false, 'a running, b running']);
+  });
+
+  it('end their partition’s thread when one does not, and are named', () => {
+    const calls = lifeOf('a').link.deviceCalls();
+    calls.count++;
+    calls.current = 2;
+    expire(); // it may have begun a moment ago
+    expire();
+    expect(lifeOf('a').start.life).toBe(2); // its policy applies
+    expect(machine.lastCrash('a')).toMatchObject({
+      kind: 'device',
+      cause: 'device card (./card.ts) has not come back from a call for 5 s: ended by the watchdog',
+    });
+    expect(states()).toBe('a starting, b running');
+  });
+
+  it('are blamed when the thread dies in a call, and only then', () => {
+    lifeOf('a').link.deviceCalls().current = 2;
+    lifeOf('a').exit('out of memory');
+    expect(machine.lastCrash('a')?.cause).toBe('worker died: out of memory, in a call of device card (./card.ts)');
+    lifeOf('a').run().exit('out of memory');
+    expect(machine.lastCrash('a')).toMatchObject({ kind: 'thread', cause: 'worker died: out of memory' });
+  });
+
+  it('are loaded anew on request, where there are any', () => {
+    expect([machine.reloadDevices('a'), machine.reloadDevices('b')]).toEqual([true, false]);
+    expect([lifeOf('a').link.takeReload(), lifeOf('a').link.takeReload()]).toEqual([true, false]);
   });
 });

@@ -142,7 +142,7 @@ function memoryOf(partition: ManifestPartition): { readonly size: number; readon
 }
 
 /** Firmware that goes by a name comes from a package. */
-const FIRMWARE_NAMES = ['seabios'];
+const FIRMWARE_NAMES = ['seabios', 'ovmf'];
 
 export function firmwareReference(written: string): string {
   return FIRMWARE_NAMES.includes(written) ? `package:${written}` : written;

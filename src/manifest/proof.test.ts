@@ -1,7 +1,7 @@
 // The proof against an oracle that asks the same questions one core, byte, port and line at a time.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BoardDevice, DeviceSpec, Machine, Partition } from '../contracts/index.ts';
+import type { BoardDevice, DeviceSpec, Machine, Partition, WireSpec } from '../contracts/index.ts';
 import { allowanceOf, compileManifest, prove } from './index.ts';
 import { testHost } from './testing.ts';
 
@@ -116,6 +116,34 @@ describe('the proof', () => {
     const wide = { cores: [0], memory: [own.memory], ports: board.devices[0]!.ranges, mmio: [], irqs: [3] };
     expect(prove({ name: 'm', board, partitions: [{ ...own, allowance: wide }] }).holds).toBe(false);
     expect(prove({ name: 'm', board, partitions: [{ ...own, allowance: allowanceOf(own, board.devices) }] }).holds).toBe(true);
+  });
+});
+
+describe('wires', () => {
+  const [sample] = fc.sample(machine, { seed: 1, numRuns: 1 });
+  const station = (name: string, core: number, wire: WireSpec): Partition => {
+    const own = { cores: [core], memory: { base: core, size: 1 }, devices: [{ name: 'eth0', model: 'e1000', ranges: [], irqs: [], options: {}, wire }] };
+    return { ...sample!.partitions[0]!, ...own, name, allowance: allowanceOf(own, []) };
+  };
+  const violations = (...partitions: readonly Partition[]): readonly string[] =>
+    prove({ name: 'm', board: { cores: 4, memory: 8 }, partitions }).claims.find(({ claim }) => claim.startsWith('every wire'))!.violations;
+  const peer = (partition: string) => ({ name: 'field', peer: { partition, device: 'eth0' } });
+
+  it('have two ends that name each other', () => {
+    expect(violations(station('a', 0, peer('b')), station('b', 1, peer('a')))).toEqual([]);
+    expect(violations(station('a', 0, peer('b')), station('b', 1, { name: 'field' }))).toEqual(['field: eth0 of b leads elsewhere']);
+    expect(violations(station('a', 0, peer('b')))).toEqual(['field: eth0 of a leads elsewhere']);
+  });
+
+  it('have no third one', () => {
+    const [first] = violations(station('a', 0, peer('b')), station('b', 1, peer('a')), station('c', 2, peer('a')));
+    expect(first).toBe('field: more than two ends');
+    expect(violations(station('a', 0, { ...peer('b'), tap: 'tap0' }), station('b', 1, peer('a')))).toEqual(['field: more than two ends']);
+  });
+
+  it('share no recording and no interface of the host', () => {
+    expect(violations(station('a', 0, { name: 'x', tap: 't' }), station('b', 1, { name: 'y', tap: 't' }))).toHaveLength(2);
+    expect(violations(station('a', 0, { name: 'x', capture: '/f' }), station('b', 1, { name: 'y', capture: '/f' }))).toHaveLength(2);
   });
 });
 

@@ -56,6 +56,7 @@ export function prove(machine: Machine): Proof {
     boardDevices(machine),
     sharing(machine),
     hostFiles(machine),
+    wires(machine),
     insidePartitions(machine),
   ];
   return { holds: claims.every(({ violations }) => violations.length === 0), claims };
@@ -139,6 +140,23 @@ function hostFiles({ partitions }: Machine): Claim {
       uses.filter((other) => other !== writer && other.identity === writer.identity).map((other) => `${writer.path}: ${writer.user} writes it, ${other.user} uses it`),
     );
   return { claim: 'whoever writes a file of the host is alone at it', checked: uses.length, violations };
+}
+
+/** Ends name each other, there are two at most, and no two wires have a recording or an interface of the host in common. */
+function wires({ partitions }: Machine): Claim {
+  const ends = partitions.flatMap(({ name, devices }) => devices.flatMap(({ name: device, wire }) => (wire === undefined ? [] : [{ partition: name, device, wire }])));
+  const violations: string[] = [];
+  for (const { partition, device, wire } of ends) {
+    const others = ends.filter((end) => end.wire.name === wire.name && (end.partition !== partition || end.device !== device));
+    const { peer, tap, replay, capture } = wire;
+    if (others.length + Number(tap !== undefined) + Number(replay !== undefined) > 1) violations.push(`${wire.name}: more than two ends`);
+    const [other] = others;
+    if (peer?.partition !== other?.partition || peer?.device !== other?.device) violations.push(`${wire.name}: ${device} of ${partition} leads elsewhere`);
+    const elsewhere = ends.filter((end) => end.wire.name !== wire.name).map((end) => end.wire);
+    if (tap !== undefined && elsewhere.some((end) => end.tap === tap)) violations.push(`${wire.name}: another wire leads to ${tap}`);
+    if (capture !== undefined && elsewhere.some((end) => end.capture === capture)) violations.push(`${wire.name}: another wire writes ${capture}`);
+  }
+  return { claim: 'every wire leads from one end to one other', checked: ends.length, violations };
 }
 
 function insidePartitions({ partitions }: Machine): Claim {

@@ -95,6 +95,23 @@ describe('turns', () => {
   });
 });
 
+describe('hardware that fails', () => {
+  it('ends the partition after the instruction, with the cause in its report', () => {
+    const programs = ({ power }: ScriptedParts): Program[] => [
+      (vcpu) => {
+        if (vcpu.total === 4) {
+          power.fail('the card is on fire');
+          power.fail('and the fan has stopped');
+        }
+        return undefined;
+      },
+    ];
+    const { partition } = scriptedPartition({ programs });
+    run(partition, 3);
+    expect(partition.end).toMatchObject({ state: 'crashed', report: { kind: 'device', cause: 'the card is on fire', retired: 5 } });
+  });
+});
+
 describe('timers', () => {
   it('fire at exactly the instruction they are due at, whatever the quantum', () => {
     for (const quantum of [7, 1000, 20_000]) {

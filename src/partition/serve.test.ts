@@ -4,7 +4,7 @@ import { ByteRing, ms } from '../base/index.ts';
 import { ExitReason } from '../contracts/index.ts';
 import { ConsolePort } from './console-port.ts';
 import { PartitionLink } from './link.ts';
-import { servePartition } from './serve.ts';
+import { servePartition, serveUntilReload } from './serve.ts';
 import { type ScriptedParts, scriptedPartition } from './testing.ts';
 
 /** Runs `code` in another thread after `delay` ms; the thread sees `link`. */
@@ -31,6 +31,19 @@ describe('the loop of a partition', () => {
     expect(link.status('p', 2)).toMatchObject({ name: 'p', restarts: 2, retired: partition.retired });
     expect(partition.retired).toBeGreaterThan(20_000);
     await other;
+  });
+
+  it('leaves for a reload of devices and goes on afterwards; status says what devices did wrong', () => {
+    const link = PartitionLink.create([], 1);
+    const deviceFaults = () => ({ dmaViolations: 3, stoppedDevices: 1 });
+    const { partition } = scriptedPartition({ programs: () => [() => undefined], hostNow, deviceFaults });
+    link.requestReload();
+    expect(serveUntilReload(partition, link, hostNow)).toBeUndefined();
+    expect(link.status('p', 0)).toMatchObject({ dmaViolations: 3, stoppedDevices: 1 });
+    link.requestStop();
+    expect(serveUntilReload(partition, link, hostNow)).toEqual({ state: 'halted', reason: 'stopped' });
+    link.rearm();
+    expect(link.status('p', 0)).not.toHaveProperty('dmaViolations');
   });
 
   it('sleeps while the guest sleeps, and wakes for a stop at once', async () => {

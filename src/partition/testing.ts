@@ -12,7 +12,7 @@ import {
 } from '../contracts/index.ts';
 import { createPhysicalMemory } from '../board/index.ts';
 import type { VirtualClock } from './clock.ts';
-import { type Hardware, type PartitionOptions, RunningPartition, type TelemetryReading } from './partition.ts';
+import { type DeviceFaults, type Hardware, type PartitionOptions, RunningPartition, type TelemetryReading } from './partition.ts';
 import type { VcpuPins } from './scheduler.ts';
 
 /** One instruction of a guest. A reason ends the run after it, as HLT or PAUSE would. */
@@ -140,6 +140,7 @@ export interface ScriptedOptions {
   readonly startAll?: boolean;
   readonly admitInput?: () => void;
   readonly telemetry?: () => TelemetryReading | undefined;
+  readonly deviceFaults?: () => DeviceFaults;
   readonly hasNeighbours?: boolean;
   readonly hostNow?: () => Nanos;
   readonly pace?: PartitionOptions['pace'];
@@ -176,6 +177,7 @@ export function scriptedPartition(options: ScriptedOptions): ScriptedPartition {
       reset: () => {},
       admitInput: () => options.admitInput?.(),
       telemetry: () => options.telemetry?.(),
+      ...(options.deviceFaults === undefined ? {} : { deviceFaults: options.deviceFaults }),
       [Symbol.dispose]: () => {},
     };
   };

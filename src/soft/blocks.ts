@@ -304,7 +304,7 @@ export class Blocks {
       : row.mnemonic === 'cmpxchg8b' && d.size === 3 ? 'cmpxchg16b' : row.mnemonic;
     const absent = this.#absence(row, name, mode);
     if (absent !== undefined) return this.#system(first, offset, absent);
-    const handler = name === row.mnemonic && !isCheckedString ? this.#handler(row, d.size, d.isMemory ? 1 : 0, row.conditional ? d.opcode & 15 : 0) : -1;
+    const handler = !isCheckedString ? this.#handler(row, d.size, d.isMemory ? 1 : 0, row.conditional ? d.opcode & 15 : 0) : -1;
     const info = d.size
       | (d.isMemory ? R.INFO_MEMORY : 0)
       | ((d.addressBits === 16 ? 0 : d.addressBits === 32 ? 1 : 2) << R.INFO_ADDRESS_SHIFT)

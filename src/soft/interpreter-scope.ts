@@ -202,6 +202,13 @@ export class InterpreterScope implements Scope {
     this.#setFlags(result, carry.shl(31).or(carry.xor(overflow).shl(30)));
   }
 
+  orderFlags(isLess: Value, isEqual: Value): void {
+    // Of the results 0 and 1 the first has even parity, which is not wanted.
+    const equal = this.local(isEqual);
+    this.setField(S.FLAG_AUX, isLess.negate().and(S.AUX_CARRY | S.AUX_PARTIAL).or(equal.shl(S.AUX_PARITY_DELTA_SHIFT)));
+    this.setField(S.FLAG_RESULT, equal.xor(1).widen());
+  }
+
   carryOverflowFlags(carry: Value, overflow: Value): void {
     this.setField(S.FLAG_AUX, this.field(S.FLAG_AUX, 'i32').and(0x3fff_ffff).or(carry.shl(31)).or(carry.xor(overflow).shl(30)));
   }

@@ -231,6 +231,26 @@ describe('a machine check', () => {
   });
 });
 
+describe('CMPXCHG8B', () => {
+  const GUARDED = '00 70 00 00';
+
+  it('exchanges what is expected, else gives what is there; only ZF changes', () => {
+    load(0x7000, '11 00 00 00 22 00 00 00');
+    // stc; cmpxchg8b [0x7000] with EDX:EAX = 0; setz bl; mov ecx, 5; cmpxchg8b again; setz bh; setc cl
+    start(`f9  0f c7 0d ${GUARDED}  0f 94 c3  b9 05 00 00 00  f0 0f c7 0d ${GUARDED}  0f 94 c7  0f 92 c1  eb fe`);
+    vcpu.run(7);
+    expect([reg(0), reg(2), reg(3) & 0xffff, reg(1)]).toEqual([0x11, 0x22, 0x0100, 0x01]);
+    expect([...(memory.read(0x7000, 8) ?? [])]).toEqual([0, 0, 0, 0, 5, 0, 0, 0]);
+  });
+
+  it('does so across two pages', () => {
+    load(0x7ffc, '11 00 00 00 22 00 00 00');
+    start('0f c7 0d fc 7f 00 00  b3 01  0f c7 0d fc 7f 00 00  eb fe');
+    vcpu.run(3);
+    expect([...(memory.read(0x7ffc, 8) ?? [])]).toEqual([1, 0, 0, 0, 0, 0, 0, 0]);
+  });
+});
+
 describe('code that changes', () => {
   it('runs what it just wrote into the next instruction', () => {
     start('c6 05 07 10 00 00 48  40  eb fe'); // mov byte [next], 0x48: INC EAX becomes DEC EAX

@@ -136,7 +136,7 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f ba /4', 'bt', 'Ev,Ib'], ['0f ba /5', 'bts', 'Ev,Ib', 'lock'], ['0f ba /6', 'btr', 'Ev,Ib', 'lock'], ['0f ba /7', 'btc', 'Ev,Ib', 'lock'],
   ['0f a4 /r', 'shld', 'Ev,Gv,Ib'], ['0f a5 /r', 'shld_cl', 'Ev,Gv'], ['0f ac /r', 'shrd', 'Ev,Gv,Ib'], ['0f ad /r', 'shrd_cl', 'Ev,Gv'],
   ['np 0f ae /0 mem', 'fxsave', 'M', 'nosize'], ['np 0f ae /1 mem', 'fxrstor', 'M', 'nosize'],
-  ['np 0f ae /2 mem', 'ldmxcsr', 'Md'], ['np 0f ae /3 mem', 'stmxcsr', 'Md'],
+  ['np 0f ae /2 mem', 'ldmxcsr', 'Md', 'sse'], ['np 0f ae /3 mem', 'stmxcsr', 'Md', 'sse'],
   ['np 0f ae /5 reg', 'nop', 'Ed'], ['np 0f ae /6 reg', 'nop', 'Ed'], ['np 0f ae /7 reg', 'nop', 'Ed'], ['np 0f ae /7 mem', 'clflush', 'Mb'],
   ['np 0f ae /4 mem', 'xsave', 'M', 'nosize cpuid:xsave'], ['np 0f ae /5 mem', 'xrstor', 'M', 'nosize cpuid:xsave'],
   ['np 0f ae /6 mem', 'xsaveopt', 'M', 'nosize cpuid:xsaveopt'], ['np 0f c7 /4 mem', 'xsavec', 'M', 'nosize cpuid:xsavec'],

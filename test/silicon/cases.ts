@@ -56,7 +56,9 @@ const EDGES = [
 ];
 export const ARITHMETIC_FLAGS = 0x8d5;
 export const DIRECTION = 0x400;
+const RAX = 0;
 const RCX = 1;
+const RDX = 2;
 const RBX = 3;
 const RSP = 4;
 const RBP = 5;
@@ -199,6 +201,16 @@ class Maker {
     if (!isMissing && /^(jmp|call)$/.test(row.mnemonic)) this.#makeCanonical(target - DATA_ADDRESS);
     if (!isMissing && row.mnemonic === 'bound') this.#boundsAround(target - DATA_ADDRESS, register);
     this.#address(reg, target, isBitIndex || row.mnemonic === 'bound' ? register : -1);
+    if (!isMissing && /^cmpxchg/.test(row.mnemonic) && random.oneIn(2)) this.#expect(target - DATA_ADDRESS, row.mnemonic === 'cmpxchg8b');
+  }
+
+  /** What CMPXCHG and kin compare with is there. */
+  #expect(offset: number, isPair: boolean): void {
+    const view = new DataView(this.#memory.buffer, offset);
+    const isWide = (this.#rex & 8) !== 0;
+    view.setBigUint64(0, BigInt.asUintN(64, this.#gpr[RAX] as bigint), true);
+    if (isPair && isWide) view.setBigUint64(8, BigInt.asUintN(64, this.#gpr[RDX] as bigint), true);
+    else if (isPair) view.setUint32(4, Number((this.#gpr[RDX] as bigint) & 0xffff_ffffn), true);
   }
 
   /** Half of all bounds enclose the register. */

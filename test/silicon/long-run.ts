@@ -13,20 +13,12 @@ import { EXACT_SSE_FORMS, EXACT_SSE_FORMS_32, sseCase } from './fpu/sse.ts';
 import { EXACT_X87_FORMS, maskX87, tolerate, TRANSCENDENTAL_FORMS, transcendentalCase, x87Case } from './fpu/x87.ts';
 import { compileHarness, hostFeatures, runNatively } from './native.ts';
 import { comparable, differences } from './outcome.ts';
+import { RESULTS_FILE, readResults, type SiliconResults } from './results.ts';
 import { SoftMachine } from './soft.ts';
 import { formatVector } from './vector.ts';
 
-export interface SiliconResults {
-  /** As /proc/cpuinfo names it. */
-  readonly cpu: string;
-  readonly seeds: readonly number[];
-  /** Cases that agreed, by mnemonic and code width. */
-  readonly cases: Readonly<Record<string, { readonly 64?: number; readonly 32?: number }>>;
-}
-
 type Bits = 64 | 32;
 const CONTROLS = ['default', 'masked', 'any'] as const;
-const RESULTS = new URL('./results.json', import.meta.url);
 const MINUTE = 60_000;
 /** Per form and round. */
 const INTEGER_CASES = 12;
@@ -116,7 +108,7 @@ function fpuRound(): void {
 
 function record(): void {
   const cpu = /^model name\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown';
-  const before: SiliconResults = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : { cpu, seeds: [], cases: {} };
+  const before: SiliconResults = existsSync(RESULTS_FILE) ? readResults() : { cpu, seeds: [], cases: {} };
   for (const [mnemonic, both] of Object.entries(before.cases)) {
     const now = counts.get(mnemonic) ?? new Map<Bits, number>();
     for (const bits of [64, 32] as const) {
@@ -126,7 +118,7 @@ function record(): void {
     counts.set(mnemonic, now);
   }
   const cases = Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([mnemonic, both]) => [mnemonic, Object.fromEntries(both)]));
-  writeFileSync(RESULTS, `${JSON.stringify({ cpu, seeds: [...before.seeds, seed], cases } satisfies SiliconResults)}\n`);
+  writeFileSync(RESULTS_FILE, `${JSON.stringify({ cpu, seeds: [...before.seeds, seed], cases } satisfies SiliconResults)}\n`);
 }
 
 console.log(`seed ${seed}, ${minutes} minutes`);

@@ -39,7 +39,7 @@ const UD2 = [0x0f, 0x0b] as const;
 const REX_W = 8;
 
 /** They branch, or use the stack, or address through registers that are not theirs to choose: written out below, or left out. */
-const NOT_BY_TABLE = /^(div|idiv|xlat|enter|leave|popf|pushf|lahf|aaa|aas|daa|das|aam|aad|bound|int.*|loop.*|jcxz|jcc|jmp|call|ret.*|cmpxchg8b|cmpxchg16b|ud|.*_far.*|maskmov.*|mov_moffs)$/;
+const NOT_BY_TABLE = /^(div|idiv|xlat|enter|leave|popf|pushf|lahf|aaa|aas|daa|das|aam|aad|bound|int.*|loop.*|jcxz|jcc|jmp|call|ret.*|ud|.*_far.*|maskmov.*|mov_moffs)$/;
 
 const isUsable = (row: InstructionRow): boolean =>
   row.stack === 0 && !row.attributes.has('end') && !row.attributes.has('string') && !NOT_BY_TABLE.test(row.mnemonic) && !row.operands.some(({ kind }) => kind === 'O');
@@ -109,18 +109,16 @@ class Writer {
 
   #something(): void {
     const random = this.#random;
-    if (this.#flavour !== 'integer' && random.oneIn(2)) return this.#floating();
-    switch (random.below(16)) {
-      case 0: case 1: return this.#forwardBranch();
-      case 2: return this.#loop();
-      case 3: return this.#pushPop();
-      case 4: return this.#repeated();
-      case 5: return this.#patched();
-      case 6: return this.#patch();
-      case 7: return this.#call();
-      default: return this.#instruction();
-    }
+    if (this.#flavour !== 'integer' && random.oneIn(2)) this.#floating();
+    else if (random.oneIn(2)) this.#instruction();
+    else random.pick(this.#others)();
   }
+
+  /** Forward branches as often as any two others. */
+  readonly #others: readonly (() => void)[] = [
+    () => this.#forwardBranch(), () => this.#forwardBranch(), () => this.#loop(), () => this.#pushPop(), () => this.#repeated(),
+    () => this.#patched(), () => this.#patch(), () => this.#call(),
+  ];
 
   #prologue(): void {
     // conversions between XMM and MMX are among the MMX rows
@@ -215,8 +213,8 @@ class Writer {
           body.push(0xc0 | (field << 3) | number);
         } else {
           rex &= ~3; // RBX and RSI
-          // most of SSE wants its operands aligned
-          const displacement = row.attributes.has('sse') && !random.oneIn(16) ? 16 * (1 + random.below(5)) : 8 + random.below(MEMORY_BYTES - 40);
+          const wantsAlignment = row.attributes.has('sse') || row.mnemonic === 'cmpxchg8b';
+          const displacement = wantsAlignment && !random.oneIn(16) ? 16 * (1 + random.below(5)) : 8 + random.below(MEMORY_BYTES - 40);
           const form = random.below(4);
           if (form === 0) body.push(0x43 | (field << 3), displacement);
           else if (form === 1) body.push(0x83 | (field << 3), ...long(displacement));
@@ -278,10 +276,13 @@ class Writer {
     const is64 = this.#bits === 64;
     const from = random.below(8);
     const to = random.pick([0, 1, 2, 7]);
-    if (random.oneIn(3)) this.#add([0x66, 0x50 | from, 0x66, 0x58 | to]);
-    else if (random.oneIn(3)) this.#add([0xff, 0x73, 8 + random.below(80), 0x58 | to]);
-    else if (is64 && random.oneIn(2)) this.#add([0x41, 0x50 | from, 0x41, 0x58 | random.below(8)]);
-    else this.#add([0x50 | from, 0x58 | to]);
+    const forms = [
+      [0x50 | from, 0x58 | to],
+      [0x66, 0x50 | from, 0x66, 0x58 | to],
+      [0xff, 0x73, 8 + random.below(80), 0x58 | to],
+      ...(is64 ? [[0x41, 0x50 | from, 0x41, 0x58 | random.below(8)]] : []),
+    ];
+    this.#add(random.pick(forms));
   }
 
   /** REP MOVS, STOS, CMPS, SCAS, LODS of a few elements, upwards or downwards; RSI comes back. */

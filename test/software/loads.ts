@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { MiB } from '../../src/base/index.ts';
 import type { CpioEntry } from '../../src/boot/index.ts';
 import { type PackageArchitecture, packageSource, packagesWithDependencies, type ProgressListener, type UnpackedPackage } from '../../src/host/node/packages.ts';
-import { asFolder, asInitramfs, folderEntries, rootFileSystem } from '../../src/host/node/root-file-system.ts';
+import { folderEntries, type RootImages, rootFileSystem, rootImages } from '../../src/host/node/root-file-system.ts';
 
 const SCRIPTS = join(import.meta.dirname, '../../guests/linux/software');
 /** What every root file system starts from: a shell, its tools, and the program that sets the guest up. */
@@ -12,6 +12,8 @@ const FOUNDATION = ['busybox-static', 'coreutils', 'dash', 'diffutils', 'finduti
 
 /** rt-tests has a program in it that the loads do not use. */
 const PYTHON = ['usr/lib/python3', 'usr/lib/python3.11'];
+
+const GCC = ['gcc', 'libc6-dev'];
 
 export interface Load {
   readonly name: string;
@@ -33,15 +35,11 @@ export interface Load {
   readonly files?: (packages: readonly UnpackedPackage[]) => Promise<readonly CpioEntry[]>;
 }
 
-export interface PreparedLoad {
+export interface PreparedLoad extends RootImages {
   readonly load: Load;
   readonly architecture: PackageArchitecture;
   /** `name version` of every package in it. */
   readonly packages: readonly string[];
-  /** Path of the archive for the guest. */
-  readonly initramfs: string;
-  /** The same files as a folder, for the host. */
-  readonly folder: string;
 }
 
 const script = (name: string): Buffer => readFileSync(join(SCRIPTS, name));
@@ -64,15 +62,9 @@ export async function prepare(load: Load, architecture: PackageArchitecture, pro
     file('etc/hosts', '127.0.0.1 localhost\n'),
     ...((await load.files?.(packages)) ?? []),
   ];
-  const entries = await rootFileSystem({ packages, additions, ...(load.without === undefined ? {} : { without: load.without }) });
-  const name = `software-${load.name}-${architecture}`;
-  return {
-    load,
-    architecture,
-    packages: packages.map(({ name, version }) => `${name} ${version}`),
-    initramfs: await asInitramfs(name, entries),
-    folder: await asFolder(name, entries),
-  };
+  const without = load.without === undefined ? {} : { without: load.without };
+  const images = await rootImages(`software-${load.name}-${architecture}`, { packages, additions, ...without });
+  return { load, architecture, packages: packages.map(({ name, version }) => `${name} ${version}`), ...images };
 }
 
 /** Sources lie in the root file system as they were published; a load copies what it changes. */
@@ -144,9 +136,18 @@ export const LOADS: readonly Load[] = [
   },
   {
     name: 'gcc',
-    what: 'GCC compiles and links Lua, which then runs',
-    packages: ['gcc', 'libc6-dev'],
+    what: 'GCC compiles and links bzip2, which then passes its own tests',
+    packages: GCC,
     script: 'gcc.sh',
+    memory: 1024 * MiB,
+    oracle: 'native',
+    files: () => sources('bzip2', 'software/bzip2', (path) => /^[^/]*\.([ch]|ref|bz2)$/.test(path)),
+  },
+  {
+    name: 'gcc-lua',
+    what: 'GCC compiles and links Lua, which then runs',
+    packages: GCC,
+    script: 'gcc-lua.sh',
     memory: 1024 * MiB,
     oracle: 'native',
     files: async () => [

@@ -55,7 +55,7 @@ async function run({ partition: spec, link: buffers, pace, instructions }: Measu
     },
     instructions,
   );
-  voice.started(partition.image);
+  voice.started(partition.image, {});
   const end = servePartition(partition, PartitionLink.over(buffers), hostNow);
   voice.log('info', MEASUREMENT + JSON.stringify(measure(partition)));
   return end;

@@ -20,7 +20,7 @@ round() {
   hackbench --threads --groups 1 --fds 4 --loops 20 >/dev/null && echo "threads agree"
   timeout 0.5 sleep 10
   echo "timeout: $?"
-  cyclictest --mlockall --quiet --smp --priority=80 --interval=2000 --loops=100 | sed -n 's/.* C: *\([0-9]*\) .*/\1 wakeups/p'
+  cyclictest --mlockall --quiet --smp --priority=80 --interval=2000 --loops=100 | sed -n 's/^T: 0 .* C: *\([0-9]*\) .*/\1 wakeups/p'
 }
 
 rounds=0
@@ -30,7 +30,7 @@ while [ "$(seconds)" -lt "$last" ]; do
   cmp first current || { cat current; exit 1; }
   rounds=$((rounds + 1))
   echo "round $rounds at $(seconds) s"
-  sleep 20
+  sleep 40
 done
 cat first
 echo "$rounds rounds"

@@ -2,8 +2,8 @@
  * The DSDT: soft off, the PCI root bridge and its windows, processors, and the devices that have no other way to be found.
  *
  * Spec: ACPI 6.5 §5.3 (namespace), §7.4.2 (\_Sx), §6.2 (resources); PnP identifiers of ISA devices.
- * PCI interrupts are routed for whichever controllers the system says it uses (§6.2.13 _PRT, §5.8.1 _PIC). Not modelled: link devices;
- * the lines are where the board wired them.
+ * PCI interrupts are routed for whichever controllers the system says it uses (§6.2.13 _PRT, §5.8.1 _PIC).
+ * Not modelled: link devices; the lines are where the board wired them.
  */
 import { SLEEP_TYPE_S5 } from '../chips/acpi-pm.ts';
 import { PCI_MEMORY_END, pciMemoryBase } from '../pci/address-assignment.ts';

@@ -52,7 +52,7 @@ export const run: CliCommand = {
       .option('--cmdline <text>', 'with --kernel: its command line (default for Linux: a lean one)')
       .option('--disk <image>', 'a raw disk image: without --kernel, a PC that starts from it')
       .option('--cdrom <image>', 'an ISO image: without --kernel, a PC that starts from it when its disk does not')
-      .option('--firmware <image>', 'what starts that PC: `seabios` (default), or the file of a ROM')
+      .option('--firmware <image>', 'what starts that PC: `seabios` (default), `ovmf` (UEFI), or the file of a ROM')
       .option('--memory <size>', 'without a manifest: its RAM (default: 256MiB; a PC has 1GiB)')
       .option('--cpus <count>', 'without a manifest: its vCPUs (default: 1)')
       .option('--dump-manifest', 'print the manifest that the options stand for, and end')

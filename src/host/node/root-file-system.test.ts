@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CpioEntry, readCpio, writeCpio } from '../../boot/index.ts';
 import type { UnpackedPackage } from './packages.ts';
-import { asFolder, asInitramfs, folderEntries, rootFileSystem } from './root-file-system.ts';
+import { folderEntries, rootFileSystem, rootImages } from './root-file-system.ts';
 
 let root: string;
 const cache = process.env['BULKHEAD_CACHE'];
@@ -82,15 +82,26 @@ describe('a root file system from packages', () => {
   });
 
   it('goes to a guest as an archive and to the host as a folder: the same files', async () => {
-    const entries = await rootFileSystem({ packages: [unpacked('one', { 'usr/bin/one': '1', 'bin/uno': '→one' })] });
-    expect(paths(readCpio(readFileSync(await asInitramfs('test', entries)), 'test'))).toEqual(paths(entries));
-    const folder = await asFolder('test', entries);
+    const options = { packages: [unpacked('one', { 'usr/bin/one': '1', 'bin/uno': '→one' })] };
+    const { initramfs, folder } = await rootImages('test', options);
+    expect(paths(readCpio(readFileSync(initramfs), 'test'))).toEqual(paths(await rootFileSystem(options)));
     expect(readFileSync(join(folder, 'bin/one'), 'utf8')).toBe('1');
     expect(readlinkSync(join(folder, 'usr/bin/uno'))).toBe('one');
     expect(lstatSync(join(folder, 'bin')).isSymbolicLink()).toBe(true);
     expect(statSync(join(folder, 'usr/bin')).mtimeMs).toBe(0);
     expect(statSync(join(folder, 'tmp')).mode & 0o7777).toBe(0o1777);
-    expect(await asFolder('test', entries)).toBe(folder);
+  });
+
+  it('is built once, and anew when an addition changes', async () => {
+    const one = unpacked('one', { 'usr/bin/one': '1' });
+    const addition = (text: string): CpioEntry => ({ kind: 'file', path: 'etc/motd', permissions: 0o644, data: bytes(text) });
+    const first = await rootImages('test', { packages: [one], additions: [addition('a')] });
+    rmSync(one.folder, { recursive: true });
+    expect(await rootImages('test', { packages: [one], additions: [addition('a')] })).toEqual(first);
+    mkdirSync(one.folder);
+    const second = await rootImages('test', { packages: [one], additions: [addition('b')] });
+    expect(second.initramfs).not.toBe(first.initramfs);
+    expect(readFileSync(join(second.folder, 'etc/motd'), 'utf8')).toBe('b');
   });
 });
 

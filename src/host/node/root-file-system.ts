@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, symlink, utimes, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { BulkheadError } from '../../base/index.ts';
 import { type CpioEntry, writeCpio } from '../../boot/index.ts';
 import { cacheFolder, withScratchFolder, writeAtomically } from './cache.ts';
@@ -25,6 +25,8 @@ const FOR_PEOPLE = ['usr/share/doc', 'usr/share/info', 'usr/share/lintian', 'usr
 /** Mount points and scratch space that no package ships. */
 const FOLDERS = ['dev', 'etc', 'proc', 'root', 'run', 'sys', 'tmp'];
 const PERMISSIONS = 0o7777;
+/** Counts what this file makes of the same packages: one more for each change of that. */
+const LAYOUT = 1;
 
 export interface RootFileSystemOptions {
   readonly packages: readonly UnpackedPackage[];
@@ -92,20 +94,29 @@ export async function folderEntries(folder: string, path: string, wanted: (path:
   return [...entries.values()].filter((entry) => wanted(entry.path)).map((entry) => ({ ...entry, path: `${path}/${entry.path}` }));
 }
 
-/** The file system as an uncompressed archive for a kernel, in the cache. Its path. */
-export async function asInitramfs(name: string, entries: readonly CpioEntry[]): Promise<string> {
-  const path = join(cacheFolder(), 'images', `${name}.cpio`);
-  await writeAtomically(path, writeCpio(entries));
-  return path;
+/** One root file system in two forms. Paths. */
+export interface RootImages {
+  /** An uncompressed archive for a kernel: the guest would pay for the decompression. */
+  readonly initramfs: string;
+  /** For chroot(2) on the host: the same files with the same permissions and times, without device nodes. */
+  readonly folder: string;
 }
 
-/**
- * The file system as a folder of the host, in the cache, for chroot(2): the same files with the same permissions and times, except device
- * nodes. Its path. Throws BH615.
- */
-export async function asFolder(name: string, entries: readonly CpioEntry[]): Promise<string> {
-  const folder = join(cacheFolder(), 'roots', `${name}-${digestOf(entries)}`);
-  if (await exists(folder)) return folder;
+/** Builds what the cache does not have. `name` is for people who look into it. Throws BH613 and BH615. */
+export async function rootImages(name: string, options: RootFileSystemOptions): Promise<RootImages> {
+  const unique = `${name}-${digestOf(options)}`;
+  const initramfs = join(cacheFolder(), 'images', `${unique}.cpio`);
+  const folder = join(cacheFolder(), 'roots', unique);
+  if ((await exists(initramfs)) && (await exists(folder))) return { initramfs, folder };
+  const entries = await rootFileSystem(options);
+  await writeAtomically(initramfs, writeCpio(entries));
+  await writeFolder(folder, entries);
+  return { initramfs, folder };
+}
+
+/** Replaces nothing: what is there under this name is the same. Throws BH615. */
+async function writeFolder(folder: string, entries: readonly CpioEntry[]): Promise<void> {
+  if (await exists(folder)) return;
   await withScratchFolder(async (scratch) => {
     const root = join(scratch, 'root');
     await mkdir(root);
@@ -117,7 +128,6 @@ export async function asFolder(name: string, entries: readonly CpioEntry[]): Pro
       if (!(await exists(folder))) throw new BulkheadError('BH615', `${folder} cannot be written: ${(cause as Error).message}`, { cause });
     });
   });
-  return folder;
 }
 
 async function place(entry: CpioEntry, path: string): Promise<void> {
@@ -134,9 +144,10 @@ async function place(entry: CpioEntry, path: string): Promise<void> {
   }
 }
 
-function digestOf(entries: readonly CpioEntry[]): string {
-  const hash = createHash('sha256');
-  for (const entry of entries) {
+/** Of everything that decides about the result. A package is known by its version: its folder in the cache does not change. */
+function digestOf({ packages, additions = [], without = [] }: RootFileSystemOptions): string {
+  const hash = createHash('sha256').update(JSON.stringify([LAYOUT, packages.map(({ folder }) => basename(folder)), without]));
+  for (const entry of additions) {
     const { data, ...rest } = { data: new Uint8Array(), ...entry };
     hash.update(JSON.stringify(rest)).update(data);
   }

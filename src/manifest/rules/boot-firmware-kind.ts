@@ -11,7 +11,7 @@ export const bootFirmwareKind: Rule = {
       yield {
         message: `the firmware of ${name} cannot be started: ${refusal.problem}`,
         at: [...path, 'boot', 'firmware'],
-        hint: refusal.hint ?? 'give `seabios`, or a ROM image of whole 64 KiB',
+        hint: refusal.hint ?? 'give `seabios`, `ovmf`, or a ROM image of whole 64 KiB',
       };
     }
   },

@@ -158,8 +158,6 @@ export const FX_STATE_OPERATIONS: SystemOperations = {
     const value = core.mmu.load32(effectiveAddress(core, record));
     if ((value & ~MXCSR_MASK) !== 0) core.raise(GENERAL_PROTECTION, 0);
     core.set32(S.MXCSR, value);
-    // Decoding may depend on whether MXCSR has its default value.
-    core.leave = true;
   },
   stmxcsr: (core, record) => {
     checkSseAvailable(core);

@@ -87,6 +87,8 @@ export interface Scope {
   logicFlags(result: Value): void;
   /** ZF, SF, PF from `result`; CF and OF given (i32, 0 or 1); AF = 0. */
   resultFlags(result: Value, carry: Value, overflow: Value): void;
+  /** CF and ZF given (i32, 0 or 1, not both 1); OF = SF = PF = AF = 0. */
+  orderFlags(isLess: Value, isEqual: Value): void;
   /** Only CF and OF (i32, 0 or 1); the others kept. */
   carryOverflowFlags(carry: Value, overflow: Value): void;
   /** Only CF; the others kept. */

@@ -5,7 +5,6 @@
  * open; before, a result must be found to be exact. For NaNs, denormals, overflow, underflow, first inexact results and other
  * settings the instruction goes to its exact form (sse/operations.ts).
  */
-import { CF, ZF } from '../../x86/flags.ts';
 import { MXCSR } from '../../x86/state.ts';
 import { constant, i32, select, Value } from '../wasm/value.ts';
 import { cold, type Scope, type Semantics, type SemanticsTable } from './dsl.ts';
@@ -85,15 +84,29 @@ class Floats {
     const element = constant(this.#element, n);
     return this.#isVector ? element.simd('v128', this.#splat) : element;
   }
-  isZero(a: Value): Value { return this.eq(a, this.number(0)); }
+  isZero(a: Value): Value { return this.#isVector ? this.eq(a, this.number(0)) : this.#withoutSign(a).isZero(); }
+  /** The bits of a scalar, shifted so that the sign is gone: scalars are judged as integers, which takes half the instructions. */
+  #withoutSign(a: Value): Value {
+    return this.#element === 'f64' ? a.unary('i64', REINTERPRET_AS_I64).shl(1) : a.unary('i32', REINTERPRET_AS_I32).shl(1);
+  }
   /**
    * |a| is above the smallest normal number, and finite. That number itself may have been rounded up from a tiny one, which
    * is an underflow (tininess is detected after rounding to full precision, SDM 1 §4.9.1.5).
    */
   isNormal(s: Scope, a: Value): Value {
+    if (!this.#isVector) {
+      const least = this.#element === 'f64' ? SMALLEST64 + 2n : SMALLEST32 + 2n;
+      return this.#withoutSign(a).sub(least).lt((this.#element === 'f64' ? INFINITY64 : INFINITY32) - least);
+    }
     const magnitude = s.local(this.#unary(this.#op.abs, a));
     const least = this.number(this.#element === 'f64' ? ABOVE_TINY64 : ABOVE_TINY32);
     return this.and(this.ge(magnitude, least), this.lt(magnitude, this.number(Infinity)));
+  }
+  /** Zero, normal, or no finite number at all. */
+  isNotDenormal(s: Scope, a: Value): Value {
+    if (!this.#isVector) return this.#withoutSign(a).sub(1).ge((this.#element === 'f64' ? SMALLEST64 : SMALLEST32) - 1n);
+    const magnitude = this.#unary(this.#op.abs, a);
+    return this.or(this.not(this.lt(magnitude, this.number(this.#element === 'f64' ? 2 ** -1022 : 2 ** -126))), this.isZero(s.local(a)));
   }
   isPlain(s: Scope, a: Value): Value {
     return this.or(this.isNormal(s, a), this.isZero(a));
@@ -110,11 +123,21 @@ class Floats {
     const high = this.sub(this.mul(aHigh, bHigh), product);
     return this.add(this.add(this.add(high, this.mul(aHigh, bLow)), this.mul(aLow, bHigh)), this.mul(aLow, bLow));
   }
-  /** Whether a × b is `product` without rounding. Where the error itself could be rounded, the answer is no. */
+  /**
+   * Whether a × b is `product`, normal or zero, without rounding: certainly when no factor has more than half of the bits; else
+   * when there is no error. Where the error itself could be rounded, the answer is no.
+   */
   isExactProduct(s: Scope, a: Value, b: Value, product: Value): Value {
     const smallest = this.#element === 'f64' ? 2 ** -900 : 2 ** -70;
-    const isSafe = this.or(this.ge(this.#unary(this.#op.abs, product), this.number(smallest)), this.isZero(product));
-    return this.and(isSafe, this.isZero(this.productError(s, a, b, product)));
+    const hasNoError = (): Value => {
+      const isSafe = this.or(this.ge(this.#unary(this.#op.abs, product), this.number(smallest)), this.isZero(product));
+      return this.and(isSafe, this.isZero(this.productError(s, a, b, product)));
+    };
+    if (this.#isVector) return hasNoError();
+    const lowerHalf = this.#element === 'f64' ? 64 - 27 : 32 - 12;
+    const isExact = s.variable(this.#withoutSign(a).or(this.#withoutSign(b)).shl(lowerHalf - 1).isZero());
+    s.code.if(isExact.value.isZero(), () => isExact.set(hasNoError()));
+    return isExact.value;
   }
   #split(s: Scope, a: Value): readonly [high: Value, low: Value] {
     const scaled = s.local(this.mul(a, this.number(this.#element === 'f64' ? 2 ** 27 + 1 : 2 ** 12 + 1)));
@@ -141,6 +164,13 @@ class Floats {
   }
 }
 
+const REINTERPRET_AS_I32 = 0xbc;
+const REINTERPRET_AS_I64 = 0xbd;
+/** The smallest normal number and infinity, their bits without the sign shifted up by one. */
+const SMALLEST32 = 1n << 24n;
+const SMALLEST64 = 1n << 53n;
+const INFINITY32 = 0xffn << 24n;
+const INFINITY64 = 0x7ffn << 53n;
 const REINTERPRET_AS_F32 = 0xbe;
 const REINTERPRET_AS_F64 = 0xbf;
 const OPCODES: Readonly<Record<Kind, Opcodes>> = {
@@ -166,14 +196,14 @@ const OPCODES: Readonly<Record<Kind, Opcodes>> = {
 const unless = (s: Scope, natural: Value, name: string): void => s.code.if(natural.isZero(), () => s.system(name), undefined, false);
 
 type Compute = (f: Floats, a: Value, b: Value) => Value;
-/** Whether the result is that of SSE, as an element test, given that both operands are plain. */
+/** Whether the result is that of SSE, as an element test, given that no operand is denormal: operands that are no numbers show in it. */
 type Judge = (f: Floats, s: Scope, a: Value, b: Value, result: Value) => Value;
 
 /** The result of an addition is zero only exactly. */
-const sumIsPlain: Judge = (f, s, _a, _b, result) => f.isPlain(s, result);
+const sumIsPlain: Judge = (f, s, _a, _b, result) => f.or(f.isNormal(s, result), f.isZero(result));
 /** A zero product of numbers that are not zero is an underflow. */
-const productIsPlain: Judge = (f, s, a, b, result) => f.or(f.isNormal(s, result), f.or(f.isZero(a), f.isZero(b)));
-const quotientIsPlain: Judge = (f, s, a, b, result) => f.and(f.not(f.isZero(b)), f.or(f.isNormal(s, result), f.isZero(a)));
+const productIsPlain: Judge = (f, s, a, b, result) => f.or(f.isNormal(s, result), f.and(f.isZero(result), f.or(f.isZero(a), f.isZero(b))));
+const quotientIsPlain: Judge = (f, s, a, _b, result) => f.or(f.isNormal(s, result), f.and(f.isZero(result), f.isZero(a)));
 const rootIsPlain: Judge = (f, _s, _a, b) => f.ge(b, f.number(0));
 
 const sumIsExact: Judge = (f, s, a, b, result) => f.isZero(f.sumError(s, a, b, result));
@@ -195,7 +225,7 @@ const arithmetic = (name: string, kind: Kind, compute: Compute, judge: Judge, is
     const b = f.readRm(s);
     const a = isUnary ? b : f.readReg(s);
     const result = s.local(compute(f, a, b));
-    const operands = isUnary ? f.isPlain(s, b) : f.and(f.isPlain(s, a), f.isPlain(s, b));
+    const operands = isUnary ? f.isNotDenormal(s, b) : f.and(f.isNotDenormal(s, a), f.isNotDenormal(s, b));
     unless(s, f.all(f.and(operands, judge(f, s, a, b, result))), name);
     const mode = s.local(control(s));
     s.code.if(mode.ne(OPEN), () => unless(s, f.all(isExact(f, s, a, b, result)).and(mode.eq(DEFAULT_CONTROL)), name), undefined, false);
@@ -240,7 +270,7 @@ const compareToFlags = (name: string, kind: Kind): Semantics =>
     const b = f.readRm(s);
     const a = f.readReg(s);
     unless(s, f.and(f.isPlain(s, a), f.isPlain(s, b)), name);
-    s.setArithmeticFlags(select(f.eq(a, b), i32(ZF), select(f.lt(a, b), i32(CF), i32(0))));
+    s.orderFlags(f.lt(a, b), f.eq(a, b));
   });
 
 /** Saturating conversions behind prefix FC. */

@@ -6,7 +6,7 @@
 import { i32, i64, type Value } from '../wasm/value.ts';
 import type { SemanticsTable } from './dsl.ts';
 import type { F80FunctionName } from '../x87/f80-functions.ts';
-import { C0, C1, C2, C3 } from '../x87/unit.ts';
+import { C0, C1, C3 } from '../x87/unit.ts';
 import { X87_CONTROL } from './x87-control.ts';
 import { INTEGERS, loadNumber, type MemoryFormat, REALS } from './x87-memory.ts';
 import { X87_MOVES } from './x87-moves.ts';
@@ -108,8 +108,6 @@ for (const [suffix, pops] of [['', 0], ['p', 1], ['pp', 2]] as const) {
     });
   }
 }
-/** C3, C2 and C0 lie eight bits above ZF, PF and CF: SAHF was made for that. */
-const CONDITIONS_TO_FLAGS = 8;
 for (const [suffix, pops] of [['i', 0], ['ip', 1]] as const) {
   for (const kind of ['fcom', 'fucom']) {
     const mnemonic = `${kind}${suffix}`;
@@ -119,7 +117,7 @@ for (const [suffix, pops] of [['i', 0], ['ip', 1]] as const) {
       const conditions = s.local(relate(stack, stack.read(i)));
       stack.finish(pops);
       stack.remember();
-      s.setArithmeticFlags(conditions.and(C0 | C2 | C3).shr(CONDITIONS_TO_FLAGS));
+      s.orderFlags(conditions.shr(Math.log2(C0)).and(1), conditions.shr(Math.log2(C3)).and(1));
     });
   }
 }

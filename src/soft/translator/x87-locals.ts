@@ -68,12 +68,17 @@ export class X87Locals {
   significand(n: number): Value { return getLocal('i64', this.#significands[n] as number); }
   signExponent(n: number): Value { return getLocal('i32', this.#signExponents[n] as number); }
   setRegister(n: number, { significand, signExponent }: Extended): void {
-    if ((this.#touched & (1 << n)) === 0) throw new Error('a register of the x87 stack that is not loaded');
+    this.checkLoaded(n);
     this.#code.setLocal(this.#significands[n] as number, significand);
     this.#code.setLocal(this.#signExponents[n] as number, signExponent.and(0xffff));
   }
 
-  /** `segment` −1: the instruction has no memory operand, and the pointer stays. */
+  /** The plan (x87-plan.ts) must have said that the region touches it. */
+  checkLoaded(n: number): void {
+    if ((this.#touched & (1 << n)) === 0) throw new Error('a register of the x87 stack that is not loaded');
+  }
+
+  /** `operand`: the linear address of a memory operand in `segment`. Without one the data pointer stays. */
   remember(offset: number, opcode: number, segment: number, operand: Value | undefined): void {
     this.#code.setLocal(this.#names.last, i32(WAS_EXECUTED | (opcode << OPCODE_SHIFT) | offset));
     if (operand === undefined) return;
@@ -213,6 +218,7 @@ export class X87InLocals extends X87Stack {
 
   read(i: StackIndex): Extended {
     const n = this.#register(i);
+    this.#locals.checkLoaded(n);
     return { significand: this.s.local(this.#locals.significand(n)), signExponent: this.s.local(this.#locals.signExponent(n)) };
   }
 

@@ -52,13 +52,19 @@ function returnZeroIf(f: FunctionBody, condition: Value, sign: Value): void {
 function shiftedRight(f: FunctionBody, value: Value, distance: Value): readonly [high: Value, low: Value] {
   const by = f.local(distance.widen());
   const high = f.variable(value.shr(by));
-  const low = f.variable(value.shl(1).shl(i64(63).sub(by)));
+  const low = f.variable(value.rotr(by).sub(high.value));
   f.if(distance.geSigned(64), () => {
     const beyond = f.local(select(distance.gtSigned(127), i64(63), by.sub(64)));
     low.set(value.shr(beyond).or(value.shl(1).shl(i64(63).sub(beyond)).ne(0).widen()));
     high.set(i64(0));
   }, undefined, false);
   return [high.value, low.value];
+}
+
+/** 128 bits × 2^distance, distance below 64. What a rotation has more than a shift is what was shifted out. */
+function shiftedLeft(f: FunctionBody, high: Value, low: Value, distance: Value): readonly [high: Value, low: Value] {
+  const shifted = f.local(low.shl(distance));
+  return [f.local(high.shl(distance).or(low.rotl(distance).sub(shifted))), shifted];
 }
 
 /** `add(a, aSignExponent, b, bSignExponent, control)`. Subtraction is addition of the other sign: no NaN gets that far. */
@@ -68,7 +74,7 @@ export function emitAdd(f: FunctionBody, round: number): void {
   const right = term(f, b, bSignExponent);
   unlessNormal(f, a.and(b), [left.exponent, right.exponent], () => addZero(f, round, left, right, control));
   const ahead = f.local(left.exponent.sub(right.exponent));
-  const swap = f.local(ahead.ltSigned(0).or(ahead.isZero().and(a.lt(b))));
+  const swap = f.local(select(ahead, ahead.ltSigned(0), a.lt(b)));
   const large = f.local(select(swap, b, a));
   const small = f.local(select(swap, a, b));
   const exponent = f.variable(select(swap, right.exponent, left.exponent));
@@ -88,8 +94,9 @@ export function emitAdd(f: FunctionBody, round: number): void {
       exponent.set(exponent.value.sub(64));
     }, undefined, false);
     const zeros = f.local(high.value.clz());
-    high.set(high.value.shl(zeros).or(low.value.shr(1).shr(i64(63).sub(zeros))));
-    low.set(low.value.shl(zeros));
+    const [normalHigh, normalLow] = shiftedLeft(f, high.value, low.value, zeros);
+    high.set(normalHigh);
+    low.set(normalLow);
     exponent.set(exponent.value.sub(zeros.wrap()));
   }, () => {
     const sum = f.local(large.add(smallHigh));
@@ -147,8 +154,8 @@ export function emitMultiply(f: FunctionBody, round: number): void {
   const [high, low] = product(f, a, b);
   const shift = f.local(high.clz());
   const exponent = f.local(left.exponent.add(right.exponent).sub(BIAS - 1).sub(shift.wrap()));
-  const normalised = f.local(high.shl(shift).or(low.shr(1).shr(i64(63).sub(shift))));
-  returnResult(f, round, { high: normalised, low: f.local(low.shl(shift)), exponent, sign }, control);
+  const [normalHigh, normalLow] = shiftedLeft(f, high, low, shift);
+  returnResult(f, round, { high: normalHigh, low: normalLow, exponent, sign }, control);
 }
 
 /**

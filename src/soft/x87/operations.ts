@@ -1,5 +1,6 @@
 /**
- * The x87 instructions (SDM 2, instruction reference; SDM 1 chapter 8). Names: `m32`, `m64`, `m80` real operands, `i16`,
+ * The x87 instructions (SDM 2, instruction reference; SDM 1 chapter 8), exact in every case. The generated semantics
+ * (semantics/x87.ts) do what is frequent and come here for the rest. Names: `m32`, `m64`, `m80` real operands, `i16`,
  * `i32`, `i64` integer operands, `st0_sti` and `sti_st0` the order of register operands. The record's immediate is the 11-bit
  * x87 opcode, whose low three bits are the stack index.
  *
