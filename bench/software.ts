@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { s } from '../src/base/index.ts';
 import { createSoftEngine } from '../src/soft/index.ts';
-import { packageFile } from '../src/host/node/packages.ts';
+import { packageFile, type ProgressListener } from '../src/host/node/packages.ts';
 import { type Kernel, KERNELS, kernelNamed } from '../test/software/kernels.ts';
 import { type Load, LOADS, loadNamed, prepare } from '../test/software/loads.ts';
 import { type GuestOutcome, type Outcome, runInGuest, runNatively, whyNotNative } from '../test/software/run.ts';
@@ -83,7 +83,9 @@ if (options.translation !== translation) throw new Error('--translation: none or
 const limit = number('--limit', options.limit) * GIGA;
 const runs = chosenRuns();
 if (options.list) {
-  for (const run of runs) console.log(`${run.load.name} on ${run.kernel.name}, ${run.cpus} vCPU, ${run.speed} instructions per µs: ${run.load.what}`);
+  for (const { load, kernel, cpus, speed } of runs) {
+    console.log(`${load.name} on ${kernel.name}, ${cpus} vCPU, ${speed} instructions per µs: ${load.what}`);
+  }
 } else {
   const results: Result[] = [];
   for (const run of runs) {
@@ -108,7 +110,8 @@ function chosenRuns(): Run[] {
   const kernels = options.kernel.map((name) => kernelNamed(name).name);
   const plan = PLAN.filter(({ load }) => loads.length === 0 || loads.includes(load));
   // A load that is not in the plan runs on the kernel that is asked for.
-  const extra = loads.filter((load) => !PLAN.some((entry) => entry.load === load)).map((load) => ({ load, kernels: [], cpus: 1, speed: 1000 }));
+  const unplanned = loads.filter((load) => !PLAN.some((entry) => entry.load === load));
+  const extra = unplanned.map((load) => ({ load, kernels: [], cpus: 1, speed: 1000 }));
   return [...plan, ...extra].flatMap((entry) =>
     (kernels.length > 0 ? kernels : entry.kernels).map((kernel) => ({
       load: loadNamed(entry.load),
@@ -122,8 +125,9 @@ function chosenRuns(): Run[] {
 async function carryOut(run: Run): Promise<Result> {
   const { load, kernel, cpus, speed } = run;
   console.log(`${load.name} on ${kernel.name}`);
-  const prepared = await prepare(load, kernel.architecture, ({ step, detail }) => console.error(`  ${step}: ${detail}`));
-  const image = await packageFile(kernel.package, kernel.architecture, 'boot/vmlinuz-*', ({ step, detail }) => console.error(`  ${step}: ${detail}`));
+  const report: ProgressListener = ({ step, detail }) => console.error(`  ${step}: ${detail}`);
+  const prepared = await prepare(load, kernel.architecture, report);
+  const image = await packageFile(kernel.package, kernel.architecture, 'boot/vmlinuz-*', report);
   let expected: Outcome | undefined;
   if (load.oracle === 'native') {
     const refusal = whyNotNative(prepared);
@@ -146,9 +150,8 @@ async function carryOut(run: Run): Promise<Result> {
         reported = now;
         const last = text.trimEnd().split('\n').at(-1) ?? '';
         const seconds = (now - started) / 1000;
-        console.error(
-          `  ${seconds.toFixed(0)} s, ${(partition.retired / GIGA).toFixed(1)} Ginstr, ${(partition.clock.now() / s).toFixed(1)} guest s: ${last.slice(0, 80)}`,
-        );
+        const figures = `${(partition.retired / GIGA).toFixed(1)} Ginstr, ${(partition.clock.now() / s).toFixed(1)} guest s`;
+        console.error(`  ${seconds.toFixed(0)} s, ${figures}: ${last.slice(0, 80)}`);
       },
     });
     const faults = faultsOf(outcome, expected);
@@ -204,8 +207,8 @@ function documentOf(rows: readonly (readonly string[])[]): string {
   return `# Real software
 
 Debian's programs on Debian's kernels, in guests of the software engine. Written by \`npm run bench:software\`; nothing here is edited by hand.
-Each load is a root file system made of packages, in an initramfs: ${'`test/software/loads.ts`'} says which, ${'`guests/linux/software/`'} has the scripts.
-A run passes when what it prints is right by its oracle, its status is right, and the kernel's log holds no oops, warning, stall or lockup.
+Each load is a root file system made of packages, in an initramfs: \`test/software/loads.ts\` says which,
+\`guests/linux/software/\` has the scripts. A run passes when what it prints is right by its oracle, its status is right, and the kernel's log holds no oops, warning, stall or lockup.
 
 ${markdownTable([{ title: 'load' }, { title: 'what it does' }, { title: 'oracle' }], loads)}
 ## Runs

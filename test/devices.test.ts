@@ -79,6 +79,9 @@ describe('a device that goes wrong', { timeout: TIMEOUT }, () => {
       ),
     ]);
     await neighbourGoesOn(machine);
+    // A new life has a new device: as good, or as bad, as the first one was.
+    await machine.running.restart('reader');
+    await machine.until('it was stopped again', () => logOf(machine, 'reader').length === 2 && machine.status('reader').stoppedDevices === 1);
   });
 
   it('by not coming back ends its partition by the watchdog, whose policy applies', async () => {

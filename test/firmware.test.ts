@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { MiB } from '../src/base/index.ts';
 import { type BlockBackend, type BootMedium, type DeviceFile, SECTOR_BYTES } from '../src/contracts/index.ts';
 import { packageFile } from '../src/host/node/packages.ts';
-import { grubDisk, isolinuxCd } from './support/boot-disk.ts';
+import { efiDisk, grubDisk, isolinuxCd } from './support/boot-disk.ts';
 import { deviceOf, Guest } from './support/guest.ts';
 import { ifAvailable } from './support/packages.ts';
 
-/** SeaBIOS needs six million instructions, GRUB some hundred million: whoever needs more has lost his way. */
-const INSTRUCTIONS = 1e9;
+/** SeaBIOS needs six million instructions, GRUB some hundred million, OVMF one billion: whoever needs more has lost his way. */
+const INSTRUCTIONS = 3e9;
 const TIMEOUT = 300_000;
 /** Every menu waits long enough to be answered. */
 const GRUB_MENU = `
@@ -22,6 +22,8 @@ const ISOLINUX_MENU = 'PROMPT 1\nTIMEOUT 600\nSAY Hello from the CD\nDEFAULT non
 
 const seabios = await ifAvailable('SeaBIOS', () => packageFile('seabios', 'amd64', 'usr/share/seabios/bios-256k.bin'));
 const disk = await ifAvailable('a disk with GRUB', () => grubDisk({ 'boot/grub/grub.cfg': GRUB_MENU }, 16 * MiB));
+const ovmf = await ifAvailable('OVMF', () => packageFile('ovmf', 'amd64', 'usr/share/ovmf/OVMF.fd'));
+const efi = await ifAvailable('a disk for UEFI', () => efiDisk({ 'boot/grub/grub.cfg': GRUB_MENU }, 48 * MiB));
 const cd = await ifAvailable('a CD with ISOLINUX', () => isolinuxCd({ 'isolinux/isolinux.cfg': ISOLINUX_MENU }));
 
 /** A drive whose medium is `bytes`, which stay as they are. */
@@ -31,8 +33,14 @@ function medium(bytes: Uint8Array): BlockBackend {
   return {
     sectors: copy.length / SECTOR_BYTES,
     readOnly: false,
-    read: (sector, target) => (target.set(copy.subarray(at(sector), at(sector) + target.length)), true),
-    write: (sector, source) => (copy.set(source, at(sector)), true),
+    read(sector, target) {
+      target.set(copy.subarray(at(sector), at(sector) + target.length));
+      return true;
+    },
+    write(sector, source) {
+      copy.set(source, at(sector));
+      return true;
+    },
     flush: () => true,
   };
 }
@@ -42,15 +50,16 @@ interface PcOptions {
   readonly controller?: 'ide' | 'ahci';
   readonly order?: readonly BootMedium[];
   readonly cpus?: number;
+  readonly firmware?: string;
 }
 
 /** A PC with a serial console in place of keyboard and screen. */
-function pc({ media = {}, controller = 'ide', order = ['disk', 'cdrom'], cpus = 1 }: PcOptions = {}): Guest {
+function pc({ media = {}, controller = 'ide', order = ['disk', 'cdrom'], cpus = 1, firmware = seabios! }: PcOptions = {}): Guest {
   const files = Object.keys(media).map(
     (option): DeviceFile => ({ option, path: option, identity: option, access: option === 'disk' ? 'rw' : 'ro' }),
   );
   const drives = files.length === 0 ? [] : [{ ...deviceOf(controller, controller), files }];
-  return new Guest(seabios!, {
+  return new Guest(firmware, {
     order,
     cpus,
     // What the manifest's default is too: loops that wait for a timer end sooner than at a gigahertz.
@@ -63,7 +72,6 @@ function pc({ media = {}, controller = 'ide', order = ['disk', 'cdrom'], cpus = 
 
 /** The console up to where `text` shows on it, but for what moves the cursor. Throws when it never does. */
 function until(guest: Guest, text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
   const plain = () => guest.console.replaceAll(/\x1b(\[[0-9;?]*[A-Za-z]|c)/g, '');
   if (!guest.run({ instructions: INSTRUCTIONS, until: () => plain().includes(text) })) throw new Error(`no "${text}" in:\n${plain()}`);
   return plain();
@@ -147,6 +155,19 @@ describe.skipIf(seabios === undefined || cd === undefined)('ISOLINUX on a CD', (
       const media = { disk: disk!, cdrom: cd! };
       expect(until(pc({ media, order: ['cdrom', 'disk'] }), 'Hello from the CD')).not.toContain('GRUB');
       expect(until(pc({ media, order: ['disk', 'cdrom'] }), 'Switch off')).not.toContain('ISOLINUX');
+    },
+    TIMEOUT,
+  );
+});
+
+describe.skipIf(ovmf === undefined || efi === undefined)('OVMF', () => {
+  it(
+    'starts the loader on an EFI system partition, which finds the ACPI tables',
+    () => {
+      const guest = pc({ firmware: ovmf!, media: { disk: efi! } });
+      until(guest, 'Switch off');
+      guest.type('\r');
+      until(guest, 'Hello from the disk');
     },
     TIMEOUT,
   );

@@ -6,10 +6,11 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEVICE_CATALOGUE } from '../src/board/index.ts';
 import { linuxCmdline } from '../src/boot/index.ts';
-import type { DeviceSpec } from '../src/contracts/index.ts';
+import type { AttachedWire, Clock, DeviceSpec } from '../src/contracts/index.ts';
 import type { LinuxImages } from '../src/host/node/initramfs.ts';
 import { packageFile } from '../src/host/node/packages.ts';
-import { PcapReader } from '../src/host/node/pcap.ts';
+import { PcapReader, PcapWriter } from '../src/host/node/pcap.ts';
+import { CapturedWire, PlayedWire } from '../src/host/node/recorded-wire.ts';
 import { driverImages, WDCTL } from './support/driver-images.ts';
 import { Linux, SHELL_PROMPT } from './support/linux.ts';
 import { LiveMachine, machineOf } from './support/live-machine.ts';
@@ -49,7 +50,8 @@ partitions:${partition('left', 0, `\n      eth1: { model: e1000${tap === undefin
 }
 
 /** Types `command` and resolves to what it printed, once it has ended. */
-async function shell(live: LiveMachine, name: string, command: string): Promise<string> {
+async function shell(live: LiveMachine | undefined, name: string, command: string): Promise<string> {
+  if (live === undefined) throw new Error('the machine did not start');
   const from = live.console(name).length;
   // The shell echoes what is typed: only what printf makes of it frames the output.
   live.type(name, `printf '\\2'; ${command}; printf '\\3%d\\4' $?\r`);
@@ -83,7 +85,10 @@ function hostInterface(name: string): string | undefined {
   }
 }
 
-const tap = network === undefined ? undefined : hostInterface('bhtest0');
+const tap = network === undefined ? undefined : hostInterface(`bhtest${process.pid % 100_000}`);
+afterAll(() => {
+  if (tap !== undefined) execFileSync('ip', ['link', 'del', tap]);
+});
 
 /** tcpdump out of its package, with what it is linked against. */
 const tcpdump = await ifAvailable('tcpdump, to read our recordings', async () => {
@@ -94,21 +99,21 @@ const tcpdump = await ifAvailable('tcpdump, to read our recordings', async () =>
 });
 
 describe.skipIf(network === undefined)('two partitions with an e1000 each, on one wire', () => {
-  let live: LiveMachine;
+  let live: LiveMachine | undefined;
 
   beforeAll(async () => {
-    live = machine(network!, tap);
-    live.running.startAll();
+    const started = machine(network!, tap);
+    live = started;
+    started.running.startAll();
     for (const name of ['left', 'right']) {
-      await eventually(`${name} has a shell`, () => live.console(name).includes(SHELL_PROMPT), () => live.console(name));
+      await eventually(`${name} has a shell`, () => started.console(name).includes(SHELL_PROMPT), () => started.console(name));
     }
     for (const [name, host] of [['left', 1], ['right', 2]] as const) {
       await shell(live, name, `insmod /modules/e1000.ko && ip addr add 10.0.0.${host}/24 dev eth0 && ip link set eth0 up`);
     }
   }, TIMEOUT);
   afterAll(async () => {
-    await live[Symbol.asyncDispose]();
-    if (tap !== undefined) execFileSync('ip', ['link', 'del', tap]);
+    await live?.[Symbol.asyncDispose]();
   }, TIMEOUT);
 
   it('see a link of 1 Gb/s', { timeout: TIMEOUT }, async () => {
@@ -139,8 +144,8 @@ describe.skipIf(network === undefined)('two partitions with an e1000 each, on on
   });
 
   it('see the link go down when the other one stops', { timeout: TIMEOUT }, async () => {
-    await live.running.stop('right');
-    await eventually('the link is down', () => live.status('right').state === 'stopped', () => '');
+    await live?.running.stop('right');
+    expect(live?.status('right').state).toBe('stopped');
     expect(await shell(live, 'left', 'sleep 1; cat /sys/class/net/eth0/carrier; dmesg')).toMatch(/^0\n[\s\S]*eth0 NIC Link is Down/);
   });
 
@@ -162,7 +167,24 @@ describe.skipIf(network === undefined)('two partitions with an e1000 each, on on
   });
 });
 
-const MODULES = ['watchdog/watchdog', 'watchdog/i6300esb', 'comedi/comedi', 'comedi/comedi_pci', 'comedi/drivers/comedi_8254', 'comedi/drivers/adv_pci1710'];
+const MODULES = [
+  'net/ethernet/intel/e1000/e1000',
+  'watchdog/watchdog',
+  'watchdog/i6300esb',
+  'comedi/comedi',
+  'comedi/comedi_pci',
+  'comedi/drivers/comedi_8254',
+  'comedi/drivers/adv_pci1710',
+];
+
+/** A recording that asks once a second who has 10.9.9.2 (RFC 826). */
+function recordQuestions(path: string, seconds: number): void {
+  using writer = new PcapWriter(path, 'new');
+  const station = [2, 0, 0, 0, 0, 1];
+  const question = Uint8Array.of(...new Array(6).fill(0xff), ...station, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, ...station, 10, 9, 9, 1, 0, 0, 0, 0, 0, 0, 10, 9, 9, 2);
+  for (let second = 0; second < seconds; second++) writer.write(second, 0, question);
+}
+
 /** Beside the first one, which every guest of these tests has. */
 const SERIAL_PORTS: readonly DeviceSpec[] = DEVICE_CATALOGUE['uart16550']!.places.slice(1).map(({ ranges, irqs }, index) => ({
   name: `com${index + 2}`,
@@ -174,10 +196,17 @@ const SERIAL_PORTS: readonly DeviceSpec[] = DEVICE_CATALOGUE['uart16550']!.place
 
 const timers = await ifAvailable('Debian’s drivers for watchdogs and measuring cards, and wdctl', () => driverImages('timers', MODULES, WDCTL));
 
+const questions = join(folder, 'questions.pcap');
+const answers = join(folder, 'answers.pcap');
+
 describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data acquisition card', () => {
   let linux: Linux;
   beforeAll(() => {
-    linux = new Linux(timers!, 1, { models: ['hpet', 'i6300esb', 'pci1710'], devices: SERIAL_PORTS, cmdline: linuxCmdline('clocksource=hpet') });
+    recordQuestions(questions, 600);
+    const wires = (clock: Clock): ReadonlyMap<string, AttachedWire> =>
+      new Map([['e1000', new CapturedWire(new PlayedWire(questions, clock), { path: answers, mode: 'new', clock, epoch: 0, log: { log: () => undefined } })]]);
+    const models = ['e1000', 'hpet', 'i6300esb', 'pci1710'];
+    linux = new Linux(timers!, 1, { models, devices: SERIAL_PORTS, wires, cmdline: linuxCmdline('clocksource=hpet') });
   }, TIMEOUT);
 
   it('keeps time by the HPET', () => {
@@ -188,6 +217,22 @@ describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data 
     const passed = (linux.guest.partition.clock.now() - before) / 1e9;
     expect(to - from).toBeGreaterThanOrEqual(2);
     expect(to - from).toBeLessThanOrEqual(passed + 0.02);
+  });
+
+  it('answers what a recording asks, at the time it asks', () => {
+    linux.shell('insmod /modules/e1000.ko && ip addr add 10.9.9.2/24 dev eth0 && ip link set eth0 up; sleep 3; ip link set eth0 down');
+    linux.guest.partition.admitInput();
+    using reader = new PcapReader(answers);
+    const asked: number[] = [];
+    const answered: number[] = [];
+    for (let next = reader.next(); next !== undefined; next = reader.next()) {
+      const { frame, time } = next;
+      if (frame[12] !== 8 || frame[13] !== 6) continue;
+      (frame[21] === 1 ? asked : answered).push(time);
+    }
+    expect(answered.length).toBeGreaterThanOrEqual(2);
+    // Each follows its question, by milliseconds at most.
+    for (const time of answered) expect(asked.some((question) => time > question && time - question < 10e6)).toBe(true);
   });
 
   it('finds four serial ports, each on a line of its own', () => {

@@ -55,11 +55,17 @@ function instruction(random: Random): readonly [code: readonly number[], popped:
     case 11: return [[[0xd8, 0xdc, 0xda][random(3)] as number, 0x43 | reg, [0x10, 0x08, 0x14][random(3)] as number], 0];
     case 12: case 13: return [[0xd9, 0xc8 + sti], 0]; // fxch
     case 14: return [[0xd9, [0xe0, 0xe1, 0xe4, 0xe5, 0xfa, 0xfc, 0xfd][random(7)] as number], 0];
-    case 15: return [[[0xdb, 0xdd][random(2)] as number, 0xe8 + sti], random(2) * 0]; // fucomi, fucomp
+    case 15: return random(2) === 0 ? [[0xdb, 0xe8 + sti], 0] : [[0xdf, 0xe8 + sti], 1]; // fucomi, fucomip
     case 16: return [[0xda, 0xc0 + random(32)], 0]; // fcmovcc
     case 17: return [[[0xdf, 0xe0], [0x9b], [0xdb, 0xe2], [0xd9, 0xd0], [0xd9, 0x7b, 0x5c], [0xdd, 0x7b, 0x5e]][random(6)] as number[], 0];
     case 18: return random(6) === 0 ? [[0xdd, 0xc0 + sti], 0] : [[0xd9, 0xc9], 0]; // ffree
-    default: return random(6) === 0 ? [[0xd9, 0xf6 + random(2)], 0] : [[0xd9, 0xe1], 0]; // fdecstp, fincstp
+    default: break;
+  }
+  switch (random(12)) {
+    case 0: return [[0x0f, 0x6f, 0x03, 0x0f, 0x77], 0]; // movq mm0, [rbx]; emms
+    case 1: return [[0xda, 0xe9], 2]; // fucompp
+    case 2: case 3: return [[0xd9, 0xf6 + random(2)], 0]; // fdecstp, fincstp
+    default: return [[0xd9, 0xe1], 0]; // fabs
   }
 }
 

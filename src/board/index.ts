@@ -14,7 +14,7 @@ export {
 } from './catalogue.ts';
 export { type DeviceModelFacts, deviceOfModule, factsOf, type ModuleProblem } from './devices/device-module.ts';
 export { defineDevice } from './devices/define-device.ts';
-export { type DeviceCalls, GuardedDevice } from './devices/guarded-device.ts';
+export { CALL_COUNT, CALL_DEVICE, type DeviceCalls, GuardedDevice } from './devices/guarded-device.ts';
 export { DebugExit } from './chips/debug-exit.ts';
 export { I82540em } from './chips/i82540em.ts';
 export { I8042 } from './chips/i8042.ts';

@@ -113,7 +113,7 @@ export interface FirmwareRom {
   readonly serialConsole?: number;
 }
 
-/** What `save` gives: one state per chip, by name. */
+/** What `save` gives: one state per chip, by name. Without RAM and what devices have beside it: those bytes are the engine's memory. */
 export type PlatformState = Readonly<Record<string, DeviceState>>;
 
 /** Throws BH210–BH215 when the devices cannot be attached as described. */

@@ -210,6 +210,13 @@ export class FakeWire implements WirePort {
     return true;
   }
 
+  /** Frames the device gave up because there was no room for them. */
+  dropped = 0;
+
+  drop(): void {
+    this.dropped++;
+  }
+
   receive(target: Uint8Array): number {
     const frame = this.#waiting.shift();
     if (frame === undefined) return 0;

@@ -55,6 +55,15 @@ describe('a wire between two partitions', () => {
     expect(left.send(frame(1))).toBe(true);
   });
 
+  it('counts what a sender gave up at the end it was for', () => {
+    let changes = 0;
+    right.listen(() => changes++);
+    left.drop();
+    expect([right.missed, wakes.at(-1)]).toEqual([0, 'right']);
+    right.admit();
+    expect([right.missed, left.missed, changes]).toEqual([1, 0, 1]);
+  });
+
   it('is down while nobody is at the other end, and loses what was on it', () => {
     let changes = 0;
     left.listen(() => changes++);

@@ -70,6 +70,11 @@ export class WireEnd implements AttachedWire {
     return true;
   }
 
+  drop(): void {
+    this.#outgoing.countRefusal();
+    this.#wakePeer();
+  }
+
   receive(target: Uint8Array): number {
     if (this.#admitted === 0) return 0;
     this.#admitted--;

@@ -1,6 +1,7 @@
 /** The program of a partition's Worker: reads the image files, builds the partition on its engine, runs it to its end. */
 import { readFileSync } from 'node:fs';
 import { BulkheadError, ms } from '../base/index.ts';
+import { CALL_COUNT, CALL_DEVICE } from '../board/index.ts';
 import type { Engine, Logger, Nanos, Partition, Severity } from '../contracts/index.ts';
 import { holePuncher } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
@@ -79,12 +80,12 @@ function translationThread(log: Logger): Translation {
 /** What modules do while they are loaded is a call like any other to the watchdog: the first one is blamed for all. */
 async function watched<Result>(link: PartitionLink, { devices }: Partition, load: () => Promise<Result>): Promise<Result> {
   const calls = link.deviceCalls();
-  calls.current = devices.findIndex(({ module }) => module !== undefined) + 1;
-  calls.count++;
+  calls[CALL_DEVICE] = devices.findIndex(({ module }) => module !== undefined) + 1;
+  calls[CALL_COUNT] = (calls[CALL_COUNT] as number) + 1;
   try {
     return await load();
   } finally {
-    calls.current = 0;
+    calls[CALL_DEVICE] = 0;
   }
 }
 

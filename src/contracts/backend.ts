@@ -23,6 +23,8 @@ export interface BlockBackend {
 export interface WirePort {
   /** False: the wire is full or unplugged; the frame was not taken. */
   send(frame: Uint8Array): boolean;
+  /** The frame that was refused last is given up: it counts as missed at the other end. */
+  drop?(): void;
   /** Copies the next waiting frame to `target` (cut when it is too small) and returns its length; 0 when none waits. */
   receive(target: Uint8Array): Bytes;
   /** Somebody is at the other end. */

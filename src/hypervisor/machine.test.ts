@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Machine, Partition } from '../contracts/index.ts';
+import { CALL_COUNT, CALL_DEVICE } from '../board/index.ts';
 import { type CrashKind, type PartitionEnd, PartitionLink } from '../partition/index.ts';
 import { ANSWER_TIMEOUT, DEVICE_TIMEOUT, type MachineEvent, type MachineHost, RunningMachine, type ThreadEvents, type ThreadStart } from './index.ts';
 
@@ -301,11 +302,11 @@ describe('devices of the user’s own', () => {
   it('are let be as long as their calls come back, however many there are', () => {
     const calls = lifeOf('a').link.deviceCalls();
     for (let i = 0; i < 5; i++) {
-      calls.current = i % 2 === 0 ? 2 : 0;
-      calls.count++;
+      calls[CALL_DEVICE] = i % 2 === 0 ? 2 : 0;
+      calls[CALL_COUNT] = i;
       expire();
     }
-    calls.current = 0;
+    calls[CALL_DEVICE] = 0;
     expire();
     expire();
     expect([lifeOf('a').terminated, states()]).toEqual([false, 'a running, b running']);
@@ -313,8 +314,8 @@ describe('devices of the user’s own', () => {
 
   it('end their partition’s thread when one does not, and are named', () => {
     const calls = lifeOf('a').link.deviceCalls();
-    calls.count++;
-    calls.current = 2;
+    calls[CALL_COUNT] = 1;
+    calls[CALL_DEVICE] = 2;
     expire(); // it may have begun a moment ago
     expire();
     expect(lifeOf('a').start.life).toBe(2); // its policy applies
@@ -326,7 +327,7 @@ describe('devices of the user’s own', () => {
   });
 
   it('are blamed when the thread dies in a call, and only then', () => {
-    lifeOf('a').link.deviceCalls().current = 2;
+    lifeOf('a').link.deviceCalls()[CALL_DEVICE] = 2;
     lifeOf('a').exit('out of memory');
     expect(machine.lastCrash('a')?.cause).toBe('worker died: out of memory, in a call of device card (./card.ts)');
     lifeOf('a').run().exit('out of memory');

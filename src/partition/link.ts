@@ -34,7 +34,7 @@ const HEARTBEAT = 2;
 const STATE = 3;
 const RESETS = 4;
 const HAS_TELEMETRY = 5;
-/** Which device of the user's own is in a call now (0: none), and how many calls there were: what a watchdog looks at. */
+/** {@link DeviceCalls}: which device of the user's own is in a call now (0: none), and how many calls there were. Two words in a row. */
 const DEVICE_IN_CALL = 6;
 const DEVICE_CALLS = 7;
 const WORDS = 8;
@@ -256,23 +256,9 @@ export class PartitionLink {
     return true;
   }
 
-  /** Where a guarded device notes its calls: plain stores, because they are as frequent as register accesses. */
+  /** Where a guarded device notes its calls. */
   deviceCalls(): DeviceCalls {
-    const words = this.#words;
-    return {
-      get current() {
-        return words[DEVICE_IN_CALL] as number;
-      },
-      set current(device) {
-        words[DEVICE_IN_CALL] = device;
-      },
-      get count() {
-        return words[DEVICE_CALLS] as number;
-      },
-      set count(call) {
-        words[DEVICE_CALLS] = call;
-      },
-    };
+    return new Int32Array(this.buffers.block, DEVICE_IN_CALL * 4, 2);
   }
 
   /** To be read before looking for input and commands, and handed to `wait`: whatever comes in between ends the wait at once. */

@@ -73,6 +73,16 @@ describe('turns', () => {
     expect([vcpus[0]?.interrupts, vcpus[0]?.total]).toEqual([1, 2]);
   });
 
+  it('give a vCPU in MWAIT its turn again once another one has stored what it waits for', () => {
+    const programs = (): Program[] => [halt, spin];
+    const { partition, vcpus } = scriptedPartition({ programs, quantum: 100 });
+    run(partition, 5);
+    expect(vcpus.map((vcpu) => vcpu.total)).toEqual([1, 400]);
+    vcpus[0]?.wake();
+    run(partition, 2);
+    expect(vcpus[0]?.total).toBe(2);
+  });
+
   it('do not lose an interrupt that a vCPU raises on itself on its way into HLT', () => {
     const programs = ({ pins }: ScriptedParts): Program[] => [
       (vcpu) => {

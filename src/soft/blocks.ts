@@ -298,7 +298,8 @@ export class Blocks {
     const { i32, u8 } = this.#core;
     const isString = row.attributes.has('string');
     const segmented = (mode & S.MODE_SEGMENTED) !== 0;
-    const isCheckedString = isString && (segmented || ((mode & S.MODE_FS_GS_CHECKED) !== 0 && d.segment >= S.FS));
+    const isCheckedExtra = (mode & (d.segment === S.FS ? S.MODE_FS_CHECKED : d.segment === S.GS ? S.MODE_GS_CHECKED : 0)) !== 0;
+    const isCheckedString = isString && (segmented || isCheckedExtra);
     const name = isCheckedString
       ? row.mnemonic.slice(row.mnemonic.indexOf('_') + 1)
       : row.mnemonic === 'cmpxchg8b' && d.size === 3 ? 'cmpxchg16b' : row.mnemonic;
@@ -329,7 +330,7 @@ export class Blocks {
       const mask = d.addressBits === 16 ? 0xffff : -1;
       // Code is never writable, however flat it is (SDM 3A §5.5.1).
       const writesCode = d.segment === S.CS && (mode & S.MODE_PROTECTED) !== 0 && !readsOnly(row);
-      const isLimited = d.segment < S.FS ? segmented || writesCode : (mode & S.MODE_FS_GS_CHECKED) !== 0;
+      const isLimited = d.segment < S.FS ? segmented || writesCode : isCheckedExtra;
       const checked = row.mnemonic !== 'lea' && row.mnemonic !== 'nop' && !is64 && isLimited;
       const usual = is64 ? 64 : 32;
       if (checked || overflows || d.addressBits !== usual || d.displacementHigh !== d.displacement >> 31) {

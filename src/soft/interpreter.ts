@@ -13,7 +13,7 @@ import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RE
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
 import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
-import { REGION_INTERPRET, REGION_SIGNATURE } from './translator/region.ts';
+import { REGION_SIGNATURE } from './translator/region.ts';
 import type { Code, Label } from './wasm/code.ts';
 import { ModuleBuilder } from './wasm/module.ts';
 import { call, constant, getLocal, i32, store, Value } from './wasm/value.ts';

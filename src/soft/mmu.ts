@@ -226,6 +226,34 @@ export class Mmu {
     this.#finishStore();
   }
 
+  /**
+   * Host offset of `size` bytes that lie in one page of RAM and may be stored to now, or −1: they must be taken one by one. Faults as a
+   * store of them does.
+   */
+  directWrite(linear: number, size: number): number {
+    const host = this.#storeTo(linear, size, this.#explicitAccess());
+    if (this.#core.get32(S.PENDING_STORE_SIZE) === 0) return host;
+    this.#core.set32(S.PENDING_STORE_SIZE, 0);
+    return -1;
+  }
+  /** The same for loading. */
+  directRead(linear: number, size: number): number {
+    const access = this.#explicitAccess();
+    const low = linear | 0;
+    const high = Math.floor(linear / TWO_32) | 0;
+    const offset = low & (PAGE - 1);
+    if (offset + size > PAGE) return -1;
+    const entry = this.#tlb.entry(TLB_KIND_READ, low, access);
+    if (this.#i32[entry] === (low & -PAGE) && this.#i32[entry + 1] === high) return (low + (this.#i32[entry + 2] as number)) >>> 0;
+    if (!this.#mayKeep(low, high, access)) return -1;
+    const physical = this.#walker.translate(low, high, access);
+    if (physical < 0) throw GUEST_FAULT;
+    const host = this.#physical.hostOf(physical);
+    if (host < 0) return -1;
+    this.#enter(entry, low, high, host, access);
+    return host + offset;
+  }
+
   /** Faults as a read or write of `size` bytes would; touches nothing but accessed and dirty flags. */
   probeRead(linear: number, size: number): void {
     this.#probe(linear, size, this.#explicitAccess());

@@ -19,14 +19,14 @@ describe('the mode', () => {
   it('real-address mode is 16-bit, segmented, at level 0', () => {
     m.core.set32(S.CPL, 3);
     updateMode(m.core);
-    expect([mode(), m.core.cpl, mask(S.STACK_MASK)]).toEqual([S.MODE_CODE_16 | S.MODE_SEGMENTED | S.MODE_FS_GS_CHECKED, 0, 0xffffn]);
+    expect([mode(), m.core.cpl, mask(S.STACK_MASK)]).toEqual([S.MODE_CODE_16 | S.MODE_SEGMENTED | S.MODE_FS_CHECKED | S.MODE_GS_CHECKED, 0, 0xffffn]);
   });
 
   it('flat 32-bit protected mode checks nothing; a null FS is checked where it is used', () => {
     m.enterProtected();
     expect([mode(), mask(S.LINEAR_MASK), mask(S.STACK_MASK)]).toEqual([S.MODE_CODE_32 | S.MODE_PROTECTED, 0xffff_ffffn, 0xffff_ffffn]);
     m.segment(S.FS, 0, 0, 0, 0x1_0000);
-    expect(mode()).toBe(S.MODE_CODE_32 | S.MODE_PROTECTED | S.MODE_FS_GS_CHECKED);
+    expect(mode()).toBe(S.MODE_CODE_32 | S.MODE_PROTECTED | S.MODE_FS_CHECKED);
     m.segment(S.FS, 0x33, 0xb7c0_0000, 0xffff_ffff, 0xc0f3);
     expect(mode()).toBe(S.MODE_CODE_32 | S.MODE_PROTECTED);
   });
@@ -55,6 +55,12 @@ describe('the mode', () => {
     m.core.set32(S.EFER, m.core.get32(S.EFER) & ~EFER_LMA);
     updateMode(m.core);
     expect(m.core.is64Bit).toBe(false);
+  });
+
+  it('a 16-bit stack under flat 32-bit code is checked like a segment with a limit', () => {
+    m.enterProtected();
+    m.segment(S.SS, 0x18, 0, 0xffff_ffff, 0x8093);
+    expect([mode(), mask(S.STACK_MASK)]).toEqual([S.MODE_CODE_32 | S.MODE_PROTECTED | S.MODE_SEGMENTED, 0xffffn]);
   });
 
   it('virtual-8086 mode is level 3 and not protected mode', () => {

@@ -35,7 +35,8 @@ export function updateMode(core: Core): void {
   if (isProtectedMode && !isVirtual8086) mode |= S.MODE_PROTECTED;
   if (!is64Bit) {
     if (!isFlatCode(core) || !isFlatData(core, S.SS) || !isFlatData(core, S.DS) || !isFlatData(core, S.ES)) mode |= S.MODE_SEGMENTED;
-    if (!isUnlimitedData(core, S.FS) || !isUnlimitedData(core, S.GS)) mode |= S.MODE_FS_GS_CHECKED;
+    if (!isUnlimitedData(core, S.FS)) mode |= S.MODE_FS_CHECKED;
+    if (!isUnlimitedData(core, S.GS)) mode |= S.MODE_GS_CHECKED;
   }
   const isBigStack = (core.getSigned32(S.segmentAttributes(S.SS)) & ATTRIBUTE_DEFAULT_BIG) !== 0;
   // A 16-bit stack under 32-bit code is as unusual as a segment with a limit: translated code need not know of it.

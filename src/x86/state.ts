@@ -80,16 +80,18 @@ export const MODE_CODE_64 = 2;
 export const MODE_CODE_SIZE = 3;
 /** CS, DS, ES or SS is not a flat 4 GiB segment: accesses through them are checked one by one. */
 export const MODE_SEGMENTED = 1 << 2;
-/** FS or GS is unusable or limited: accesses through them are checked one by one. */
-export const MODE_FS_GS_CHECKED = 1 << 3;
+/** FS is unusable or limited: accesses through it are checked one by one. */
+export const MODE_FS_CHECKED = 1 << 3;
 /** Protected mode with VM = 0 (the decoder needs to know: real and virtual-8086 mode reject some instructions). */
 export const MODE_PROTECTED = 1 << 4;
 /** CR0.EM or CR0.TS: x87, MMX and SSE instructions fault (SDM 3A table 13-1), so they are decoded as what raises the fault. */
 export const MODE_FPU_OFF = 1 << 5;
 /** CR4.OSFXSR: without it SSE instructions are undefined. */
 export const MODE_SSE_ENABLED = 1 << 6;
+/** GS is unusable or limited. Apart from FS: one of the two is null most of the time. */
+export const MODE_GS_CHECKED = 1 << 7;
 /** Above every MODE_… bit. */
-export const MODE_LIMIT = 1 << 7;
+export const MODE_LIMIT = 1 << 8;
 
 /** Addresses (i32) of the TLBs for the current privilege level. */
 export const TLB_READ = 0x1d4;

@@ -1,6 +1,7 @@
 /**
  * Programs for the host CPU and the software engine: 8 to 64 random instructions from the table in one piece, with memory operands,
- * forward branches, loops, calls, repeated strings, and stores into their own code; with SSE, MMX or x87 among them. They end in UD2, or
+ * forward branches, loops, calls, repeated strings, and stores into their own code; with SSE, MMX or x87 among them, whose state is saved
+ * and restored in all the ways that there are. They end in UD2, or
  * in the first fault, and registers, flags and memory are compared there: so faults must be precise.
  *
  * RBX points at memory, RSI is a small index, RBP counts loops, RSP has a stack of its own: nothing else writes them.
@@ -36,6 +37,8 @@ const FREE_32 = [0, 1, 2, 7] as const;
 const FREE_BYTES = [0, 1, 2, 4, 5, 6] as const;
 const NEVER_RUN = 0xcc;
 const UD2 = [0x0f, 0x0b] as const;
+/** From RBX: beyond what is compared, in the same page. */
+const SAVE_AREA = 0x400;
 const REX_W = 8;
 
 /** They branch, or use the stack, or address through registers that are not theirs to choose: written out below, or left out. */
@@ -159,8 +162,25 @@ class Writer {
     if (((UNDEFINED_FLAGS[row.mnemonic] ?? 0) & ~0x10) !== 0) this.#defineFlags();
   }
 
+  /** FXSAVE, XSAVE, XSAVEOPT or XSAVEC of some components, something else, and what brings them back, or their initial state. */
+  #saveAndRestore(): void {
+    const random = this.#random;
+    const rex = this.#bits === 64 && random.oneIn(2) ? [0x48] : [];
+    const area = (extension: number): number[] => [0x83 | (extension << 3), ...long(SAVE_AREA)];
+    const components = (): number[] => [0xb8, ...long(random.oneIn(3) ? 1 + random.below(3) : 3), 0x31, 0xd2];
+    const isFx = random.oneIn(3);
+    const save = isFx ? [0x0f, 0xae, ...area(0)] : random.oneIn(3) ? [0x0f, 0xc7, ...area(4)] : [0x0f, 0xae, ...area(random.oneIn(2) ? 4 : 6)];
+    this.#add([...components(), ...rex, ...save]);
+    for (let n = random.below(3); n > 0; n--) this.#floating();
+    this.#add([...components(), ...rex, 0x0f, 0xae, ...area(isFx ? 1 : 5)]);
+  }
+
   #floating(): void {
     const random = this.#random;
+    if (random.oneIn(16)) {
+      this.#saveAndRestore();
+      return;
+    }
     if (this.#flavour === 'x87') {
       const { opcode, modrm, instruction } = random.pick(X87);
       if (modrm >= 0xc0) this.#add([opcode, modrm]);

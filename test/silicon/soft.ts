@@ -16,6 +16,10 @@ const TABLES = 0x4000;
 const USER_WRITABLE = 7;
 const PAGE = 4096;
 const RIP = BigInt(CODE_ADDRESS);
+/** PAE, OSFXSR, OSXMMEXCPT, OSXSAVE. */
+const CR4 = 0x4_0620n;
+/** xor ecx, ecx; mov eax, 3; xor edx, edx; xsetbv */
+const XSETBV = [0x31, 0xc9, 0xb8, 3, 0, 0, 0, 0x31, 0xd2, 0x0f, 0x01, 0xd1];
 /** Behind the code of a single instruction: NOPs. */
 const PADDED_BYTES = 16;
 const NOP = 0x90;
@@ -31,13 +35,17 @@ export class SoftMachine {
     this.#bare = bareVcpu(0x2300_0000, options);
     const { memory, vcpu } = this.#bare;
     this.#data = memory.offsetOf(DATA_ADDRESS, PAGE);
+    // as an operating system does: x87 and SSE state for XSAVE
+    memory.write(CODE_ADDRESS, Uint8Array.from(XSETBV));
+    vcpu.writeState(longModeState(vcpu, { rip: RIP, cr4: CR4 }));
+    vcpu.run(4);
     this.#enter(PDPT, 0, DIRECTORY);
     for (const [i, page] of [CODE_ADDRESS, DATA_ADDRESS].entries()) {
       this.#enter(DIRECTORY, page >>> 21, TABLES + i * PAGE);
       this.#enter(TABLES + i * PAGE, (page >>> 12) & 0x1ff, page);
     }
     const user = segment(0x2b, 0xc0f3);
-    const before = longModeState(vcpu, {});
+    const before = longModeState(vcpu, { cr4: CR4 });
     const segments = { ...before.segments, ss: user, ds: user, es: user, fs: user, gs: user };
     // no interrupt table: whatever is raised becomes a triple fault, and CR2 stays
     const idtr = { base: 0n, limit: 0 };

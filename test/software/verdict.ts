@@ -2,8 +2,12 @@
 import type { GuestOutcome, Outcome } from './run.ts';
 
 /** What a kernel says when something is amiss, in itself or in the machine under it. */
-const COMPLAINTS =
-  /\bBUG:|\bOops\b|WARNING:|Call Trace|[Kk]ernel panic|detected (expedited )?stalls?\b|soft lockup|hard LOCKUP|blocked for more than|segfault|traps:|general protection|unable to handle|invalid opcode|divide error|unstable|not responding|nobody cared|Machine check|Out of memory|clock skew|spurious/i;
+const COMPLAINTS = [
+  /\bBUG:|\bOops\b|WARNING:|Call Trace|[Kk]ernel panic/,
+  /detected (expedited )?stalls?\b|soft lockup|hard LOCKUP|blocked for more than|not responding/,
+  /segfault|traps:|general protection|unable to handle|invalid opcode|divide error|Machine check|Out of memory/,
+  /unstable|clock skew|nobody cared|[Ss]purious/,
+];
 /** What the engine says when a guest needs what it does not have. */
 const ENGINE_COMPLAINTS = /undefined instruction|not implemented/;
 /** Lines beyond which a reader has seen enough. */
@@ -11,7 +15,7 @@ const SHOWN = 10;
 
 /** Lines of the kernel's log that no healthy system has. */
 export function complaintsIn(messages: string): string[] {
-  return messages.split('\n').filter((line) => COMPLAINTS.test(line));
+  return messages.split('\n').filter((line) => COMPLAINTS.some((pattern) => pattern.test(line)));
 }
 
 /** Empty where all is well. `expected`: the same load on the host. */

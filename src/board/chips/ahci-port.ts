@@ -123,7 +123,7 @@ export interface AhciPortOptions {
   readonly changed: () => void;
 }
 
-/** `ready`: to begin the next command. `waiting`: the drive takes its time. `moving`: data is on its way. `stopped`: after a fatal error. */
+/** `ready`: to begin the next command; `waiting`: the drive takes its time; `moving`: data is on its way; `stopped`: a fatal error. */
 type Phase = 'ready' | 'waiting' | 'moving' | 'stopped';
 
 export interface AhciPortState {

@@ -82,7 +82,9 @@ function build(port: number, index: number, code: number, request: Request = {})
   slot.dma.write32(header + 12, 0);
   const queued = tag !== undefined;
   const fis = request.fis ?? [
-    0x27, 0x80, code, queued ? count & 0xff : feature, lba & 0xff, (lba >> 8) & 0xff, (lba >> 16) & 0xff, 0x40, 0, 0, 0, queued ? count >> 8 : 0,
+    0x27, 0x80, code, queued ? count & 0xff : feature,
+    lba & 0xff, (lba >> 8) & 0xff, (lba >> 16) & 0xff, 0x40,
+    0, 0, 0, queued ? count >> 8 : 0,
     queued ? tag << 3 : count & 0xff, queued ? 0 : count >> 8, 0, 0, 0, 0, 0, 0,
   ];
   slot.memory.write(table, Uint8Array.from(fis));
@@ -218,12 +220,13 @@ describe('commands', () => {
     expect([get(0, CI), memory(BUFFER)]).toEqual([0, [9]]);
   });
 
-  it.each([
+  const outsideRam: readonly (readonly [what: string, bit: number, arrange: () => unknown, request: Request])[] = [
     ['a command list', HBFS, () => set(0, CLB, 0x7000_0000), {}],
     ['a command table', HBFS, () => slot.dma.write32(LIST + 8, 0xfff0_0000), {}],
     ['a data region', HBDS, () => undefined, { regions: [[0x7000_0000, 0x1000]] }],
     ['a data region that ends', HBDS, () => undefined, { regions: [[0xf_ff00, 512]] }],
-  ] as readonly (readonly [string, number, () => unknown, Request])[])('refuses %s outside RAM with a host bus error (AHCI §6.1.1)', (_, bit, arrange, request) => {
+  ];
+  it.each(outsideRam)('refuses %s outside RAM with a host bus error (AHCI §6.1.1)', (_, bit, arrange, request) => {
     build(0, 0, READ_DMA_EXT, request);
     arrange();
     set(0, CI, 1);

@@ -22,7 +22,8 @@ beforeEach(() => {
 });
 
 /** 28-bit registers, then the command. */
-function command(code: number, { lba = 0, count = 0, feature = 0, device = LBA }: { lba?: number; count?: number; feature?: number; device?: number } = {}): void {
+function command(code: number, registers: { lba?: number; count?: number; feature?: number; device?: number } = {}): void {
+  const { lba = 0, count = 0, feature = 0, device = LBA } = registers;
   Object.assign(disk.taskFile, { lba: lba & 0xff_ffff, count, feature, device: device | ((lba >>> 24) & 0xf) });
   disk.execute(code);
 }
@@ -145,7 +146,8 @@ describe('writing', () => {
     command(WRITE_SECTORS, { lba: 7, count: 2 });
     expect(disk.transfer).toMatchObject({ direction: 'out', dma: false, remaining: 1024, blockBytes: 512 });
     expect(disk.write(data)).toBe(true);
-    expect([backend.bytes[7 * 512 - 1], backend.bytes[7 * 512], backend.bytes[9 * 512 - 1], backend.bytes[9 * 512]]).toEqual([6, 0xee, 0xee, 9]);
+    const edges = [7 * 512 - 1, 7 * 512, 9 * 512 - 1, 9 * 512];
+    expect(edges.map((at) => backend.bytes[at])).toEqual([6, 0xee, 0xee, 9]);
     expect([disk.transfer.direction, ...outcome()]).toEqual(['none', GOOD, 0]);
   });
 

@@ -39,7 +39,8 @@ function sense(): number[] {
   return [data[2] as number, data[12] as number, data[13] as number];
 }
 
-const read10 = (lba: number, count: number): number[] => [0x28, 0, lba >>> 24, (lba >> 16) & 0xff, (lba >> 8) & 0xff, lba & 0xff, 0, count >> 8, count & 0xff];
+const bytesOf = (value: number): number[] => [value >>> 24, (value >> 16) & 0xff, (value >> 8) & 0xff, value & 0xff];
+const read10 = (lba: number, count: number): number[] => [0x28, 0, ...bytesOf(lba), 0, count >> 8, count & 0xff];
 
 describe('identity', () => {
   it('signs as a packet device and refuses what is for disks, so that its host can tell (ATA6 §9.12)', () => {

@@ -5,8 +5,8 @@
  * lines of the 8254 and the real-time clock (legacy replacement), to an I/O APIC pin of the driver's choice, or out as messages.
  *
  * Spec: IA-PC HPET Specification 1.0a (Intel, October 2004), cited as §.
- * Not modelled: interrupts while the counter halts on a match of a stopped counter; periods shorter than the minimum tick announced to
- * ACPI (1 µs) fire at that pace.
+ * Not modelled: matches while the counter is halted; periods shorter than the minimum tick that ACPI is told of (1 µs), which fire at
+ * that pace.
  */
 import type { AccessSize, Clock, DeviceState, IoHandler, IrqLine, MsiSink, Nanos } from '../../contracts/index.ts';
 import { Alarm } from '../ticks.ts';

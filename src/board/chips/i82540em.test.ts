@@ -345,7 +345,7 @@ describe('sending', () => {
     legacy(counting(60, 3));
     go();
     slot.clock.advance(34_000_000);
-    expect([wire.sent.length, read(TDH)]).toEqual([2, 3]);
+    expect([wire.sent.length, read(TDH), wire.dropped]).toEqual([2, 3, 1]);
   });
 });
 

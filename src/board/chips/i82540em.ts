@@ -485,7 +485,9 @@ export class I82540em {
     if (!this.#wire.send(frame)) {
       const now = this.#clock.now();
       if (this.#refusedSince < 0) this.#refusedSince = now;
-      return now - this.#refusedSince >= LONGEST_PAUSE;
+      if (now - this.#refusedSince < LONGEST_PAUSE) return false;
+      this.#wire.drop?.();
+      return true;
     }
     this.#refusedSince = -1;
     this.#bytesOut += length + OVERHEAD_BYTES;

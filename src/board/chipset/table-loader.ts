@@ -63,17 +63,21 @@ export function acpiFiles(acpi: AcpiTables): ConfigurationFile[] {
       if (isUsed) script.push(addPointer(file, TABLES_FILE, address - base + at, width));
     }
   }
-  for (const [signature, { address }] of tables) {
-    if (signature === RSDP_SIGNATURE || signature === 'FACS') continue; // the FACS has no checksum
-    script.push(addChecksum(TABLES_FILE, address + CHECKSUM_AT, address, view.getUint32(address + LENGTH_AT, true)));
-  }
-  script.push(addChecksum(RSDP_FILE, RSDP_CHECKSUM_AT, 0, RSDP_FIRST_PART), addChecksum(RSDP_FILE, RSDP_EXTENDED_CHECKSUM_AT, 0, rsdpSize));
   // The tables come without the RSDP: a second one would be found where none should be looked for.
   const rest = bytes.slice();
   rest.fill(0, rsdpAt, rsdpAt + rsdpSize);
+  const rsdp = bytes.slice(rsdpAt, rsdpAt + rsdpSize);
+  rsdp[RSDP_CHECKSUM_AT] = 0;
+  rsdp[RSDP_EXTENDED_CHECKSUM_AT] = 0;
+  for (const [signature, { address }] of tables) {
+    if (signature === RSDP_SIGNATURE || signature === 'FACS') continue; // the FACS has no checksum
+    rest[address + CHECKSUM_AT] = 0; // SeaBIOS adjusts what is there, OVMF counts on nothing being there
+    script.push(addChecksum(TABLES_FILE, address + CHECKSUM_AT, address, view.getUint32(address + LENGTH_AT, true)));
+  }
+  script.push(addChecksum(RSDP_FILE, RSDP_CHECKSUM_AT, 0, RSDP_FIRST_PART), addChecksum(RSDP_FILE, RSDP_EXTENDED_CHECKSUM_AT, 0, rsdpSize));
   return [
     { name: TABLES_FILE, data: rest },
-    { name: RSDP_FILE, data: bytes.slice(rsdpAt, rsdpAt + rsdpSize) },
+    { name: RSDP_FILE, data: rsdp },
     { name: LOADER_FILE, data: Uint8Array.from(script.flat()) },
   ];
 }

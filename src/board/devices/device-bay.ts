@@ -99,7 +99,7 @@ export class DeviceBay implements Disposable {
     return new GuardedDevice((present = model) => present.create(spec, environment), {
       name: spec.name,
       number: devices.indexOf(spec) + 1,
-      calls: calls ?? { current: 0, count: 0 },
+      calls: calls ?? new Int32Array(2),
       stopped: (cause) => log.log('error', `device ${spec.name} (${spec.model}) was stopped: ${cause}`),
     });
   }

@@ -4,7 +4,7 @@ import type { Wired } from '../attached-chip.ts';
 import type { DeviceEnvironment } from '../catalogue.ts';
 import { type FakeSlot, fakeSlot } from '../testing.ts';
 import { defineDevice } from './define-device.ts';
-import { GuardedDevice } from './guarded-device.ts';
+import { CALL_COUNT, CALL_DEVICE, GuardedDevice } from './guarded-device.ts';
 
 const spec: DeviceSpec = {
   name: 'card',
@@ -17,12 +17,12 @@ const spec: DeviceSpec = {
 const environment = {} as DeviceEnvironment; // what our own models need beside their slot; defined ones never see it
 
 let slot: FakeSlot;
-let calls: { current: number; count: number };
+let calls: Int32Array;
 let causes: string[];
 
 beforeEach(() => {
   slot = fakeSlot('card');
-  calls = { current: 0, count: 0 };
+  calls = new Int32Array(2);
   causes = [];
 });
 
@@ -73,14 +73,14 @@ describe('a model that works', () => {
     guarded(
       model((own) => {
         own.clock.at(10, () => {
-          during += calls.current;
+          during += calls[CALL_DEVICE] ?? 0;
         });
         return {
           chip: {},
           handlers: [
             {
               read: () => {
-                during += calls.current;
+                during += calls[CALL_DEVICE] ?? 0;
                 return 0;
               },
               write: () => undefined,
@@ -89,10 +89,10 @@ describe('a model that works', () => {
         };
       }),
     );
-    const before = calls.count;
+    const before = calls[CALL_COUNT] ?? 0;
     read(0x300);
     slot.clock.advance(10);
-    expect([during, calls.current, calls.count - before]).toEqual([6, 0, 2]);
+    expect([during, calls[CALL_DEVICE], (calls[CALL_COUNT] ?? 0) - before]).toEqual([6, 0, 2]);
   });
 });
 

@@ -26,13 +26,13 @@ import type {
 } from '../../contracts/index.ts';
 import type { DeviceModel } from '../catalogue.ts';
 
-/** Where calls into models are noted, for a watchdog in another thread. */
-export interface DeviceCalls {
-  /** Number of the device that is in a call now, from 1; 0: none. */
-  current: number;
-  /** Calls so far, modulo 2^32. */
-  count: number;
-}
+/**
+ * Where calls into models are noted, for a watchdog in another thread: two words, because they are written at every register access.
+ * {@link CALL_DEVICE} is the number of the device that is in a call now, from 1 (0: none), {@link CALL_COUNT} counts calls.
+ */
+export type DeviceCalls = Int32Array;
+export const CALL_DEVICE = 0;
+export const CALL_COUNT = 1;
 
 export interface GuardOptions {
   readonly name: string;
@@ -152,16 +152,16 @@ export class GuardedDevice implements Device {
   #call<Result>(what: string, run: () => Result): Result | undefined {
     if (this.#cause !== undefined) return undefined;
     const { calls, number } = this.#options;
-    const outer = calls.current;
-    calls.current = number;
-    calls.count++;
+    const outer = calls[CALL_DEVICE] as number;
+    calls[CALL_DEVICE] = number;
+    calls[CALL_COUNT] = (calls[CALL_COUNT] as number) + 1;
     try {
       return run();
     } catch (error) {
       this.#stop(`${describeError(error)}, in ${what}`, error);
       return undefined;
     } finally {
-      calls.current = outer;
+      calls[CALL_DEVICE] = outer;
     }
   }
 
@@ -290,9 +290,9 @@ export class GuardedDevice implements Device {
 
   #read(handler: IoHandler, offset: number, size: AccessSize): number | undefined {
     const { calls, number } = this.#options;
-    const outer = calls.current;
-    calls.current = number;
-    calls.count++;
+    const outer = calls[CALL_DEVICE] as number;
+    calls[CALL_DEVICE] = number;
+    calls[CALL_COUNT] = (calls[CALL_COUNT] as number) + 1;
     try {
       const value: unknown = handler.read(offset, size);
       if (typeof value === 'number') return value;
@@ -300,22 +300,22 @@ export class GuardedDevice implements Device {
     } catch (error) {
       this.#stop(`${describeError(error)}, in read(${offset}, ${size})`, error);
     } finally {
-      calls.current = outer;
+      calls[CALL_DEVICE] = outer;
     }
     return undefined;
   }
 
   #write(handler: IoHandler, offset: number, size: AccessSize, value: number): void {
     const { calls, number } = this.#options;
-    const outer = calls.current;
-    calls.current = number;
-    calls.count++;
+    const outer = calls[CALL_DEVICE] as number;
+    calls[CALL_DEVICE] = number;
+    calls[CALL_COUNT] = (calls[CALL_COUNT] as number) + 1;
     try {
       handler.write(offset, size, value);
     } catch (error) {
       this.#stop(`${describeError(error)}, in write(${offset}, ${size}, 0x${value.toString(16)})`, error);
     } finally {
-      calls.current = outer;
+      calls[CALL_DEVICE] = outer;
     }
   }
 }

@@ -1,12 +1,14 @@
-// A guest that writes anything anywhere: registers, memory structures, configuration space. Nothing throws, nothing reaches beyond its disk,
-// and one access never costs more than a bounded piece of work. BULKHEAD_FUZZ_SEED repeats a run, BULKHEAD_FUZZ_OPERATIONS makes it longer.
+// A guest that writes anything anywhere: registers, memory structures, configuration space. Nothing throws, nothing reaches beyond its
+// disk, and one access never costs more than a bounded piece of work. BULKHEAD_FUZZ_SEED repeats a run, BULKHEAD_FUZZ_OPERATIONS makes it
+// longer.
 import { describe, expect, it } from 'vitest';
-import type { AccessSize, BlockBackend, Device, DeviceState, DmaPort, Nanos, PciFunctionPort } from '../../contracts/index.ts';
+import type { AccessSize, BlockBackend, Device, DeviceState, DmaPort, Nanos, PciFunctionDescription, PciFunctionPort } from '../../contracts/index.ts';
 import { Ahci } from '../chips/ahci.ts';
 import { AtaDisk } from '../chips/ata-disk.ts';
 import { AtapiCdrom } from '../chips/atapi-cdrom.ts';
 import { Piix3Ide } from '../chips/piix3-ide.ts';
 import { type FakeSlot, fakeSlot, RecordingLine } from '../testing.ts';
+import { DISK_COMMANDS } from './ata-commands.ts';
 import { MOST_BYTES } from './scatter-gather.ts';
 
 const OPERATIONS = Number(process.env['BULKHEAD_FUZZ_OPERATIONS'] ?? 50_000);
@@ -161,15 +163,17 @@ interface Target {
 
 const names = { model: 'FUZZ', serial: 'F', firmware: '1' };
 const SIZES: readonly AccessSize[] = [1, 2, 4];
-const DISK_COMMANDS = [0x06, 0x20, 0x24, 0x25, 0x29, 0x2f, 0x30, 0x34, 0x35, 0x39, 0x3d, 0x60, 0x61, 0x90, 0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0xe7, 0xec, 0xef, 0x08];
+const COMMANDS = [...DISK_COMMANDS.keys(), 0x08, 0xa0, 0xa1];
 const PACKETS = [0x00, 0x03, 0x12, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x43, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xbd, 0xbe];
 
 function ideTarget(meter: Meter, latency: Nanos): Target {
   const slot = fakeSlot('ide');
-  const disk = (sectors: number, readOnly = false): AtaDisk => new AtaDisk({ backend: meter.disk(sectors, readOnly), transport: 'parallel', names });
+  const disk = (sectors: number, readOnly = false): AtaDisk =>
+    new AtaDisk({ backend: meter.disk(sectors, readOnly), transport: 'parallel', names });
   const drives = [disk(5000), disk(64, true), new AtapiCdrom({ backend: meter.disk(800, true), transport: 'parallel', names }), disk(8)];
   const lines = [new RecordingLine(), new RecordingLine()] as const;
-  const controller = new Piix3Ide({ slot: { clock: slot.clock, pci: (description) => meter.count(slot.pci(description)) }, lines, drives, latency });
+  const metered = { clock: slot.clock, pci: (description: PciFunctionDescription) => meter.count(slot.pci(description)) };
+  const controller = new Piix3Ide({ slot: metered, lines, drives, latency });
   return {
     slot,
     controller,
@@ -179,7 +183,7 @@ function ideTarget(meter: Meter, latency: Nanos): Target {
       const busMaster = (slot.functions[0]!.barAddress(4) ?? 0) + 8 * channel;
       switch (random.below(9)) {
         case 0:
-          commandBlock.write(7, 1, random.pick(DISK_COMMANDS));
+          commandBlock.write(7, 1, random.pick(COMMANDS));
           break;
         case 1:
           commandBlock.write(random.below(8), random.pick(SIZES), random.value() & 0xff);
@@ -189,7 +193,8 @@ function ideTarget(meter: Meter, latency: Nanos): Target {
           break;
         case 3: {
           // A packet, or a run of data.
-          const bytes = [random.pick(PACKETS), random.value() & 3, 0, 0, random.below(4), random.below(256), 0, random.below(2), random.below(256), 0x10, 0, 0];
+          const bytes = [random.pick(PACKETS), random.below(4), 0, 0, random.below(4), random.below(256), 0, random.below(2)];
+          bytes.push(random.below(256), 0x10, 0, 0);
           for (let i = 0; i < 12; i += 2) commandBlock.write(0, 2, (bytes[i] as number) | ((bytes[i + 1] as number) << 8));
           break;
         }
@@ -280,7 +285,7 @@ function ahciTarget(meter: Meter, latency: Nanos): Target {
         default: {
           const index = random.below(32);
           const table = list + 0x1000 + 0x400 * index;
-          const code = random.pick(DISK_COMMANDS);
+          const code = random.pick(COMMANDS);
           const small = random.below(10) === 0;
           const regions = small ? 600 : random.below(50);
           const fis = Array.from({ length: 20 }, (_, i) => (random.below(i === 4 || i === 12 ? 1 : 30) === 0 ? random.below(256) : 0));
@@ -294,7 +299,8 @@ function ahciTarget(meter: Meter, latency: Nanos): Target {
           slot.dma.write32(list + 32 * index + 8, random.below(200) === 0 ? random.value() : table);
           slot.dma.write32(list + 32 * index + 12, random.below(50) === 0 ? random.value() : 0);
           slot.memory.write(table, Uint8Array.from(fis));
-          slot.memory.write(table + 0x40, Uint8Array.of(random.pick(PACKETS), 0, 0, 0, random.below(256), random.below(256), 0, 0, random.below(256), 0x10));
+          const packet = [random.pick(PACKETS), 0, 0, 0, random.below(256), random.below(256), 0, 0, random.below(256), 0x10];
+          slot.memory.write(table + 0x40, Uint8Array.from(packet));
           for (let i = 0; i < regions; i++) {
             slot.dma.write32(table + 0x80 + 16 * i, random.address());
             slot.dma.write32(table + 0x80 + 16 * i + 4, random.below(50) === 0 ? random.value() : 0);

@@ -129,7 +129,10 @@ export async function packagesWithDependencies(
   return fetched.map(absolute);
 }
 
-/** The upstream sources of a Debian source package, without Debian's changes: the folder they unpack to. Throws as {@link packageFile} does. */
+/**
+ * The upstream sources of a Debian source package, without Debian's changes: the folder they unpack to. Throws as {@link packageFile}
+ * does.
+ */
 export async function packageSource(name: string, progress: ProgressListener = () => {}): Promise<string> {
   const folder = join(cacheFolder(), 'packages/source', name);
   if (await exists(folder)) return folder;

@@ -100,6 +100,10 @@ export class CapturedWire implements AttachedWire {
     return sent;
   }
 
+  drop(): void {
+    this.#wire.drop?.();
+  }
+
   receive(target: Uint8Array): number {
     const length = this.#wire.receive(target);
     if (length > 0) this.#write(target.subarray(0, length));

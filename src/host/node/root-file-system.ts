@@ -58,7 +58,13 @@ function merged(path: string): string {
   return MERGED.includes(slash < 0 ? path : path.slice(0, slash)) ? `usr/${path}` : path;
 }
 
-async function addFolder(entries: Map<string, CpioEntry>, root: string, folder: string, without: readonly string[], name: string): Promise<void> {
+async function addFolder(
+  entries: Map<string, CpioEntry>,
+  root: string,
+  folder: string,
+  without: readonly string[],
+  name: string,
+): Promise<void> {
   for (const child of (await readdir(join(root, folder))).sort()) {
     const source = folder === '' ? child : `${folder}/${child}`;
     const path = merged(source);

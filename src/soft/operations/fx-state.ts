@@ -50,67 +50,78 @@ function tagOf(core: Core, physical: number): number {
   return exponent === 0x7fff || high >>> 31 === 0 ? 2 : 0;
 }
 
-function copyToGuest(core: Core, field: number, linear: number, bytes: number): void {
-  for (let i = 0; i < bytes; i += 4) core.mmu.store32(linear + i, core.get32(field + i));
+/** The image, or the part of it that is on its way between registers and guest memory. */
+const image = new DataView(new ArrayBuffer(LEGACY_AREA_BYTES));
+
+/** Bytes `from` to `to` of the image go to guest memory, where it begins at linear address `at`. All are multiples of 4. */
+function writeImage(core: Core, at: number, from: number, to: number): void {
+  const host = core.mmu.directWrite(at + from, to - from);
+  if (host >= 0) for (let i = from; i < to; i += 4) core.i32[(host + i - from) >>> 2] = image.getInt32(i, true);
+  else for (let i = from; i < to; i += 4) core.mmu.store32(at + i, image.getUint32(i, true));
 }
 
-function copyFromGuest(core: Core, field: number, linear: number, bytes: number): void {
-  for (let i = 0; i < bytes; i += 4) core.set32(field + i, core.mmu.load32(linear + i));
+function readImage(core: Core, at: number, from: number, to: number): void {
+  const host = core.mmu.directRead(at + from, to - from);
+  if (host >= 0) for (let i = from; i < to; i += 4) image.setInt32(i, core.i32[(host + i - from) >>> 2] as number, true);
+  else for (let i = from; i < to; i += 4) image.setUint32(i, core.mmu.load32(at + i), true);
 }
 
 /** Stores the x87 part of the image at linear address `at`. `isWide` (REX.W): 64-bit pointers without selectors. */
 export function saveX87(core: Core, at: number, isWide: boolean): void {
-  const { mmu } = core;
-  mmu.store16(at, core.get32(S.FCW));
-  mmu.store16(at + 2, core.get32(S.FSW));
-  mmu.store16(at + 4, abridgedTags(core.get32(S.FTW)));
-  mmu.store16(at + 6, core.get32(S.FOP));
-  if (isWide) {
-    mmu.store64(at + 8, core.get64(S.FIP));
-    mmu.store64(at + 16, core.get64(S.FDP));
-  } else {
-    mmu.store32(at + 8, core.get32(S.FIP));
-    mmu.store32(at + 12, core.get32(S.FCS) & 0xffff);
-    mmu.store32(at + 16, core.get32(S.FDP));
-    mmu.store32(at + 20, core.get32(S.FDS) & 0xffff);
-  }
+  image.setUint16(0, core.get32(S.FCW), true);
+  image.setUint16(2, core.get32(S.FSW), true);
+  image.setUint16(4, abridgedTags(core.get32(S.FTW)), true);
+  image.setUint16(6, core.get32(S.FOP), true);
+  image.setUint32(8, core.get32(S.FIP), true);
+  image.setUint32(12, isWide ? core.get32(S.FIP + 4) : core.get32(S.FCS) & 0xffff, true);
+  image.setUint32(16, core.get32(S.FDP), true);
+  image.setUint32(20, isWide ? core.get32(S.FDP + 4) : core.get32(S.FDS) & 0xffff, true);
+  writeImage(core, at, 0, IMAGE_MXCSR);
   for (let i = 0; i < 8; i++) {
     const register = S.X87 + ((i + top(core)) & 7) * 16;
-    copyToGuest(core, register, at + IMAGE_X87 + i * 16, 8);
-    mmu.store32(at + IMAGE_X87 + i * 16 + 8, core.get32(register + 8) & 0xffff);
-    mmu.store32(at + IMAGE_X87 + i * 16 + 12, 0);
+    const slot = IMAGE_X87 + i * 16;
+    image.setUint32(slot, core.get32(register), true);
+    image.setUint32(slot + 4, core.get32(register + 4), true);
+    image.setUint32(slot + 8, core.get32(register + 8) & 0xffff, true);
+    image.setUint32(slot + 12, 0, true);
   }
+  writeImage(core, at, IMAGE_X87, IMAGE_XMM);
 }
 
 export function saveMxcsr(core: Core, at: number): void {
-  core.mmu.store32(at + IMAGE_MXCSR, core.get32(S.MXCSR));
-  core.mmu.store32(at + IMAGE_MXCSR + 4, MXCSR_MASK);
+  image.setUint32(IMAGE_MXCSR, core.get32(S.MXCSR), true);
+  image.setUint32(IMAGE_MXCSR + 4, MXCSR_MASK, true);
+  writeImage(core, at, IMAGE_MXCSR, IMAGE_X87);
 }
 
 /** XMM0–XMM15, in 64-bit mode; elsewhere the first eight. */
 export function saveXmm(core: Core, at: number): void {
-  for (let i = 0; i < xmmCount(core); i++) copyToGuest(core, S.xmm(i), at + IMAGE_XMM + i * 16, 16);
+  const bytes = xmmCount(core) * 16;
+  for (let i = 0; i < bytes; i += 4) image.setUint32(IMAGE_XMM + i, core.get32(S.xmm(i >>> 4) + (i & 15)), true);
+  writeImage(core, at, IMAGE_XMM, IMAGE_XMM + bytes);
 }
 
 export function restoreX87(core: Core, at: number, isWide: boolean): void {
-  const { mmu } = core;
-  core.set32(S.FCW, mmu.load16(at));
-  core.set32(S.FSW, mmu.load16(at + 2));
-  const abridged = mmu.load8(at + 4);
-  core.set32(S.FOP, mmu.load16(at + 6) & 0x7ff);
-  if (isWide) {
-    core.set64(S.FIP, mmu.load64(at + 8));
-    core.set64(S.FDP, mmu.load64(at + 16));
-  } else {
-    core.setNumber(S.FIP, mmu.load32(at + 8));
-    core.set32(S.FCS, mmu.load16(at + 12));
-    core.setNumber(S.FDP, mmu.load32(at + 16));
-    core.set32(S.FDS, mmu.load16(at + 20));
+  readImage(core, at, 0, IMAGE_MXCSR);
+  core.set32(S.FCW, image.getUint16(0, true));
+  core.set32(S.FSW, image.getUint16(2, true));
+  const abridged = image.getUint8(4);
+  core.set32(S.FOP, image.getUint16(6, true) & 0x7ff);
+  core.set32(S.FIP, image.getUint32(8, true));
+  core.set32(S.FIP + 4, isWide ? image.getUint32(12, true) : 0);
+  core.set32(S.FDP, image.getUint32(16, true));
+  core.set32(S.FDP + 4, isWide ? image.getUint32(20, true) : 0);
+  if (!isWide) {
+    core.set32(S.FCS, image.getUint16(12, true));
+    core.set32(S.FDS, image.getUint16(20, true));
   }
+  readImage(core, at, IMAGE_X87, IMAGE_XMM);
   for (let i = 0; i < 8; i++) {
     const register = S.X87 + ((i + top(core)) & 7) * 16;
-    copyFromGuest(core, register, at + IMAGE_X87 + i * 16, 8);
-    core.set32(register + 8, mmu.load16(at + IMAGE_X87 + i * 16 + 8));
+    const slot = IMAGE_X87 + i * 16;
+    core.set32(register, image.getUint32(slot, true));
+    core.set32(register + 4, image.getUint32(slot + 4, true));
+    core.set32(register + 8, image.getUint16(slot + 8, true));
     core.set32(register + 12, 0);
   }
   let tags = 0;
@@ -126,7 +137,9 @@ export function checkedMxcsr(core: Core, at: number): number {
 }
 
 export function restoreXmm(core: Core, at: number): void {
-  for (let i = 0; i < xmmCount(core); i++) copyFromGuest(core, S.xmm(i), at + IMAGE_XMM + i * 16, 16);
+  const bytes = xmmCount(core) * 16;
+  readImage(core, at, IMAGE_XMM, IMAGE_XMM + bytes);
+  for (let i = 0; i < bytes; i += 4) core.set32(S.xmm(i >>> 4) + (i & 15), image.getUint32(IMAGE_XMM + i, true));
 }
 
 const isWide = (core: Core, record: number): boolean => core.is64Bit && operandSize(core, record) === 8;
