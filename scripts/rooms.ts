@@ -39,7 +39,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'debug', imports: [...FOUNDATION, 'x86'], environment: 'pure' },
   { name: 'partition', imports: [...MACHINE, 'manifest', 'observe', 'debug'], environment: 'pure' },
   { name: 'hypervisor', imports: [...MACHINE, 'manifest', 'observe', 'debug', 'partition'], environment: 'pure' },
-  { name: 'testing', imports: [...MACHINE, 'board/testing', 'partition', 'soft'], environment: 'pure' },
+  { name: 'testing', imports: [...MACHINE, 'partition', 'soft'], environment: 'pure' },
   {
     name: 'server',
     imports: [...MACHINE, 'manifest', 'observe', 'debug', 'partition', 'hypervisor', 'host/node'],

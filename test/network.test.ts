@@ -206,10 +206,11 @@ describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data 
     const wires = (clock: Clock): ReadonlyMap<string, AttachedWire> =>
       new Map([['e1000', new CapturedWire(new PlayedWire(questions, clock), { path: answers, mode: 'new', clock, epoch: 0, log: { log: () => undefined } })]]);
     const models = ['e1000', 'hpet', 'i6300esb', 'pci1710'];
-    linux = new Linux(timers!, 1, { models, devices: SERIAL_PORTS, wires, cmdline: linuxCmdline('clocksource=hpet') });
+    // Drivers wait in busy loops: at 100 MIPS a microsecond costs a hundred instructions.
+    linux = new Linux(timers!, 1, { models, devices: SERIAL_PORTS, wires, cmdline: linuxCmdline('clocksource=hpet'), instructionsPerMicrosecond: 100 });
   }, TIMEOUT);
 
-  it('keeps time by the HPET', () => {
+  it('keeps time by the HPET', { timeout: TIMEOUT }, () => {
     expect(linux.shell('dmesg')).toMatch(/hpet0: 3 comparators, 64-bit 100\.000000 MHz counter/);
     expect(linux.shell('cat /sys/devices/system/clocksource/clocksource0/current_clocksource')).toBe('hpet\n');
     const before = linux.guest.partition.clock.now();
@@ -219,7 +220,7 @@ describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data 
     expect(to - from).toBeLessThanOrEqual(passed + 0.02);
   });
 
-  it('answers what a recording asks, at the time it asks', () => {
+  it('answers what a recording asks, at the time it asks', { timeout: TIMEOUT }, () => {
     linux.shell('insmod /modules/e1000.ko && ip addr add 10.9.9.2/24 dev eth0 && ip link set eth0 up; sleep 3; ip link set eth0 down');
     linux.guest.partition.admitInput();
     using reader = new PcapReader(answers);
@@ -235,13 +236,13 @@ describe.skipIf(timers === undefined)('a partition with HPET, watchdog and data 
     for (const time of answered) expect(asked.some((question) => time > question && time - question < 10e6)).toBe(true);
   });
 
-  it('finds four serial ports, each on a line of its own', () => {
+  it('finds four serial ports, each on a line of its own', { timeout: TIMEOUT }, () => {
     const ports = linux.shell('for i in 1 2 3; do echo hello > /dev/ttyS$i; done; cat /proc/tty/driver/serial').match(/^[0-3]: uart:16550A port:[0-9A-F]+ irq:\d+ tx:\d+/gm);
     expect(ports?.map((line) => line.replace(/^(\d): uart:16550A port:0+(\w+) irq:(\d+) tx:.*/, '$1 $2 $3'))).toEqual(['0 3F8 4', '1 2F8 3', '2 3E8 5', '3 2E8 7']);
     expect(ports?.slice(1).every((line) => / tx:7$/.test(line))).toBe(true);
   });
 
-  it('finds the card and its subdevices', () => {
+  it('finds the card and its subdevices', { timeout: TIMEOUT }, () => {
     linux.shell('for module in comedi comedi_pci comedi_8254 adv_pci1710; do insmod /modules/$module.ko; done');
     expect(linux.shell('dmesg')).toMatch(/driver 'adv_pci1710' has successfully auto-configured 'pci1710'/);
     expect(linux.shell('ls /dev/comedi0')).toBe('/dev/comedi0\n');

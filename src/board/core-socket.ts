@@ -4,7 +4,7 @@
  * Time: the time-stamp counter runs at exactly 1 GHz, one tick per nanosecond of the partition's clock; the local APIC timers have the
  * same 1 GHz before their dividers.
  */
-import type { AccessSize, Clock, CpuidModel, IoSpace, IoSpaceName, Vcpu, VcpuId, VcpuWiring } from '../contracts/index.ts';
+import type { AccessSize, Clock, CpuidModel, IoSpace, IoSpaceName, TimeBase, Vcpu, VcpuId, VcpuWiring } from '../contracts/index.ts';
 import type { SystemBus } from './bus.ts';
 import type { InterruptMessages } from './chips/interrupt-messages.ts';
 import { LocalApic } from './chips/local-apic.ts';
@@ -116,5 +116,6 @@ function wire(apic: LocalApic, cpuid: CpuidModel, io: IoSpace, clock: Clock, tsc
       return true;
     },
     timestamp: () => clock.now(),
+    ...(clock.timeBase === undefined ? {} : { timeBase: (into: TimeBase) => clock.timeBase?.(into) }),
   };
 }

@@ -77,10 +77,10 @@ function translationThread(log: Logger): Translation {
   };
 }
 
-/** What modules do while they are loaded is a call like any other to the watchdog: the first one is blamed for all. */
+/** What modules do while they are loaded is for the watchdog to see as well: the first one is blamed for all. */
 async function watched<Result>(link: PartitionLink, { devices }: Partition, load: () => Promise<Result>): Promise<Result> {
   const calls = link.deviceCalls();
-  calls[CALL_DEVICE] = devices.findIndex(({ module }) => module !== undefined) + 1;
+  calls[CALL_DEVICE] = -(devices.findIndex(({ module }) => module !== undefined) + 1);
   calls[CALL_COUNT] = (calls[CALL_COUNT] as number) + 1;
   try {
     return await load();

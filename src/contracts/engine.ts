@@ -1,5 +1,5 @@
 import type { IoSpace } from './bus.ts';
-import type { Logger } from './clock.ts';
+import type { Logger, TimeBase } from './clock.ts';
 import type { MemoryObserver, PhysicalMemory, RamRegion } from './memory.ts';
 import type { Gpa, VcpuId } from './scalars.ts';
 
@@ -48,6 +48,8 @@ export interface VcpuWiring {
   writeMsr(index: number, value: bigint): boolean;
   /** The time-stamp counter before IA32_TSC_ADJUST and writes to the TSC, which the core keeps itself; an exact integer below 2^53. */
   timestamp(): number;
+  /** Where {@link timestamp} is a function of retired instructions: which, for the run that begins. */
+  timeBase?(into: TimeBase): void;
 }
 
 /**

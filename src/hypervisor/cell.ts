@@ -15,6 +15,8 @@ import type { MachineHost, PartitionThread } from './thread.ts';
 export const ANSWER_TIMEOUT: Nanos = 2 * s;
 /** A register access takes microseconds: a device of the user's own that has not come back from one call for this long never will. */
 export const DEVICE_TIMEOUT: Nanos = 5 * s;
+/** Loading its module, with everything that imports, may take a busy host longer. */
+export const LOAD_TIMEOUT: Nanos = 30 * s;
 
 /** What the machine hears of one life. */
 export interface LifeEvents {
@@ -43,8 +45,8 @@ export class Cell {
   #thread: PartitionThread | undefined;
   #patience: Disposable | undefined;
   #deviceWatch: Disposable | undefined;
-  /** The device the watchdog found. */
-  #hung: DeviceSpec | undefined;
+  /** What the watchdog found, in words. */
+  #hung: string | undefined;
   /** Words for the report when the thread goes without having told an end. */
   #terminated: string | undefined;
   /** A stop that came while the image was still being loaded ends the thread; that is no crash. */
@@ -110,17 +112,22 @@ export class Cell {
     return this.spec.devices.filter(({ module }) => module !== undefined);
   }
 
-  /** Looks again and again whether a call into a device of the user's own comes back. */
-  #watchDevices(): void {
+  /** Looks again and again whether a call into a device of the user's own comes back. `waited`: how long this one has not. */
+  #watchDevices(waited: Nanos = 0): void {
     const seen = this.link.deviceInCall;
     this.#deviceWatch = this.#host.after(DEVICE_TIMEOUT, () => {
       const now = this.link.deviceInCall;
-      if (now.device === 0 || now.device !== seen.device || now.call !== seen.call) {
-        this.#watchDevices();
-        return;
+      if (now.device === 0 || now.device !== seen.device || now.call !== seen.call) this.#watchDevices();
+      else if (waited + DEVICE_TIMEOUT < (now.device < 0 ? LOAD_TIMEOUT : DEVICE_TIMEOUT)) this.#watchDevices(waited + DEVICE_TIMEOUT);
+      else {
+        const device = this.spec.devices[Math.abs(now.device) - 1];
+        const blame = `device ${device?.name} (${device?.model})`;
+        this.#hung =
+          now.device < 0
+            ? `${blame} has not finished loading for ${LOAD_TIMEOUT / s} s: ended by the watchdog`
+            : `${blame} has not come back from a call for ${DEVICE_TIMEOUT / s} s: ended by the watchdog`;
+        this.#thread?.terminate();
       }
-      this.#hung = this.spec.devices[now.device - 1];
-      this.#thread?.terminate();
     });
   }
 
@@ -158,14 +165,10 @@ export class Cell {
 
   /** A device that did not come back, or was in a call when its thread died. */
   #deviceToBlame(detail: string | undefined): string | undefined {
-    if (this.#hung !== undefined) {
-      const { name, model } = this.#hung;
-      return `device ${name} (${model}) has not come back from a call for ${DEVICE_TIMEOUT / s} s: ended by the watchdog`;
-    }
+    if (this.#hung !== undefined) return this.#hung;
     if (this.#terminated !== undefined || this.#ownDevices.length === 0) return undefined;
-    const inCall = this.spec.devices[this.link.deviceInCall.device - 1];
-    if (inCall !== undefined) return `worker died: ${detail ?? 'its thread ended'}, in a call of device ${inCall.name} (${inCall.model})`;
-    return undefined;
+    const inCall = this.spec.devices[Math.abs(this.link.deviceInCall.device) - 1];
+    return inCall === undefined ? undefined : `worker died: ${detail ?? 'its thread ended'}, in a call of device ${inCall.name} (${inCall.model})`;
   }
 
   #ended(): Promise<void> {

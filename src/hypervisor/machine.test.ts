@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Machine, Partition } from '../contracts/index.ts';
 import { CALL_COUNT, CALL_DEVICE } from '../board/index.ts';
 import { type CrashKind, type PartitionEnd, PartitionLink } from '../partition/index.ts';
-import { ANSWER_TIMEOUT, DEVICE_TIMEOUT, type MachineEvent, type MachineHost, RunningMachine, type ThreadEvents, type ThreadStart } from './index.ts';
+import { ANSWER_TIMEOUT, DEVICE_TIMEOUT, LOAD_TIMEOUT, type MachineEvent, type MachineHost, RunningMachine, type ThreadEvents, type ThreadStart } from './index.ts';
 
 /** A thread that does what the test says. */
 class FakeThread {
@@ -324,6 +324,17 @@ describe('devices of the user’s own', () => {
       cause: 'device card (./card.ts) has not come back from a call for 5 s: ended by the watchdog',
     });
     expect(states()).toBe('a starting, b running');
+  });
+
+  it('have longer to be loaded', () => {
+    const calls = lifeOf('a').link.deviceCalls();
+    calls[CALL_DEVICE] = -2;
+    for (let waited = 0; waited <= LOAD_TIMEOUT - DEVICE_TIMEOUT; waited += DEVICE_TIMEOUT) {
+      expect(lifeOf('a').start.life).toBe(1);
+      expire();
+    }
+    expire();
+    expect(machine.lastCrash('a')?.cause).toBe('device card (./card.ts) has not finished loading for 30 s: ended by the watchdog');
   });
 
   it('are blamed when the thread dies in a call, and only then', () => {

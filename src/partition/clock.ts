@@ -11,7 +11,7 @@
  *
  * Not modelled: cores of different speed, time that passes inside one instruction.
  */
-import type { Clock, Nanos, Vcpu } from '../contracts/index.ts';
+import type { Clock, Nanos, TimeBase, Vcpu } from '../contracts/index.ts';
 
 /** Devices arm a handful of timers each; more than this is a device model gone wrong, not a busy guest. */
 const MAXIMUM_DEADLINES = 4096;
@@ -45,6 +45,12 @@ export class VirtualClock implements Clock {
   now(): Nanos {
     const running = this.#running;
     return running === undefined ? this.#nanos : this.#nanos + this.#whole(running.retired);
+  }
+
+  timeBase(into: TimeBase): void {
+    into.nanos = this.#nanos;
+    into.thousandths = this.#fraction;
+    into.instructionsPerMicrosecond = this.#instructionsPerMicrosecond;
   }
 
   /** The nearest deadline; Infinity when there is none. */

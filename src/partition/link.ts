@@ -159,7 +159,7 @@ export class PartitionLink {
     this.signal();
   }
 
-  /** The device of the user's own that is in a call now, by its number from 1 (0: none), and the number of the call. */
+  /** The device of the user's own that is in a call now, by its number from 1 (0: none; negative: it is being loaded), and the number of the call. */
   get deviceInCall(): { readonly device: number; readonly call: number } {
     return { device: Atomics.load(this.#words, DEVICE_IN_CALL), call: Atomics.load(this.#words, DEVICE_CALLS) };
   }

@@ -23,6 +23,7 @@ export function powerOn(core: Core, init: boolean): void {
   const firstKept = S.MSR_STAR;
   core.mmu.forgetLine();
   core.u8.fill(0, core.base, core.base + (init ? firstKept : S.STATE_SIZE));
+  core.set32(S.PAUSE_YIELDS, core.isAlone ? 0 : 1);
   core.set64(S.gpr(S.RDX), SIGNATURE);
   core.set64(S.RIP, 0xfff0n);
   core.setFlags(2);

@@ -6,7 +6,7 @@
  * Not modelled: SMM.
  */
 import {
-  ExitReason, type PhysicalMemory, type Logger, type SegmentName, type SegmentState, type Vcpu, type VcpuEvent, type VcpuState, type VcpuWiring,
+  ExitReason, type PhysicalMemory, type Logger, type SegmentName, type SegmentState, type TimeBase, type Vcpu, type VcpuEvent, type VcpuState, type VcpuWiring,
 } from '../contracts/index.ts';
 import { IF, RF, TF } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
@@ -44,7 +44,7 @@ export class SoftVcpu implements Vcpu {
   readonly #regions: Regions | undefined;
   readonly #hotAfter: number;
   readonly #run: RunExports['run'];
-  #granted = 0;
+  readonly #timeBase: TimeBase = { nanos: 0, thousandths: 0, instructionsPerMicrosecond: 0 };
   #sipiVector = 0;
   #machineCheck: Extract<VcpuEvent, { readonly kind: 'machine-check' }> | undefined;
 
@@ -88,7 +88,7 @@ export class SoftVcpu implements Vcpu {
   }
 
   get retired(): number {
-    return this.#granted - this.#core.getSigned32(S.BUDGET) - this.#core.getSigned32(S.BUDGET_STASH);
+    return this.#core.getSigned32(S.GRANTED) - this.#core.getSigned32(S.BUDGET) - this.#core.getSigned32(S.BUDGET_STASH);
   }
 
   get awake(): boolean {
@@ -105,7 +105,8 @@ export class SoftVcpu implements Vcpu {
 
   run(budget: number): ExitReason {
     const core = this.#core;
-    this.#granted = budget;
+    core.set32(S.GRANTED, budget);
+    this.#setTimeBase();
     core.set32(S.BUDGET, budget);
     core.set32(S.BUDGET_STASH, 0);
     this.#regions?.exchange();
@@ -171,6 +172,17 @@ export class SoftVcpu implements Vcpu {
     }
   }
 
+  #setTimeBase(): void {
+    const core = this.#core;
+    const base = this.#timeBase;
+    core.wiring.timeBase?.(base);
+    core.setNumber(S.TIME_NANOS, base.nanos);
+    core.set32(S.TIME_THOUSANDTHS, base.thousandths);
+    // Generated code divides integers.
+    const isExact = Number.isInteger(base.instructionsPerMicrosecond) && Number.isInteger(base.thousandths);
+    core.set32(S.TIME_RATE, isExact ? base.instructionsPerMicrosecond : 0);
+  }
+
   #isTranslated(isWatched: boolean): boolean {
     if (isWatched) return false;
     if (this.#hotAfter === 0 && !this.#blocks.isTranslated) {
@@ -221,7 +233,7 @@ export class SoftVcpu implements Vcpu {
     const core = this.#core;
     const left = core.get32(S.BUDGET) + core.get32(S.BUDGET_STASH);
     if (left <= instructions) return;
-    this.#granted -= left - instructions;
+    core.set32(S.GRANTED, core.getSigned32(S.GRANTED) - (left - instructions));
     if (core.get32(S.BUDGET_STASH) === 0) core.set32(S.BUDGET, instructions);
     else core.set32(S.BUDGET_STASH, instructions - core.get32(S.BUDGET));
   }

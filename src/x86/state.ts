@@ -207,6 +207,18 @@ export const MWAIT_MASKED_INTERRUPTS = 1 << 0;
 /** Backward links the interpreter will still follow before it tells which loop it is in (i32). */
 export const LOOP_SAMPLE = 0x7b8;
 
+/** Nonzero: PAUSE lets the partition's other vCPUs run (i32). */
+export const PAUSE_YIELDS = 0x7bc;
+
+/**
+ * The time-stamp counter, before TSC_OFFSET, as a function of what this run has retired: TIME_NANOS (i64) plus
+ * (retired · 1000 + TIME_THOUSANDTHS) / TIME_RATE (i32 each; a rate of 0: ask the wiring). Retired is GRANTED (i32) less what is left of it.
+ */
+export const TIME_NANOS = 0x7c0;
+export const TIME_THOUSANDTHS = 0x7c8;
+export const TIME_RATE = 0x7cc;
+export const GRANTED = 0x7d0;
+
 /** DR0–DR7: i64 each (DR4 and DR5 are never used). */
 export const DR = 0x640;
 

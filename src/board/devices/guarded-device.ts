@@ -28,7 +28,8 @@ import type { DeviceModel } from '../catalogue.ts';
 
 /**
  * Where calls into models are noted, for a watchdog in another thread: two words, because they are written at every register access.
- * {@link CALL_DEVICE} is the number of the device that is in a call now, from 1 (0: none), {@link CALL_COUNT} counts calls.
+ * {@link CALL_DEVICE} is the number of the device that is in a call now, from 1 (0: none; negative: its module is being loaded),
+ * {@link CALL_COUNT} counts calls.
  */
 export type DeviceCalls = Int32Array;
 export const CALL_DEVICE = 0;

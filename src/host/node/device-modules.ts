@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
 
 /** Long enough for a module with a few imports on a busy host. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 const GENERATION = 'bulkhead-generation';
 
 /** Bare specifiers that modules may import, and the files of ours behind them. */

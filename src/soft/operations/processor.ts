@@ -125,7 +125,6 @@ export const PROCESSOR_OPERATIONS: SystemOperations = {
     writeRegister(core, RDX, 4, leaf[3] as number);
   },
   pause: (core) => {
-    if (core.isAlone) return;
     core.yielding = true;
     core.leave = true;
   },

@@ -1,6 +1,9 @@
 /** Data movement, stack, flags to and from registers (SDM 2). */
+import { CR4_TSD } from '../../x86/control.ts';
 import { ARITHMETIC as ARITHMETIC_FLAGS, DF, IF, IOPL, TF, VM } from '../../x86/flags.ts';
-import { CPL, EVENTS, LINEAR_MASK, MODE, MODE_PROTECTED, RBP, RSP, STACK_BASE, STACK_MASK, SYSTEM_FLAGS } from '../../x86/state.ts';
+import {
+  BUDGET_STASH, CPL, CR4, EVENTS, GRANTED, LINEAR_MASK, MODE, MODE_PROTECTED, MSR_TSC_AUX, PAUSE_YIELDS, RAX, RBP, RCX, RDX, RSP, STACK_BASE, STACK_MASK, SYSTEM_FLAGS, TIME_NANOS, TIME_RATE, TIME_THOUSANDTHS, TSC_OFFSET,
+} from '../../x86/state.ts';
 import { i32, select, type Value } from '../wasm/value.ts';
 import { cold, hot, type Scope, type SemanticsTable, type Size } from './dsl.ts';
 
@@ -96,6 +99,19 @@ const changeSystemFlag = (clear: number, set: number) => (s: Scope): void => {
   s.setField(SYSTEM_FLAGS, s.field(SYSTEM_FLAGS, 'i32').and(~clear).or(set));
 };
 
+/** RDTSC and RDTSCP while time is counted in instructions (state.ts, TIME_NANOS) and nobody forbids it. */
+const readTimestamp = (name: string): ((s: Scope) => void) => (s) => {
+  const rate = s.local(s.field(TIME_RATE, 'i32').widen());
+  const isForbidden = s.field(CR4, 'i32').and(CR4_TSD).ne(0).and(s.field(CPL, 'i32').ne(0));
+  s.if(rate.isZero().or(isForbidden), () => s.system(name));
+  const left = s.budget().add(s.field(BUDGET_STASH, 'i32'));
+  const thousandths = s.field(GRANTED, 'i32').sub(left).widen().mul(1000).add(s.field(TIME_THOUSANDTHS, 'i32').widen());
+  const ticks = s.local(s.field(TIME_NANOS, 'i64').add(thousandths.divUnsigned(rate)).add(s.field(TSC_OFFSET, 'i64')));
+  s.register(RAX, 4).write(ticks.wrap());
+  s.register(RDX, 4).write(ticks.shr(32).wrap());
+  if (name === 'rdtscp') s.register(RCX, 4).write(s.field(MSR_TSC_AUX, 'i32'));
+};
+
 /** The bytes of a value of operand size in the opposite order. */
 function reversedBytes(s: Scope, value: Value): Value {
   if (s.size === 2) return value.shl(8).or(value.shr(8));
@@ -130,6 +146,10 @@ export const MOVES: SemanticsTable = {
   }),
   setcc: hot((s) => s.rm.write(s.test(s.condition))),
   nop: hot(() => {}),
+  /** Alone, there is nobody to wait for. */
+  pause: hot((s) => s.if(s.field(PAUSE_YIELDS, 'i32').ne(0), () => s.system('pause'))),
+  rdtsc: cold(readTimestamp('rdtsc')),
+  rdtscp: cold(readTimestamp('rdtscp')),
   cli: hot(clearInterrupts),
   sti: hot(setInterrupts),
   pushf: hot(pushFlags),

@@ -282,7 +282,9 @@ class RegionWriter {
         if (target === undefined) jump(scope.relativeTarget());
         else this.#goto(number, target);
       },
-      next: never, fault: never, repeat: never, afterSystem: never, setBudget: never, budget: never, saveBudget: never, restoreBudget: never,
+      next: never, fault: never, repeat: never, afterSystem: never, setBudget: never, saveBudget: never, restoreBudget: never,
+      // Behind this instruction, not behind its block.
+      budget: () => this.#state.budget.add(behind),
     };
     const scope = new TranslatorScope(this.#state, shape, this.#environment.imports, exits, records, record);
     this.#code.scope(() => semantics.body(scope));
