@@ -29,6 +29,13 @@ it('has four commands and three files', () => {
   expect([COMMANDS.length, FILES.map(({ name }) => name)]).toEqual([4, ['encoder.ts', 'encoder.test.ts', 'machine.yaml']]);
 });
 
+it('its files have no type errors', () => {
+  const tsc = join(ROOT, 'node_modules', '.bin', 'tsc');
+  const options = '--noEmit --strict --module nodenext --target es2023 --lib es2023,esnext.disposable --allowImportingTsExtensions --skipLibCheck --types node';
+  const { stdout } = shell(`${tsc} ${options} --typeRoots ${join(ROOT, 'node_modules', '@types')} ${join(ROOT, 'types')}/*.d.ts encoder.ts encoder.test.ts`);
+  expect(stdout).toBe('');
+});
+
 it('its tests pass', () => {
   const { status, stdout } = shell(test);
   expect(stdout).toMatch(/pass 2\n/);

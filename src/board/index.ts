@@ -31,4 +31,4 @@ export type { PciFunction } from './pci/pci-function.ts';
 export { PciConfigSpace } from './pci/pci-function.ts';
 export { createWire, unplugWire, type WireBuffers, WireEnd } from './wire.ts';
 export { createPlatform, type FirmwareRom, Platform, type PlatformOptions, type PlatformState } from './platform.ts';
-export { FakePower, type FakeSlot, FakeTerminal, fakeSlot, ManualClock, RecordingLine } from './testing.ts';
+export { attachDevice, FakePower, type FakeSlot, FakeTerminal, fakeSlot, ManualClock, RecordingLine } from './testing.ts';

@@ -3,7 +3,9 @@ import type {
   Bus,
   CharacterBackend,
   Clock,
+  Device,
   DeviceSlot,
+  DeviceSpec,
   DmaPort,
   IrqLine,
   Logger,
@@ -13,6 +15,7 @@ import type {
   WirePort,
 } from '../contracts/index.ts';
 import { SystemBus } from './bus.ts';
+import type { DeviceEnvironment, DeviceModel } from './catalogue.ts';
 import { DmaGate } from './dma.ts';
 import { createPhysicalMemory, type GuestMemory } from './memory.ts';
 import { ConfigurationMechanism1 } from './pci/configuration-mechanism-1.ts';
@@ -151,6 +154,27 @@ export function fakeSlot(deviceName = 'device'): FakeSlot {
     },
   };
 }
+
+/** How a device sits on its slot, where that is not the usual way. */
+export interface AttachOptions {
+  readonly name?: string;
+  readonly options?: DeviceSpec['options'];
+  readonly ranges?: DeviceSpec['ranges'];
+  readonly irqs?: DeviceSpec['irqs'];
+}
+
+/** Makes a device of a model that needs nothing but its slot, attaches it at its first usual place, and resets it as power-on does. */
+export function attachDevice(slot: DeviceSlot, model: DeviceModel, { name = 'device', options = {}, ranges, irqs }: AttachOptions = {}): Device {
+  const [usual] = model.places;
+  const spec: DeviceSpec = { name, model: name, ranges: ranges ?? usual.ranges, irqs: irqs ?? usual.irqs, options };
+  const device = model.create(spec, NOTHING_BUT_ITS_SLOT);
+  device.attach(slot);
+  device.reset('cold');
+  return device;
+}
+
+/** Models that need more are tested by whoever has it. */
+const NOTHING_BUT_ITS_SLOT = {} as DeviceEnvironment;
 
 /** A serial line's far end: `typed` waits to be read by the guest, `printed` is what the guest sent. */
 export class FakeTerminal implements CharacterBackend {

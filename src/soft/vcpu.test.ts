@@ -88,6 +88,20 @@ describe('counting', () => {
     expect(vcpu.readState()).toEqual(whole);
   });
 
+  it('reads the time-stamp counter as its wiring would, at the very instruction', () => {
+    const [nanos, thousandths, instructionsPerMicrosecond] = [5_000_000_000, 700, 30];
+    const expected = (retired: number): number => nanos + Math.floor((retired * 1000 + thousandths) / instructionsPerMicrosecond);
+    const clocked: VcpuWiring = { ...wiring, timestamp: () => expected(vcpu.retired), timeBase: (into) => Object.assign(into, { nanos, thousandths, instructionsPerMicrosecond }) };
+    for (const hotAfter of [0, 1000]) {
+      const engine = createSoftEngine({ hotAfter });
+      memory = engine.createMemory([{ base: 0, size: 0x10_0000, access: 'rw' }], 1);
+      vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, clocked);
+      start('90 90 0f 31 90 90 eb fe'); // two NOPs, RDTSC
+      vcpu.run(100);
+      expect(reg(0) + reg(2) * 2 ** 32).toBe(expected(3));
+    }
+  });
+
   it('says how far it is, and can be cut short, from inside a port access', () => {
     start('90 e6 80  40 40 40 40 40 40  eb fe'); // nop; out 0x80, al; inc eax…
     let seen = -1;

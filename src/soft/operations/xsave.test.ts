@@ -90,6 +90,25 @@ describe('XRSTOR', () => {
     }
   });
 
+  it('does so where the area lies on two pages, wherever it is cut', () => {
+    for (const cut of [64, 128, 192, 384, 512]) {
+      const across: RecordFields = { ...area, displacement: 0x6000 - cut };
+      m.write32(0x6000 - cut + 512, ...Array.from({ length: 16 }, () => 0)); // software clears the header first
+      for (let n = 0; n < 16; n++) setXmm(n, BigInt(0x1_0001 * (n + cut)));
+      m.core.set64(S.X87 + 16, 0x8000_0000_0000_0001n);
+      m.core.set32(S.FTW, 0xfff3);
+      m.core.setNumber(S.FIP, 0x1234_5678);
+      m.run('xsave', across);
+      for (let n = 0; n < 16; n++) setXmm(n, 0n);
+      m.core.set64(S.X87 + 16, 0n);
+      m.core.setNumber(S.FIP, 0);
+      expect(m.run('xrstor', across)).toBe(-1);
+      expect([xmm(0), xmm(15), m.core.get64(S.X87 + 16), m.core.getNumber(S.FIP)]).toEqual([
+        BigInt(0x1_0001 * cut), BigInt(0x1_0001 * (15 + cut)), 0x8000_0000_0000_0001n, 0x1234_5678,
+      ]);
+    }
+  });
+
   it('initializes what the header says is not there; MXCSR comes from the area in the standard form only', () => {
     setXmm(1, 9n);
     m.core.set32(S.FCW, 0x27f);
