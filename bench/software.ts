@@ -37,6 +37,9 @@ const PLAN: readonly { readonly load: string; readonly kernels: readonly string[
   { load: 'mixed', kernels: KERNELS.map(({ name }) => name), cpus: 2, speed: 100 },
 ];
 
+/** At the start: what is loaded then is what runs. With + there are changes on top. */
+const COMMIT = `${outputOf('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown'}${outputOf('git', 'status', '--porcelain') ? '+' : ''}`;
+
 interface Run {
   readonly load: Load;
   readonly kernel: Kernel;
@@ -182,7 +185,7 @@ function keep({ run, verdict, outcome }: Result): void {
     figure(outcome?.hostSeconds, 0),
     new Date().toISOString().slice(0, 16).replace('T', ' '),
     translation === 'none' ? 'interpreter' : 'translator',
-    `${outputOf('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown'}${outputOf('git', 'status', '--porcelain') ? '+' : ''}`,
+    COMMIT,
   ];
   const key = (cells: readonly string[]): string => cells.slice(0, 3).join('|');
   const rows = [...readRows().filter((each) => key(each) !== key(row)), row].sort((a, b) => order(a) - order(b));
@@ -192,7 +195,9 @@ function keep({ run, verdict, outcome }: Result): void {
 function readRows(): string[][] {
   if (!existsSync(RESULTS)) return [];
   const table = readFileSync(RESULTS, 'utf8').split('\n');
-  const from = table.findIndex((line) => line.startsWith(`| ${COLUMNS[0].title} `));
+  // The table of loads begins alike.
+  const from = table.findIndex((line) => COLUMNS.every(({ title }) => line.includes(`| ${title} `) || line.includes(` ${title} |`)));
+  if (from < 0) return [];
   return table.slice(from + 2).flatMap((line) => (line.startsWith('| ') ? [line.slice(1, -1).split('|').map((cell) => cell.trim())] : []));
 }
 

@@ -118,7 +118,7 @@ describe.skipIf(network === undefined)('two partitions with an e1000 each, on on
 
   it('see a link of 1 Gb/s', { timeout: TIMEOUT }, async () => {
     for (const name of ['left', 'right']) {
-      expect(await shell(live, name, 'sleep 1; dmesg')).toMatch(/eth0 NIC Link is Up 1000 Mbps Full Duplex/);
+      expect(await shell(live, name, 'sleep 3; dmesg')).toMatch(/eth0 NIC Link is Up 1000 Mbps Full Duplex/);
       expect(await shell(live, name, 'cat /sys/class/net/eth0/carrier')).toBe('1\n');
     }
   });
@@ -146,7 +146,8 @@ describe.skipIf(network === undefined)('two partitions with an e1000 each, on on
   it('see the link go down when the other one stops', { timeout: TIMEOUT }, async () => {
     await live?.running.stop('right');
     expect(live?.status('right').state).toBe('stopped');
-    expect(await shell(live, 'left', 'sleep 1; cat /sys/class/net/eth0/carrier; dmesg')).toMatch(/^0\n[\s\S]*eth0 NIC Link is Down/);
+    // The driver looks every two seconds.
+    expect(await shell(live, 'left', 'sleep 3; cat /sys/class/net/eth0/carrier; dmesg')).toMatch(/^0\n[\s\S]*eth0 NIC Link is Down/);
   });
 
   it('leave a recording of both directions, which others can read', { timeout: TIMEOUT }, () => {

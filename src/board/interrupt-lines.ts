@@ -34,7 +34,7 @@ export class InterruptLines {
     const other = this.#owners.get(pin);
     if (other !== undefined && other !== owner) {
       throw new BulkheadError('BH211', `${owner} drives interrupt line ${pin}, which belongs to ${other}`, {
-        hint: `choose another \`irq:\` for ${owner}`,
+        hint: `choose another \`irq:\` for the one of them that is yours to place`,
       });
     }
     this.#owners.set(pin, owner);

@@ -366,8 +366,9 @@ describe('stack instructions', () => {
   it('a 16-bit stack moves SP and wraps within it', () => {
     m.segment(S.SS, 0x10, 0x1_0000, 0xffff, 0x0093);
     m.setRegister(RSP, 0xabcd_0000);
-    m.run('push_sreg', { size: 2, special: S.DS });
-    expect([m.register(RSP), m.read16(0x1_fffe)]).toEqual([0xabcd_fffen, 0x10]);
+    m.setRegister(RAX, 0x1234);
+    m.run('pusha', { size: 2 });
+    expect([m.register(RSP), m.read16(0x1_fffe)]).toEqual([0xabcd_fff0n, 0x1234]);
   });
 
   it('a stack fault leaves everything as it was', () => {

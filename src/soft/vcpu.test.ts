@@ -102,6 +102,14 @@ describe('counting', () => {
     }
   });
 
+  it('pushes a selector zero-extended to the operand size', () => {
+    memory.write(STACK - 8, new Uint8Array(8).fill(0xff));
+    start('0e  66 1e  eb fe'); // push cs; push ds with 16 bits
+    vcpu.run(2);
+    const stack = new DataView((memory.read(STACK - 8, 8) as Uint8Array<ArrayBuffer>).buffer);
+    expect([reg(4), stack.getUint32(4, true), stack.getUint16(2, true), stack.getUint16(0, true)]).toEqual([STACK - 6, 8, 16, 0xffff]);
+  });
+
   it('says how far it is, and can be cut short, from inside a port access', () => {
     start('90 e6 80  40 40 40 40 40 40  eb fe'); // nop; out 0x80, al; inc eax…
     let seen = -1;

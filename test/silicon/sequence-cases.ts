@@ -37,8 +37,12 @@ const FREE_32 = [0, 1, 2, 7] as const;
 const FREE_BYTES = [0, 1, 2, 4, 5, 6] as const;
 const NEVER_RUN = 0xcc;
 const UD2 = [0x0f, 0x0b] as const;
-/** From RBX: beyond what is compared, in the same page. */
+/**
+ * From RBX: beyond what is compared, in the same page. The compacted form has its own: behind XSAVE, which leaves its mark in the header,
+ * XRSTOR would initialize MXCSR or not by what the processor calls in use (SDM 1 §13.6 leaves that to it).
+ */
 const SAVE_AREA = 0x400;
+const COMPACTED_AREA = 0x680;
 const REX_W = 8;
 
 /** They branch, or use the stack, or address through registers that are not theirs to choose: written out below, or left out. */
@@ -166,10 +170,11 @@ class Writer {
   #saveAndRestore(): void {
     const random = this.#random;
     const rex = this.#bits === 64 && random.oneIn(2) ? [0x48] : [];
-    const area = (extension: number): number[] => [0x83 | (extension << 3), ...long(SAVE_AREA)];
-    const components = (): number[] => [0xb8, ...long(random.oneIn(3) ? 1 + random.below(3) : 3), 0x31, 0xd2];
     const isFx = random.oneIn(3);
-    const save = isFx ? [0x0f, 0xae, ...area(0)] : random.oneIn(3) ? [0x0f, 0xc7, ...area(4)] : [0x0f, 0xae, ...area(random.oneIn(2) ? 4 : 6)];
+    const isCompacted = !isFx && random.oneIn(3);
+    const area = (extension: number): number[] => [0x83 | (extension << 3), ...long(isCompacted ? COMPACTED_AREA : SAVE_AREA)];
+    const components = (): number[] => [0xb8, ...long(random.oneIn(3) ? 1 + random.below(3) : 3), 0x31, 0xd2];
+    const save = isFx ? [0x0f, 0xae, ...area(0)] : isCompacted ? [0x0f, 0xc7, ...area(4)] : [0x0f, 0xae, ...area(random.oneIn(2) ? 4 : 6)];
     this.#add([...components(), ...rex, ...save]);
     for (let n = random.below(3); n > 0; n--) this.#floating();
     this.#add([...components(), ...rex, 0x0f, 0xae, ...area(isFx ? 1 : 5)]);

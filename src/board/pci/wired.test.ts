@@ -95,6 +95,15 @@ describe('INTA# of the card in slot 2', () => {
   });
 });
 
+it('cannot share its pin of the I/O APIC with a device that was given that line', () => {
+  const clash = () =>
+    build({ interruptPin: true }, { devices: [
+      { name: 'com', model: 'uart16550', ranges: [{ space: 'pio', base: 0x3f8, size: 8 }], irqs: [17], options: {} },
+      { name: 'card', model: 'card', ranges: [], irqs: [], options: {} },
+    ] });
+  expect(clash).toThrow(expect.objectContaining({ code: 'BH211', message: 'pci drives interrupt line 17, which belongs to com' }));
+});
+
 describe('firmware tables', () => {
   const bytes = () => memory.read(0xe0000, 0x20000) as Uint8Array;
   const find = (pattern: readonly number[]) => {

@@ -23,9 +23,11 @@ const RBP = S.gpr(S.RBP);
 
 /** A new SS holds interrupts and debug traps back for one instruction, so that SP can follow (SDM 3A §6.8.3). */
 function loadSegmentAndShadow(core: Core, segment: number, selector: number): void {
+  const mode = core.get32(S.MODE);
   loadSegment(core, segment, selector);
   if (segment === S.SS) core.set32(S.INTERRUPT_SHADOW, S.SHADOW_STACK_SEGMENT);
-  core.leave = true;
+  // What follows is decoded as before unless the mode says otherwise.
+  core.leave = segment === S.SS || core.get32(S.MODE) !== mode;
 }
 
 export const STACK_OPERATIONS: SystemOperations = {
@@ -40,14 +42,6 @@ export const STACK_OPERATIONS: SystemOperations = {
     const segment = specialRegister(core, record) & 7;
     if (segment > S.GS || segment === S.CS) raiseUndefined(core);
     loadSegmentAndShadow(core, segment, readRm(core, record, 2));
-  },
-  /** Zero-extended to the operand size. */
-  push_sreg: (core, record) => {
-    const size = operandSize(core, record);
-    const selector = core.get32(S.segmentSelector(specialRegister(core, record)));
-    const stack = new Stack(core).open();
-    stack.push(size, selector);
-    stack.commit();
   },
   pop_sreg: (core, record) => {
     const stack = new Stack(core).open();

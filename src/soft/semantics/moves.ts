@@ -2,8 +2,9 @@
 import { CR4_TSD } from '../../x86/control.ts';
 import { ARITHMETIC as ARITHMETIC_FLAGS, DF, IF, IOPL, TF, VM } from '../../x86/flags.ts';
 import {
-  BUDGET_STASH, CPL, CR4, EVENTS, GRANTED, LINEAR_MASK, MODE, MODE_PROTECTED, MSR_TSC_AUX, PAUSE_YIELDS, RAX, RBP, RCX, RDX, RSP, STACK_BASE, STACK_MASK, SYSTEM_FLAGS, TIME_NANOS, TIME_RATE, TIME_THOUSANDTHS, TSC_OFFSET,
+  BUDGET_STASH, CPL, CR4, EVENTS, GRANTED, LINEAR_MASK, MODE, MODE_PROTECTED, MSR_TSC_AUX, PAUSE_YIELDS, RAX, RBP, RCX, RDX, RSP, SEGMENT_SELECTOR, STACK_BASE, STACK_MASK, SYSTEM_FLAGS, TIME_NANOS, TIME_RATE, TIME_THOUSANDTHS, TSC_OFFSET,
 } from '../../x86/state.ts';
+import { INFO, INFO_REG_SHIFT } from '../../x86/record.ts';
 import { i32, select, type Value } from '../wasm/value.ts';
 import { cold, hot, type Scope, type SemanticsTable, type Size } from './dsl.ts';
 
@@ -137,6 +138,11 @@ export const MOVES: SemanticsTable = {
   movbe: cold((s) => s.destination.write(s.local(reversedBytes(s, s.local(s.source.read()))))),
   push: hot((s) => s.push(s.local(s.rm.read()), s.size)),
   push_imm: hot((s) => s.push(s.imm.read(), s.size)),
+  /** Zero-extended to the operand size. */
+  push_sreg: cold((s) => {
+    const segment = s.recordField(INFO, 'i32', 2).shr(INFO_REG_SHIFT);
+    s.push(s.local(s.state.add(segment.shl(2)).load('i32', 4, SEGMENT_SELECTOR)).to(s.word), s.size);
+  }),
   pop: hot(pop),
   leave: hot(leave),
   cmov: hot((s) => {
