@@ -28,8 +28,14 @@ function setUp(
     items: new Map([[5, Uint8Array.of(2, 0)]]),
     dma: {
       read32: (gpa) => (inRam(gpa, 4) ? view.getUint32(gpa, true) : undefined),
-      write32: (gpa, value) => inRam(gpa, 4) && (view.setUint32(gpa, value, true), true),
-      write: (gpa, source) => inRam(gpa, source.length) && (ram.set(source, gpa), true),
+      write32: (gpa, value) => {
+        if (inRam(gpa, 4)) view.setUint32(gpa, value, true);
+        return inRam(gpa, 4);
+      },
+      write: (gpa, source) => {
+        if (inRam(gpa, source.length)) ram.set(source, gpa);
+        return inRam(gpa, source.length);
+      },
     },
   });
   const read = (key: number, size: number) => {

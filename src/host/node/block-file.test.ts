@@ -55,11 +55,15 @@ describe('a file as a disk', () => {
     expect(full.discard).toBeUndefined();
   });
 
+  const cutTo = (bytes: number): string => {
+    truncateSync(path, bytes);
+    return path;
+  };
   it.each([
     ['there is none', () => join(folder, 'none.img')],
     ['it is a folder', () => folder],
-    ['it is empty', () => (truncateSync(path, 0), path)],
-    ['it is no whole sectors', () => (truncateSync(path, 1000), path)],
+    ['it is empty', () => cutTo(0)],
+    ['it is no whole sectors', () => cutTo(1000)],
   ])('is refused where %s', (_, arrange) => {
     expect(() => openBlockFile(arrange(), { readOnly: true })).toThrow(expect.objectContaining({ code: 'BH506' }));
   });
