@@ -41,9 +41,10 @@ const snapshot = ({ partition }: Guest): unknown => ({
   vcpu: partition.registers().map(({ state }: VcpuReport) => state),
 });
 
-const outcome = ({ partition, console }: Guest): unknown => ({
+const outcome = ({ partition, console, log }: Guest): unknown => ({
   end: partition.end,
   console,
+  log: log.join('\n'),
   ram: ramDigest(partition.memory),
 });
 

@@ -7,8 +7,14 @@ import { MessageChannel, type MessagePort, parentPort, receiveMessageOnPort, Wor
 /** One thread's way to the compiler. */
 export interface ModuleCompiler<Job> {
   submit(id: number, job: Job): void;
-  /** A module that is ready, once each; undefined when there is none. */
-  finished(): { readonly id: number; readonly module: WebAssembly.Module } | undefined;
+  /** A job that is done, once each; undefined when there is none. */
+  finished(): Compiled | undefined;
+}
+
+export interface Compiled {
+  readonly id: number;
+  /** The module, or in words why there is none. */
+  readonly module: WebAssembly.Module | string;
 }
 
 interface Client {
@@ -53,8 +59,17 @@ export function startModuleCompiler<Job>(entry: URL, failed: (error: Error) => v
 export function serveModuleCompiler<Job>(compile: (job: Job) => WebAssembly.Module): void {
   parentPort?.on('message', ({ port, posted }: Client) => {
     port.on('message', ({ id, job }: Request<Job>) => {
-      port.postMessage({ id, module: compile(job) });
+      port.postMessage({ id, module: attempt(() => compile(job)) } satisfies Compiled);
       Atomics.add(posted, 0, 1);
     });
   });
+}
+
+/** One job that cannot be done must not be the end of all that follow. */
+function attempt(compile: () => WebAssembly.Module): WebAssembly.Module | string {
+  try {
+    return compile();
+  } catch (error) {
+    return (error as Error).message;
+  }
 }

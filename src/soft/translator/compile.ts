@@ -16,8 +16,13 @@ import { defineSharedFunctions } from './shared-functions.ts';
 export interface RegionCompiler {
   /** `id` comes back from {@link finished}. */
   submit(id: number, plans: readonly RegionPlan[]): void;
-  /** A batch that is ready, once each. */
-  finished(): { readonly id: number; readonly module: WebAssembly.Module } | undefined;
+  /** A batch that is done, once each: its module, or in words why there is none. */
+  finished(): CompiledBatch | undefined;
+}
+
+export interface CompiledBatch {
+  readonly id: number;
+  readonly module: WebAssembly.Module | string;
 }
 
 export type Translator = (plans: readonly RegionPlan[]) => Uint8Array<ArrayBuffer>;
@@ -42,17 +47,21 @@ export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUC
 /** Compiles at once, in the caller's thread: for tests, and where there are no threads. */
 export class ImmediateCompiler implements RegionCompiler {
   readonly #translate: Translator;
-  readonly #ready: { readonly id: number; readonly module: WebAssembly.Module }[] = [];
+  readonly #ready: CompiledBatch[] = [];
 
   constructor(handlers: HandlerTable) {
     this.#translate = createTranslator(handlers);
   }
 
   submit(id: number, plans: readonly RegionPlan[]): void {
-    this.#ready.push({ id, module: new WebAssembly.Module(this.#translate(plans)) });
+    try {
+      this.#ready.push({ id, module: new WebAssembly.Module(this.#translate(plans)) });
+    } catch (error) {
+      this.#ready.push({ id, module: (error as Error).message });
+    }
   }
 
-  finished(): { readonly id: number; readonly module: WebAssembly.Module } | undefined {
+  finished(): CompiledBatch | undefined {
     return this.#ready.shift();
   }
 }

@@ -91,7 +91,10 @@ export class Regions {
     for (let ready = this.#compiler.finished(); ready !== undefined; ready = this.#compiler.finished()) {
       const requests = this.#batches.get(ready.id);
       this.#batches.delete(ready.id);
-      if (requests !== undefined) this.#install(requests, ready.module);
+      if (requests === undefined) continue;
+      // What cannot be translated stays with the interpreter: its blocks are never hot again.
+      if (typeof ready.module === 'string') this.#core.log.log('warn', `a batch of ${requests.length} regions was not translated: ${ready.module}`);
+      else this.#install(requests, ready.module);
     }
   }
 
