@@ -10,9 +10,11 @@ import { ifAvailable } from './support/packages.ts';
 /** SeaBIOS needs six million instructions, GRUB some hundred million, OVMF one billion: whoever needs more has lost his way. */
 const INSTRUCTIONS = 3e9;
 const TIMEOUT = 300_000;
-/** Every menu waits long enough to be answered. */
+/** Every menu waits long enough to be answered. GRUB drives the serial port itself, which is much less work than a BIOS call for each letter. */
 const GRUB_MENU = `
 serial --unit=0
+terminal_input serial
+terminal_output serial
 set timeout=60
 menuentry "Say hello" { echo "Hello from the" disk; read }
 menuentry "Start over" { reboot }
@@ -114,22 +116,15 @@ describe.skipIf(seabios === undefined || disk === undefined)('GRUB on a disk', (
   );
 
   it(
-    'resets the machine, and comes up again',
+    'resets the machine, comes up again, and switches it off by the ACPI tables that firmware placed',
     () => {
       const guest = pc({ media: { disk: disk! } });
       until(guest, 'Switch off');
       guest.type('\x1b[B\r');
-      expect(guest.run({ instructions: INSTRUCTIONS, until: ({ console }) => console.split('SeaBIOS (version').length === 3 })).toBe(true);
-      expect(guest.partition.resets).toBe(1);
-    },
-    TIMEOUT,
-  );
-
-  it(
-    'switches the machine off by the ACPI tables that firmware placed',
-    () => {
-      const guest = pc({ media: { disk: disk! } });
-      until(guest, 'Switch off');
+      const menus = () => guest.console.split('Switch off').length - 1;
+      const before = menus();
+      const hasMenuAgain = guest.run({ instructions: INSTRUCTIONS, until: () => guest.partition.resets === 1 && menus() > before });
+      expect(hasMenuAgain).toBe(true);
       guest.type('\x1b[B\x1b[B\r');
       guest.run({ instructions: INSTRUCTIONS });
       expect(guest.partition.end).toEqual({ state: 'halted', reason: 'power-off' });
