@@ -2,6 +2,4 @@
 import { serveModuleCompiler } from '../host/node/module-compiler.ts';
 import { createTranslator, type RegionPlan } from '../soft/index.ts';
 
-const translate = createTranslator();
-
-serveModuleCompiler<readonly RegionPlan[]>((plans) => new WebAssembly.Module(translate(plans)));
+serveModuleCompiler<readonly RegionPlan[]>(createTranslator());

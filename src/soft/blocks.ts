@@ -258,6 +258,8 @@ export class Blocks {
   /** Code in device memory or nothing: the bus floats high, and FF FF is no instruction. */
   #floatingBus(low: number): number {
     const first = this.#core.base + RECORDS_OFFSET;
+    // No block begins at a host offset this low: what the page before had at this place is not found.
+    this.#core.set32(S.CODE_HOST, 0);
     this.#end(this.#system(first, low & (PAGE - 1), 'undefined'), (low & (PAGE - 1)) + 1);
     return first;
   }

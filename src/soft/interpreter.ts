@@ -295,6 +295,8 @@ function emitLookup(
       restoreBudget();
       code.setLocal(rip, STATE.load('i64', 8, S.RIP));
       code.setLocal(from, i32(0));
+      // Whatever led here, it was no branch of the interpreter's.
+      code.setLocal(1, i32(0));
       code.branch(again);
     });
     code.if(regionValue.ltSigned(0), () => {

@@ -100,27 +100,38 @@ export class Mmu {
    * code, breakpoints, pages that end inside): nothing has happened then, and the interpreter does the instruction.
    */
   fill(low: number, high: number, size: number, write: number): number {
-    const access = this.#explicitAccess() | (write !== 0 ? ACCESS_WRITE : 0);
+    const walker = this.#walker;
+    walker.sparesCode = true;
+    walker.hasSpared = false;
+    const host = this.#plainRam(low, high, size, write !== 0);
+    walker.sparesCode = false;
+    return host;
+  }
+
+  #plainRam(low: number, high: number, size: number, isWrite: boolean): number {
+    const access = this.#explicitAccess() | (isWrite ? ACCESS_WRITE : 0);
     if (!this.#mayKeep(low, high, access)) return 0;
     const offset = low & (PAGE - 1);
-    if (offset + size > PAGE) return write !== 0 ? 0 : this.#fillAcross(low, high, size, access);
+    if (offset + size > PAGE) return isWrite ? 0 : this.#fillAcross(low, high, size, access);
     const physical = this.#walker.translate(low, high, access);
-    if (physical < 0) return 0;
+    if (physical < 0 || this.#walker.hasSpared) return 0;
     const host = this.#physical.hostOf(physical);
     if (host < 0) return 0;
-    if (write !== 0 && (!this.#physical.isWritable || this.#codePages.hasCode(host >>> 12))) return 0;
-    this.#enter(this.#tlb.entry(write !== 0 ? TLB_KIND_WRITE : TLB_KIND_READ, low, access), low, high, host, access);
+    if (isWrite && (!this.#physical.isWritable || this.#codePages.hasCode(host >>> 12))) return 0;
+    this.#enter(this.#tlb.entry(isWrite ? TLB_KIND_WRITE : TLB_KIND_READ, low, access), low, high, host, access);
     return host + offset;
   }
 
   #fillAcross(low: number, high: number, size: number, access: number): number {
     const nextLow = ((low & -PAGE) + PAGE) | 0;
     const nextHigh = this.#nextHigh(nextLow, high);
+    // At 4 GiB a flat segment ends.
+    if (nextLow === 0 && !this.#core.is64Bit) return 0;
     if (!this.#walker.isCanonical(nextHigh) || !this.#mayKeep(nextLow, nextHigh, access)) return 0;
     const first = this.#walker.translate(low, high, access);
     if (first < 0 || this.#physical.hostOf(first) < 0) return 0;
     const second = this.#walker.translate(nextLow, nextHigh, access);
-    if (second < 0 || this.#physical.hostOf(second) < 0) return 0;
+    if (second < 0 || this.#walker.hasSpared || this.#physical.hostOf(second) < 0) return 0;
     const room = PAGE - (low & (PAGE - 1));
     const scratch = this.#core.base + S.SCRATCH;
     this.#physical.load(first + (low & (PAGE - 1)), scratch, room);

@@ -31,6 +31,10 @@ const HIGH_NO_EXECUTE = 1 << 31;
 const PAE_HIGH_RESERVED = 0x7fff_ff00;
 
 export class PageWalker {
+  /** Set by translated code, under whose feet nothing may be forgotten: flags in tables that lie among code are left as they are … */
+  sparesCode = false;
+  /** … and this tells that some were. */
+  hasSpared = false;
   readonly #core: Core;
   readonly #physical: PhysicalSpace;
   readonly #codePages: CodePages;
@@ -207,7 +211,13 @@ export class PageWalker {
   #mark(at: number, entry: number, access: number): void {
     const wanted = (access & ACCESS_WRITE) !== 0 ? ENTRY_ACCESSED | ENTRY_DIRTY : ENTRY_ACCESSED;
     if ((entry & wanted) === wanted || at < 0 || !this.#physical.isWritable) return;
-    if (this.#codePages.hasCode(at >>> 10)) this.#codePages.storing(at * 4, 4);
+    if (this.#codePages.hasCode(at >>> 10)) {
+      if (this.sparesCode) {
+        this.hasSpared = true;
+        return;
+      }
+      this.#codePages.storing(at * 4, 4);
+    }
     Atomics.or(this.#i32, at, wanted);
   }
 

@@ -189,7 +189,8 @@ export class SoftVcpu implements Vcpu {
       this.#regions?.request();
       this.#regions?.exchange();
     }
-    return this.#blocks.isTranslated;
+    // Finding the block may have ended the run: then it must not begin.
+    return this.#core.get32(S.BUDGET) !== 0 && this.#blocks.isTranslated;
   }
 
   /** The block at RIP was looked up often, or a loop back to it was sampled. */

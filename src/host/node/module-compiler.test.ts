@@ -16,7 +16,7 @@ const failures: Error[] = [];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bulkhead-compiler-'));
   const entry = join(folder, 'entry.mjs');
-  writeFileSync(entry, `import { serveModuleCompiler } from '${HERE}';\nserveModuleCompiler((bytes) => new WebAssembly.Module(Uint8Array.from(bytes)));\n`);
+  writeFileSync(entry, `import { serveModuleCompiler } from '${HERE}';\nserveModuleCompiler((bytes) => Uint8Array.from(bytes));\n`);
   connect = startModuleCompiler<readonly number[]>(pathToFileURL(entry), (error) => failures.push(error));
 });
 afterEach(() => rmSync(folder, { recursive: true }));

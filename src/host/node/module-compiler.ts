@@ -13,6 +13,8 @@ export interface ModuleCompiler<Job> {
 
 export interface Compiled {
   readonly id: number;
+  /** Size of its bytes. */
+  readonly bytes: number;
   /** The module, or in words why there is none. */
   readonly module: WebAssembly.Module | string;
 }
@@ -55,21 +57,22 @@ export function startModuleCompiler<Job>(entry: URL, failed: (error: Error) => v
   };
 }
 
-/** The Worker's side: compiles what clients ask for, in the order of asking. */
-export function serveModuleCompiler<Job>(compile: (job: Job) => WebAssembly.Module): void {
+/** The Worker's side: translates what clients ask for to bytes and compiles them, in the order of asking. */
+export function serveModuleCompiler<Job>(translate: (job: Job) => Uint8Array<ArrayBuffer>): void {
   parentPort?.on('message', ({ port, posted }: Client) => {
     port.on('message', ({ id, job }: Request<Job>) => {
-      port.postMessage({ id, module: attempt(() => compile(job)) } satisfies Compiled);
+      port.postMessage({ id, ...attempt(() => translate(job)) } satisfies Compiled);
       Atomics.add(posted, 0, 1);
     });
   });
 }
 
 /** One job that cannot be done must not be the end of all that follow. */
-function attempt(compile: () => WebAssembly.Module): WebAssembly.Module | string {
+function attempt(translate: () => Uint8Array<ArrayBuffer>): Omit<Compiled, 'id'> {
   try {
-    return compile();
+    const bytes = translate();
+    return { bytes: bytes.length, module: new WebAssembly.Module(bytes) };
   } catch (error) {
-    return (error as Error).message;
+    return { bytes: 0, module: (error as Error).message };
   }
 }

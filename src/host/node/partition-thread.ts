@@ -8,6 +8,8 @@ import type { DisplayBuffers, Severity } from '../../contracts/index.ts';
 
 /** The guest's memory and the engine's code lie outside the JavaScript heap: a partition that needs more than this has gone wrong. */
 const HEAP_MIB = 512;
+/** Calls of the guest nest on it, as deep as the engine allows (soft/translator/region.ts). */
+const STACK_MIB = 8;
 
 /** What the partition's side posts; see worker.ts. */
 export type ThreadMessage<End> =
@@ -33,7 +35,7 @@ export function startPartitionThread<Start, End>(
   start: Start,
   events: PartitionThreadEvents<End>,
 ): { terminate(): void } {
-  const worker = new Worker(entry, { workerData: start, name, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB } });
+  const worker = new Worker(entry, { workerData: start, name, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, stackSizeMb: STACK_MIB } });
   let failure: string | undefined;
   worker.on('message', (message: ThreadMessage<End>) => {
     switch (message.kind) {

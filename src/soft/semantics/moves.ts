@@ -66,9 +66,9 @@ const clearInterrupts = (s: Scope): void => {
   s.if(mayChangeInterrupts(s).isZero(), () => s.system('cli'));
   s.setField(SYSTEM_FLAGS, s.field(SYSTEM_FLAGS, 'i32').and(~IF));
 };
-/** The interrupt shadow matters only when an event is waiting: then system code sets IF and the shadow. */
+/** The interrupt shadow matters when an event is waiting, or may come because the run ends here: then system code sets IF and the shadow. */
 const setInterrupts = (s: Scope): void => {
-  s.if(mayChangeInterrupts(s).isZero().or(s.field(EVENTS, 'i32').ne(0)), () => s.system('sti'));
+  s.if(mayChangeInterrupts(s).isZero().or(s.field(EVENTS, 'i32').ne(0)).or(s.budget().isZero()), () => s.system('sti'));
   s.setField(SYSTEM_FLAGS, s.field(SYSTEM_FLAGS, 'i32').or(IF));
 };
 

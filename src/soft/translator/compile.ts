@@ -22,6 +22,8 @@ export interface RegionCompiler {
 
 export interface CompiledBatch {
   readonly id: number;
+  /** Size of the module, before the host makes machine code of it. */
+  readonly bytes: number;
   readonly module: WebAssembly.Module | string;
 }
 
@@ -55,9 +57,10 @@ export class ImmediateCompiler implements RegionCompiler {
 
   submit(id: number, plans: readonly RegionPlan[]): void {
     try {
-      this.#ready.push({ id, module: new WebAssembly.Module(this.#translate(plans)) });
+      const bytes = this.#translate(plans);
+      this.#ready.push({ id, bytes: bytes.length, module: new WebAssembly.Module(bytes) });
     } catch (error) {
-      this.#ready.push({ id, module: (error as Error).message });
+      this.#ready.push({ id, bytes: 0, module: (error as Error).message });
     }
   }
 

@@ -5,10 +5,12 @@
  * page, as far as the interpreter has been there. What lies behind the page is never part of it: the memory behind a page may be
  * another page's.
  */
-import { IMM, LENGTH, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
+import { IMM, INFO, INFO_SIZE, LENGTH, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import type { HandlerTable } from '../handlers.ts';
 
 const PAGE = 4096;
+/** INFO_SIZE of 16-bit operands. */
+const LOG2_OF_2 = 1;
 const MOST_INSTRUCTIONS = 400;
 const MOST_BLOCKS = 100;
 
@@ -64,8 +66,9 @@ const TRANSFERS: Readonly<Record<string, Transfer>> = {
 };
 export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ?? 'none';
 
-/** Offset in the page where the relative branch in this record goes; undefined when that is not on the page. */
+/** Offset in the page where the relative branch in this record goes; undefined when that is not on the page, or cut to 16 bits. */
 export function targetOf(view: DataView, record: number): number | undefined {
+  if ((view.getUint16(record + INFO, true) & INFO_SIZE) === LOG2_OF_2) return undefined;
   const target = view.getUint16(record + OFFSET, true) + view.getUint8(record + LENGTH) + Number(view.getBigInt64(record + IMM, true));
   return target >= 0 && target < PAGE ? target : undefined;
 }

@@ -35,7 +35,7 @@ export const REGION_INTERPRET = 1;
 export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
 
 /** Calls nested deeper go on as jumps: the stack of the host is finite. */
-const DEEPEST_CALL = 256;
+const DEEPEST_CALL = 64;
 const DEPTH: Value = getLocal('i32', 1);
 
 /** What regions of a module share. */
@@ -277,8 +277,7 @@ class RegionWriter {
       interpret: () => this.#state.aside(() => this.#interpretAt(offset, behind + 1)),
       jump,
       jumpRelative: () => {
-        // A 16-bit operand size cuts the target.
-        const target = shape.size === 2 || isCall ? undefined : targetOf(records, record);
+        const target = isCall ? undefined : targetOf(records, record);
         if (target === undefined) jump(scope.relativeTarget());
         else this.#goto(number, target);
       },

@@ -17,7 +17,14 @@ const PAGE = 4096;
 const MOST_REGIONS = 16_384;
 /** A block that is not to be translated is never hot again. */
 const NEVER = -0x4000_0000;
-const LARGEST_BATCH = 32;
+/** Batches that may be with the compiler, and requests that may wait for it: a guest makes hot code faster than anybody translates it. */
+const MOST_BATCHES = 2;
+const MOST_WAITING = 256;
+const REGIONS_PER_BATCH = 32;
+/** Bytes of modules; beyond, everything is translated anew. A module lives as long as one of its regions does. */
+const MOST_MODULE_BYTES = 96 * 1024 * 1024;
+/** Lookups after which a request that found no room is made again. */
+const LATER = -10_000;
 
 interface Request {
   readonly host: number;
@@ -34,6 +41,7 @@ export class Regions {
   #waiting: Request[] = [];
   /** Batches being compiled; an entry becomes undefined when its page changes meanwhile. */
   readonly #batches = new Map<number, (Request | undefined)[]>();
+  #moduleBytes = 0;
   #nextBatch = 1;
   #nextRegion = 1;
   /** Region numbers by host page, for taking out. */
@@ -65,7 +73,8 @@ export class Regions {
     const host = core.get32(S.CODE_HOST) + (core.get32(S.RIP) & (PAGE - 1));
     const slot = this.#blocks.slotOf(host);
     if (slot < 0) return;
-    core.i32[slot + 3] = NEVER;
+    core.i32[slot + 3] = this.#waiting.length < MOST_WAITING ? NEVER : LATER;
+    if (core.i32[slot + 3] === LATER) return;
     if ((mode & S.MODE_SEGMENTED) !== 0 || (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_16) return;
     const page = host - (host & (PAGE - 1));
     const known = {
@@ -81,9 +90,8 @@ export class Regions {
 
   /** Hands over what waits and takes in what is ready. To be called where no translated code is running. */
   exchange(): void {
-    if (this.#waiting.length > 0 && (this.#batches.size === 0 || this.#waiting.length >= LARGEST_BATCH)) {
-      const requests = this.#waiting;
-      this.#waiting = [];
+    if (this.#waiting.length > 0 && this.#batches.size < MOST_BATCHES) {
+      const requests = this.#waiting.splice(0, REGIONS_PER_BATCH);
       this.#batches.set(this.#nextBatch, requests);
       this.#compiler.submit(this.#nextBatch++, requests.map(({ plan }) => plan));
     }
@@ -94,7 +102,11 @@ export class Regions {
       if (requests === undefined) continue;
       // What cannot be translated stays with the interpreter: its blocks are never hot again.
       if (typeof ready.module === 'string') this.#core.log.log('warn', `a batch of ${requests.length} regions was not translated: ${ready.module}`);
-      else this.#install(requests, ready.module);
+      else {
+        this.#moduleBytes += ready.bytes;
+        if (this.#moduleBytes > MOST_MODULE_BYTES) this.#blocks.forgetAll();
+        else this.#install(requests, ready.module);
+      }
     }
   }
 
@@ -139,6 +151,7 @@ export class Regions {
     this.#byPage.clear();
     this.#free.length = 0;
     this.#nextRegion = 1;
+    this.#moduleBytes = 0;
   }
 
   #release(number: number): void {
