@@ -260,7 +260,7 @@ try {
 \`npm run bench:guests -- --rounds ${rounds} --repeat ${repeat}\`. ${conditions(versions.filter((one) => one !== undefined))}. Configurations follow each
 other in one run, each ${options['no-pin'] ? 'on all processors' : 'on one processor'}; processor time of all its threads, natively the program's own. ${MEMORY_MIB} MiB, \`mitigations=off\`.
 Above 1× Bulkhead is faster. ${wrong.length === 0 ? 'All checksums agree.' : `**Checksums differ**: ${wrong.join('; ')}.`}
-Bulkhead's guests live in virtual time and run as fast as they go (`--pace free`); time by the guest's clock over time by the host's: ${clockRatios(configurations)}.
+Bulkhead's guests live in virtual time and run as fast as they go (\`--pace free\`); time by the guest's clock over time by the host's: ${clockRatios(configurations)}.
 
 ${(['Linux i386', 'Linux x86-64', 'bare metal'] as const).map((system) => tableOf(system, configurations)).filter((table) => table !== '').join('\n')}
 ${bootTable(configurations)}`;
