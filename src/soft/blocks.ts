@@ -42,8 +42,8 @@ export class Blocks {
   readonly #hotAfter: number;
   /** A record that sends the interpreter to the block table, for RIP. */
   readonly lookUp: number;
-  /** Host offsets of block starts by page; the mode is part of the table's key. */
-  readonly #byPage = new Map<number, number[]>();
+  /** Places in the table that hold a page's blocks, or held them: word indices. */
+  readonly #byPage = new Map<number, Set<number>>();
   /** Blocks decoded while segments were not flat: they must be looked up with checks, so they are not in the table. */
   readonly #segmented = new Map<number, { readonly record: number; readonly end: number }>();
   readonly #crossing = new Uint8Array(16);
@@ -78,7 +78,7 @@ export class Blocks {
   /** Word index in the block table of the flat block that starts at `host` in a mode; −1 when it is not known. */
   slotOf(host: number, mode: number = this.#core.get32(S.MODE)): number {
     const { i32 } = this.#core;
-    const slot = (this.#table + blockSlot(host)) >>> 2;
+    const slot = (this.#table + blockSlot(host, mode)) >>> 2;
     return i32[slot] === (host | 0) && i32[slot + 1] === mode << 8 ? slot : -1;
   }
 
@@ -100,9 +100,8 @@ export class Blocks {
   /** Links inside a page go past translated regions: cuts those of the page, for every mode. */
   unlink(hostPage: number): void {
     const { u16, i32 } = this.#core;
-    for (const host of this.#byPage.get(hostPage) ?? []) {
-      const slot = (this.#table + blockSlot(host)) >>> 2;
-      if (i32[slot] !== (host | 0)) continue;
+    for (const slot of this.#byPage.get(hostPage) ?? []) {
+      if ((i32[slot] as number) >>> 12 !== hostPage) continue;
       for (let at = i32[slot + 2] as number; ; at += R.RECORD_SIZE) {
         const handler = u16[at >>> 1] as number;
         if (handler !== HANDLER_SYSTEM && handler !== HANDLER_MICRO) i32[(at + R.LINK) >>> 2] = 0;
@@ -112,9 +111,11 @@ export class Blocks {
   }
 
   forgetPage(hostPage: number): void {
-    const starts = this.#byPage.get(hostPage);
-    if (starts !== undefined) {
-      for (const host of starts) this.#core.i32[(this.#table + blockSlot(host)) >>> 2] = -1;
+    const slots = this.#byPage.get(hostPage);
+    if (slots !== undefined) {
+      const { i32 } = this.#core;
+      // Another page's block may have taken the place since.
+      for (const slot of slots) if ((i32[slot] as number) >>> 12 === hostPage) i32[slot] = -1;
       this.#byPage.delete(hostPage);
     }
     if (this.#segmented.size > 0) this.#segmented.clear();
@@ -151,7 +152,7 @@ export class Blocks {
 
   #findFlat(host: number, mode: number, low: number, high: number): number {
     const core = this.#core;
-    const slot = (this.#table + blockSlot(host)) >>> 2;
+    const slot = (this.#table + blockSlot(host, mode)) >>> 2;
     if (core.i32[slot] === (host | 0) && core.i32[slot + 1] === mode << 8) return core.i32[slot + 2] as number;
     this.#makeRoom();
     const record = this.#decode(host, mode, low, high, PAGE);
@@ -160,7 +161,7 @@ export class Blocks {
     core.i32[slot + 1] = mode << 8;
     core.i32[slot + 2] = record;
     core.i32[slot + 3] = -this.#hotAfter;
-    this.#remember(host);
+    this.#remember(host, slot);
     return record;
   }
 
@@ -172,14 +173,13 @@ export class Blocks {
     const record = this.#decode(host, mode, low, high, room);
     if (record <= 0) return -record;
     this.#segmented.set(key, { record, end: this.#decodedBytes });
-    this.#remember(host);
     return record;
   }
 
-  #remember(host: number): void {
-    const starts = this.#byPage.get(host >>> 12);
-    if (starts) starts.push(host);
-    else this.#byPage.set(host >>> 12, [host]);
+  #remember(host: number, slot: number): void {
+    const slots = this.#byPage.get(host >>> 12);
+    if (slots) slots.add(slot);
+    else this.#byPage.set(host >>> 12, new Set([slot]));
   }
 
   #makeRoom(): void {

@@ -281,7 +281,7 @@ function emitLookup(
     const pageHost = code.newLocal('i32');
     code.setLocal(pageHost, hostValue);
     code.setLocal(host, hostValue.or(linearValue.wrap().and(0xfff)));
-    code.setLocal(entry, STATE.add(BLOCK_OFFSET).add(hostValue.xor(hostValue.shr(15)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE))));
+    code.setLocal(entry, STATE.add(BLOCK_OFFSET).add(hostValue.xor(hostValue.shr(15)).xor(STATE.load('i32', 4, S.DECODE_KEY + 4)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE))));
     code.branchIf(miss, entryValue.load('i64', 8).ne(STATE.load('i64', 8, S.DECODE_KEY).or(hostValue.widen())));
     store(code, STATE, 8, pageValue, S.CODE_PAGE);
     store(code, STATE, 4, getLocal('i32', pageHost), S.CODE_HOST);

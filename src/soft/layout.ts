@@ -19,8 +19,11 @@ export const BLOCK_ENTRIES = 32_768;
 export const BLOCK_OFFSET: number = TLB_OFFSET + TLB_TABLES * TLB_SIZE;
 export const BLOCK_SIZE: number = BLOCK_ENTRY_SIZE * BLOCK_ENTRIES;
 
-/** Where the block that starts at this host offset has its entry, as a byte offset into the table. */
-export const blockSlot = (host: number): number => ((host ^ (host >>> 15)) & (BLOCK_ENTRIES - 1)) * BLOCK_ENTRY_SIZE;
+/**
+ * Where the block that starts at this host offset has its entry for a mode, as a byte offset into the table. The mode counts, because
+ * the same kernel code runs in several by turns. Generated code computes the same (interpreter.ts, translator/shared-functions.ts).
+ */
+export const blockSlot = (host: number, mode: number): number => ((host ^ (host >>> 15) ^ (mode << 8)) & (BLOCK_ENTRIES - 1)) * BLOCK_ENTRY_SIZE;
 
 /** Decoded records, allocated upwards; when full, everything decoded is forgotten. */
 export const RECORDS_OFFSET: number = BLOCK_OFFSET + BLOCK_SIZE;

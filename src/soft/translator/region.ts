@@ -345,7 +345,7 @@ class RegionWriter {
   #regionOfPage(offset: number): Value {
     const region = this.#state.variable('region', 'i32');
     const host = this.#page + offset;
-    const entry = BLOCK_OFFSET + blockSlot(host);
+    const entry = BLOCK_OFFSET + blockSlot(host, this.#mode);
     const key = i64((BigInt(this.#mode) << 40n) | BigInt(host));
     region.set(select(STATE.load('i64', 8, entry).eq(key), STATE.load('i32', 4, entry + 12), i32(0)));
     return region.value;

@@ -46,7 +46,7 @@ function writeFind(code: Code): void {
       code.setLocal(host, pageValue.wrap().add(entryValue.load('i32', 4, 8)));
     });
     code.setLocal(first, hostValue.or(rip.wrap().and(0xfff)));
-    const slot = firstValue.xor(firstValue.shr(15)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE));
+    const slot = firstValue.xor(firstValue.shr(15)).xor(STATE.load('i32', 4, S.DECODE_KEY + 4)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE));
     code.setLocal(entry, STATE.add(slot));
     code.branchIf(miss, entryValue.load('i64', 8, BLOCK_OFFSET).ne(STATE.load('i64', 8, S.DECODE_KEY).or(firstValue.widen())));
     code.setLocal(first, entryValue.load('i32', 4, BLOCK_OFFSET + 12));
