@@ -28,6 +28,14 @@ const CROSSING_RECORDS = 7;
 /** Then there is one that leads to the block table. */
 const FIXED_RECORDS: number = CROSSING_RECORDS + 1;
 
+interface KnownBlock {
+  readonly record: number;
+  /** The last word of its entry in the table, as it was when another block took the place. */
+  heat: number;
+}
+
+const keyOf = (host: number, mode: number): number => host * S.MODE_LIMIT + mode;
+
 export class Blocks {
   readonly #core: Core;
   readonly #tracker: CodeTracker;
@@ -42,8 +50,8 @@ export class Blocks {
   readonly #hotAfter: number;
   /** A record that sends the interpreter to the block table, for RIP. */
   readonly lookUp: number;
-  /** Places in the table that hold a page's blocks, or held them: word indices. */
-  readonly #byPage = new Map<number, Set<number>>();
+  /** All flat blocks, by page and key: the table is direct-mapped, and one that lost its place there comes back without being decoded again. */
+  readonly #byPage = new Map<number, Map<number, KnownBlock>>();
   /** Blocks decoded while segments were not flat: they must be looked up with checks, so they are not in the table. */
   readonly #segmented = new Map<number, { readonly record: number; readonly end: number }>();
   readonly #crossing = new Uint8Array(16);
@@ -88,6 +96,21 @@ export class Blocks {
     return slot >= 0 && (this.#core.i32[slot + 3] as number) > 0;
   }
 
+  /** First record of the flat block that starts at `host` in the current mode; 0 when it is not known. */
+  recordOf(host: number): number {
+    return this.#byPage.get(host >>> 12)?.get(keyOf(host, this.#core.get32(S.MODE)))?.record ?? 0;
+  }
+
+  /** Sets the last word of a block's entry, wherever that is. False: there is no such block any more. */
+  setHeat(host: number, mode: number, heat: number): boolean {
+    const known = this.#byPage.get(host >>> 12)?.get(keyOf(host, mode));
+    if (known === undefined) return false;
+    const slot = this.slotOf(host, mode);
+    if (slot >= 0) this.#core.i32[slot + 3] = heat;
+    known.heat = heat;
+    return true;
+  }
+
   /** The block at RIP was entered `times` more; true when that makes it hot. */
   heat(times: number): boolean {
     const core = this.#core;
@@ -100,9 +123,8 @@ export class Blocks {
   /** Links inside a page go past translated regions: cuts those of the page, for every mode. */
   unlink(hostPage: number): void {
     const { u16, i32 } = this.#core;
-    for (const slot of this.#byPage.get(hostPage) ?? []) {
-      if ((i32[slot] as number) >>> 12 !== hostPage) continue;
-      for (let at = i32[slot + 2] as number; ; at += R.RECORD_SIZE) {
+    for (const { record } of this.#byPage.get(hostPage)?.values() ?? []) {
+      for (let at = record; ; at += R.RECORD_SIZE) {
         const handler = u16[at >>> 1] as number;
         if (handler !== HANDLER_SYSTEM && handler !== HANDLER_MICRO) i32[(at + R.LINK) >>> 2] = 0;
         if (handler === HANDLER_END) break;
@@ -111,11 +133,12 @@ export class Blocks {
   }
 
   forgetPage(hostPage: number): void {
-    const slots = this.#byPage.get(hostPage);
-    if (slots !== undefined) {
-      const { i32 } = this.#core;
-      // Another page's block may have taken the place since.
-      for (const slot of slots) if ((i32[slot] as number) >>> 12 === hostPage) i32[slot] = -1;
+    const blocks = this.#byPage.get(hostPage);
+    if (blocks !== undefined) {
+      for (const key of blocks.keys()) {
+        const slot = this.slotOf(Math.floor(key / S.MODE_LIMIT), key % S.MODE_LIMIT);
+        if (slot >= 0) this.#core.i32[slot] = -1;
+      }
       this.#byPage.delete(hostPage);
     }
     if (this.#segmented.size > 0) this.#segmented.clear();
@@ -154,15 +177,34 @@ export class Blocks {
     const core = this.#core;
     const slot = (this.#table + blockSlot(host, mode)) >>> 2;
     if (core.i32[slot] === (host | 0) && core.i32[slot + 1] === mode << 8) return core.i32[slot + 2] as number;
+    const known = this.#byPage.get(host >>> 12)?.get(keyOf(host, mode));
+    if (known !== undefined) {
+      this.#enter(slot, host, mode, known);
+      return known.record;
+    }
     this.#makeRoom();
     const record = this.#decode(host, mode, low, high, PAGE);
     if (record <= 0) return -record;
-    core.i32[slot] = host;
-    core.i32[slot + 1] = mode << 8;
-    core.i32[slot + 2] = record;
-    core.i32[slot + 3] = -this.#hotAfter;
-    this.#remember(host, slot);
+    const block = { record, heat: -this.#hotAfter };
+    const blocks = this.#byPage.get(host >>> 12);
+    if (blocks) blocks.set(keyOf(host, mode), block);
+    else this.#byPage.set(host >>> 12, new Map([[keyOf(host, mode), block]]));
+    this.#enter(slot, host, mode, block);
     return record;
+  }
+
+  /** Puts a block into its place in the table; the one that was there keeps its heat. */
+  #enter(slot: number, host: number, mode: number, { record, heat }: KnownBlock): void {
+    const { i32 } = this.#core;
+    const before = i32[slot] as number;
+    if (before !== -1) {
+      const evicted = this.#byPage.get(before >>> 12)?.get(keyOf(before >>> 0, (i32[slot + 1] as number) >>> 8));
+      if (evicted !== undefined) evicted.heat = i32[slot + 3] as number;
+    }
+    i32[slot] = host;
+    i32[slot + 1] = mode << 8;
+    i32[slot + 2] = record;
+    i32[slot + 3] = heat;
   }
 
   #findSegmented(host: number, mode: number, low: number, high: number, room: number): number {
@@ -174,12 +216,6 @@ export class Blocks {
     if (record <= 0) return -record;
     this.#segmented.set(key, { record, end: this.#decodedBytes });
     return record;
-  }
-
-  #remember(host: number, slot: number): void {
-    const slots = this.#byPage.get(host >>> 12);
-    if (slots) slots.add(slot);
-    else this.#byPage.set(host >>> 12, new Set([slot]));
   }
 
   #makeRoom(): void {

@@ -13,9 +13,9 @@ export const TLB_TABLES = 6;
 export const TLB_OFFSET: number = STATE_SIZE;
 export const TLB_USER: number = 3 * TLB_SIZE;
 
-/** Block table: direct-mapped { key: i64 (DECODE_KEY | host offset of the first byte), record: i32, unused: i32 }. */
+/** Block table: direct-mapped { key: i64 (DECODE_KEY | host offset of the first byte), record: i32, region or heat: i32 (translator/regions.ts) }. */
 export const BLOCK_ENTRY_SIZE = 16;
-export const BLOCK_ENTRIES = 32_768;
+export const BLOCK_ENTRIES = 65_536;
 export const BLOCK_OFFSET: number = TLB_OFFSET + TLB_TABLES * TLB_SIZE;
 export const BLOCK_SIZE: number = BLOCK_ENTRY_SIZE * BLOCK_ENTRIES;
 

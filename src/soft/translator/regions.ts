@@ -77,13 +77,7 @@ export class Regions {
     if (core.i32[slot + 3] === LATER) return;
     if ((mode & S.MODE_SEGMENTED) !== 0 || (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_16) return;
     const page = host - (host & (PAGE - 1));
-    const known = {
-      memory: core.u8,
-      recordAt: (offset: number): number => {
-        const at = this.#blocks.slotOf(page + offset);
-        return at < 0 ? 0 : (core.i32[at + 2] as number);
-      },
-    };
+    const known = { memory: core.u8, recordAt: (offset: number): number => this.#blocks.recordOf(page + offset) };
     const plan = planRegion(known, this.#handlers, mode, page, host & (PAGE - 1));
     if (plan !== undefined) this.#waiting.push({ host, plan });
   }
@@ -115,15 +109,16 @@ export class Regions {
     const { exports } = new WebAssembly.Instance(module, { env: this.#imports });
     for (const [n, request] of requests.entries()) {
       if (request === undefined) continue;
-      const slot = this.#blocks.slotOf(request.host, request.plan.mode);
-      if (slot < 0) continue;
       const number = this.#free.pop() ?? this.#nextRegion++;
       if (number >= MOST_REGIONS) {
         this.#blocks.forgetAll();
         return;
       }
       this.table.set(number, exports[`r${n}`]);
-      this.#core.i32[slot + 3] = number;
+      if (!this.#blocks.setHeat(request.host, request.plan.mode, number)) {
+        this.#release(number);
+        continue;
+      }
       const page = request.host >>> 12;
       const numbers = this.#byPage.get(page);
       if (numbers) numbers.push(number);
