@@ -233,13 +233,13 @@ function disagreements(configurations: readonly Configuration[]): string[] {
 
 /** The guest's clock must not flatter us: how far its measure of a test is from the host's. */
 function clockRatios(configurations: readonly Configuration[]): string {
-  return configurations
+  const told = configurations
     .filter(({ emulator }) => emulator !== 'native')
     .flatMap(({ system, emulator, runs }) => {
       const ratios = runs.flatMap(({ records }) => records.tests.flatMap(({ guestMs, wallMs }) => (guestMs === undefined || wallMs < 50 ? [] : [guestMs / wallMs])));
       return ratios.length === 0 ? [] : [`${system}, ${emulator} ${figure(geomean(ratios))}`];
-    })
-    .join('; ');
+    });
+  return told.length === 0 ? '' : ` Time by the guest's clock over time by the host's: ${told.join('; ')}.`;
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'bulkhead-bench-'));
@@ -260,7 +260,7 @@ try {
 \`npm run bench:guests -- --rounds ${rounds} --repeat ${repeat}\`. ${conditions(versions.filter((one) => one !== undefined))}. Configurations follow each
 other in one run, each ${options['no-pin'] ? 'on all processors' : 'on one processor'}; processor time of all its threads, natively the program's own. ${MEMORY_MIB} MiB, \`mitigations=off\`.
 Above 1× Bulkhead is faster. ${wrong.length === 0 ? 'All checksums agree.' : `**Checksums differ**: ${wrong.join('; ')}.`}
-Bulkhead's guests live in virtual time and run as fast as they go (\`--pace free\`); time by the guest's clock over time by the host's: ${clockRatios(configurations)}.
+Bulkhead's guests live in virtual time and run as fast as they go (\`--pace free\`).${clockRatios(configurations)}
 
 ${(['Linux i386', 'Linux x86-64', 'bare metal'] as const).map((system) => tableOf(system, configurations)).filter((table) => table !== '').join('\n')}
 ${bootTable(configurations)}`;
