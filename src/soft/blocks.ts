@@ -90,20 +90,25 @@ export class Blocks {
     return i32[slot] === (host | 0) && i32[slot + 1] === mode << 8 ? slot : -1;
   }
 
+  /** Host offset of the code at RIP, which lies on the page that `find` found last. */
+  get hostOfRip(): number {
+    return this.#core.get32(S.CODE_HOST) + (this.#core.get32(S.RIP) & (PAGE - 1));
+  }
+
   /** There is translated code for RIP, which `find` found. */
   get isTranslated(): boolean {
-    const slot = this.slotOf(this.#core.get32(S.CODE_HOST) + (this.#core.get32(S.RIP) & (PAGE - 1)));
+    const slot = this.slotOf(this.hostOfRip);
     return slot >= 0 && (this.#core.i32[slot + 3] as number) > 0;
   }
 
   /** First record of the flat block that starts at `host` in the current mode; 0 when it is not known. */
   recordOf(host: number): number {
-    return this.#byPage.get(host >>> 12)?.get(keyOf(host, this.#core.get32(S.MODE)))?.record ?? 0;
+    return this.#knownAt(host, this.#core.get32(S.MODE))?.record ?? 0;
   }
 
   /** Sets the last word of a block's entry, wherever that is. False: there is no such block any more. */
   setHeat(host: number, mode: number, heat: number): boolean {
-    const known = this.#byPage.get(host >>> 12)?.get(keyOf(host, mode));
+    const known = this.#knownAt(host, mode);
     if (known === undefined) return false;
     const slot = this.slotOf(host, mode);
     if (slot >= 0) this.#core.i32[slot + 3] = heat;
@@ -114,7 +119,7 @@ export class Blocks {
   /** The block at RIP was entered `times` more; true when that makes it hot. */
   heat(times: number): boolean {
     const core = this.#core;
-    const slot = this.slotOf(core.get32(S.CODE_HOST) + (core.get32(S.RIP) & (PAGE - 1)));
+    const slot = this.slotOf(this.hostOfRip);
     if (slot < 0 || (core.i32[slot + 3] as number) >= 0) return false;
     core.i32[slot + 3] = Math.min(0, (core.i32[slot + 3] as number) + times);
     return core.i32[slot + 3] === 0;
@@ -177,7 +182,7 @@ export class Blocks {
     const core = this.#core;
     const slot = (this.#table + blockSlot(host, mode)) >>> 2;
     if (core.i32[slot] === (host | 0) && core.i32[slot + 1] === mode << 8) return core.i32[slot + 2] as number;
-    const known = this.#byPage.get(host >>> 12)?.get(keyOf(host, mode));
+    const known = this.#knownAt(host, mode);
     if (known !== undefined) {
       this.#enter(slot, host, mode, known);
       return known.record;
@@ -193,12 +198,16 @@ export class Blocks {
     return record;
   }
 
+  #knownAt(host: number, mode: number): KnownBlock | undefined {
+    return this.#byPage.get(host >>> 12)?.get(keyOf(host, mode));
+  }
+
   /** Puts a block into its place in the table; the one that was there keeps its heat. */
   #enter(slot: number, host: number, mode: number, { record, heat }: KnownBlock): void {
     const { i32 } = this.#core;
     const before = i32[slot] as number;
     if (before !== -1) {
-      const evicted = this.#byPage.get(before >>> 12)?.get(keyOf(before >>> 0, (i32[slot + 1] as number) >>> 8));
+      const evicted = this.#knownAt(before >>> 0, (i32[slot + 1] as number) >>> 8);
       if (evicted !== undefined) evicted.heat = i32[slot + 3] as number;
     }
     i32[slot] = host;

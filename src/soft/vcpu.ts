@@ -82,7 +82,6 @@ export class SoftVcpu implements Vcpu {
         system: (record: number, operation: number) => this.#system(record, operation),
       },
     });
-    this.#regions?.offer(instance.exports);
     this.#run = (instance.exports as unknown as RunExports).run;
     this.reset(id === 0);
   }

@@ -56,21 +56,11 @@ export class Regions {
     this.#imports = { memory: core.memory.memory, table: this.table, fill };
   }
 
-  /** What the interpreter's instance exports is there for regions, too. */
-  offer(exports: Readonly<Record<string, unknown>>): void {
-    Object.assign(this.#imports, exports);
-  }
-
-  /** How many regions are in use. */
-  get count(): number {
-    return this.#nextRegion - 1 - this.#free.length;
-  }
-
   /** The block at RIP was found hot. */
   request(): void {
     const core = this.#core;
     const mode = core.get32(S.MODE);
-    const host = core.get32(S.CODE_HOST) + (core.get32(S.RIP) & (PAGE - 1));
+    const host = this.#blocks.hostOfRip;
     const slot = this.#blocks.slotOf(host);
     if (slot < 0) return;
     core.i32[slot + 3] = this.#waiting.length < MOST_WAITING ? NEVER : LATER;
