@@ -1,13 +1,14 @@
 /**
  * `npm run bench:software -- [--load NAME]… [--kernel NAME]… [--cpus N] [--speed N] [--limit GIGA] [--translation none]
- * [--list] [--dry]`: real software in guests.
+ * [--results FILE] [--list] [--dry]`: real software in guests.
  *
  * Runs each load on each kernel, one after another, and puts a row for each into docs/software.md; rows of earlier runs stay. A load with
  * the host as its oracle runs there first, out of the same files; its output has to be the same byte for byte. In all of them the kernel's
  * own log must be free of complaints. Without options it runs what PLAN says, which takes hours; `--list` shows it.
  *
  * `--speed` is the speed of the modelled core in instructions per microsecond: with 100, ten minutes of guest time are at most 60 thousand
- * million instructions. `--limit` ends a run after so many thousand million. `--translation none` interprets everything.
+ * million instructions. `--limit` ends a run after so many thousand million. `--translation none` interprets everything. `--results` names
+ * another table than docs/software.md: that of another checkout, so that runs of hours have one of their own that nobody edits.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +22,7 @@ import { type GuestOutcome, type Outcome, runInGuest, runNatively, whyNotNative 
 import { faultsOf } from '../test/software/verdict.ts';
 import { conditions, markdownTable, outputOf } from './report.ts';
 
-const RESULTS = fileURLToPath(new URL('../docs/software.md', import.meta.url));
+const DOCUMENT = fileURLToPath(new URL('../docs/software.md', import.meta.url));
 const REPORT_EVERY_MS = 10_000;
 const GIGA = 1e9;
 
@@ -29,7 +30,8 @@ const GIGA = 1e9;
 const PLAN: readonly { readonly load: string; readonly kernels: readonly string[]; readonly cpus: number; readonly speed: number }[] = [
   { load: 'openssl', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
   { load: 'perl', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
-  { load: 'python', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
+  { load: 'python-numbers', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
+  { load: 'python-system', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
   { load: 'gcc', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
   { load: 'gcc-lua', kernels: ['6.1 cloud-amd64'], cpus: 1, speed: 1000 },
   { load: 'hackbench', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 2, speed: 200 },
@@ -37,8 +39,9 @@ const PLAN: readonly { readonly load: string; readonly kernels: readonly string[
   { load: 'mixed', kernels: KERNELS.map(({ name }) => name), cpus: 2, speed: 100 },
 ];
 
-/** At the start: what is loaded then is what runs. With + there are changes on top. */
-const COMMIT = `${outputOf('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown'}${outputOf('git', 'status', '--porcelain') ? '+' : ''}`;
+/** At the start: what is loaded then is what runs. With + there are changes on top, in what makes the machine and the load. */
+const CHANGED = outputOf('git', 'status', '--porcelain', '--', ':/src', ':/guests/linux', ':/test/software', ':/test/support');
+const COMMIT = `${outputOf('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown'}${CHANGED ? '+' : ''}`;
 
 interface Run {
   readonly load: Load;
@@ -76,6 +79,7 @@ const { values: options } = parseArgs({
     speed: { type: 'string' },
     limit: { type: 'string', default: '500' },
     translation: { type: 'string', default: 'immediate' },
+    results: { type: 'string', default: DOCUMENT },
     list: { type: 'boolean', default: false },
     dry: { type: 'boolean', default: false },
   },
@@ -98,7 +102,7 @@ if (options.list) {
     console.log(`${run.load.name} on ${run.kernel.name}: ${result.verdict}`);
   }
   const failed = results.filter(({ verdict }) => verdict.startsWith('FAILED'));
-  console.log(`${results.length - failed.length} of ${results.length} passed${options.dry ? '' : `; written to ${RESULTS}`}`);
+  console.log(`${results.length - failed.length} of ${results.length} passed${options.dry ? '' : `; written to ${options.results}`}`);
   process.exitCode = failed.length === 0 ? 0 : 1;
 }
 
@@ -189,12 +193,12 @@ function keep({ run, verdict, outcome }: Result): void {
   ];
   const key = (cells: readonly string[]): string => cells.slice(0, 3).join('|');
   const rows = [...readRows().filter((each) => key(each) !== key(row)), row].sort((a, b) => order(a) - order(b));
-  writeFileSync(RESULTS, documentOf(rows));
+  writeFileSync(options.results, documentOf(rows));
 }
 
 function readRows(): string[][] {
-  if (!existsSync(RESULTS)) return [];
-  const table = readFileSync(RESULTS, 'utf8').split('\n');
+  if (!existsSync(options.results)) return [];
+  const table = readFileSync(options.results, 'utf8').split('\n');
   // The table of loads begins alike.
   const from = table.findIndex((line) => COLUMNS.every(({ title }) => line.includes(`| ${title} `) || line.includes(` ${title} |`)));
   if (from < 0) return [];
@@ -214,6 +218,9 @@ function documentOf(rows: readonly (readonly string[])[]): string {
 Debian's programs on Debian's kernels, in guests of the software engine. Written by \`npm run bench:software\`; nothing here is edited by hand.
 Each load is a root file system made of packages, in an initramfs: \`test/software/loads.ts\` says which,
 \`guests/linux/software/\` has the scripts. A run passes when what it prints is right by its oracle, its status is right, and the kernel's log holds no oops, warning, stall or lockup.
+
+The kernels are those of Debian 12, 6.1, and 6.12 from its backports. There is no 6.12 for i386: Debian has no kernel package for that
+architecture later than 6.1.
 
 ${markdownTable([{ title: 'load' }, { title: 'what it does' }, { title: 'oracle' }], loads)}
 ## Runs

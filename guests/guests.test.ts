@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, type TestContext } from 'vitest';
@@ -181,6 +181,28 @@ describe('the RTOS on QEMU', () => {
     expect(`${results.join('\n')}\n`).toBe(readFileSync(file, 'latin1'));
     expect(results.filter((line) => line.startsWith('fail'))).toEqual([]);
     expect(status).toBe(PAYLOAD_OK);
+  });
+
+  it('drives the devices that QEMU has too: HPET, AHCI, display, keyboard, e1000, watchdog', LIMIT, async (context) => {
+    if (withoutQemu) return skip(context, withoutQemu);
+    const folder = mkdtempSync(join(tmpdir(), 'bulkhead-devices-'));
+    try {
+      const disk = join(folder, 'disk.img');
+      writeFileSync(disk, '');
+      truncateSync(disk, 4 << 20);
+      const { text } = await qemu([
+        '-kernel', join(here, 'rtos/images/devices.elf'), '-append', 'address=10.0.2.15 ping=10.0.2.2', ...COUNTED_TIME, '-vga', 'std',
+        '-device', 'i6300esb', '-netdev', 'user,id=net,restrict=on', '-device', 'e1000,netdev=net',
+        '-device', 'ich9-ahci,id=ahci', '-drive', `file=${disk},format=raw,if=none,id=disk`, '-device', 'ide-hd,drive=disk,bus=ahci.0',
+      ]);
+      expect(text).toMatch(/^done$/m);
+      // Neither of the two cards is there, and QEMU's watchdog does not interrupt when its first stage is over.
+      const exceptions = ['absent card', 'absent encoder', 'fail watchdog-warns-when-it-is-not'];
+      expect((text.match(/\b(?:ok|fail|absent) [a-z].*$/gm) ?? []).filter((line) => !line.startsWith('ok'))).toEqual(exceptions);
+      expect(text.match(/\bok [a-z].*$/gm)?.length).toBeGreaterThan(15);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('counts a release that finds its job unfinished as a missed deadline', LIMIT, async (context) => {

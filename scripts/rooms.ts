@@ -32,7 +32,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'shared', imports: [...FOUNDATION, 'board'], environment: 'pure' },
   { name: 'boot', imports: [...FOUNDATION, 'x86'], environment: 'pure' },
   { name: 'soft', imports: ENGINE, environment: 'pure' },
-  { name: 'host/node', imports: [...FOUNDATION, 'boot'], packages: ['pngjs'], environment: 'node', byFile: true },
+  { name: 'host/node', imports: [...FOUNDATION, 'boot'], packages: ['pngjs', 'ws'], environment: 'node', byFile: true },
   { name: 'host/linux', imports: FOUNDATION, packages: ['koffi'], environment: 'node' },
   { name: 'kvm', imports: [...ENGINE, 'host/linux'], environment: 'node' },
   { name: 'observe', imports: [...FOUNDATION, 'x86'], environment: 'pure' },

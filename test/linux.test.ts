@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { linuxImages } from '../src/host/node/initramfs.ts';
+import { CHOOSABLE_FEATURES, featuresOf } from '../src/x86/features.ts';
 import { Linux } from './support/linux.ts';
 import { ifAvailable } from './support/packages.ts';
 
 /** A boot is half a billion instructions; this allows for a machine that has other things to do. */
 const BOOT_TIMEOUT = 300_000;
+const COMPLAINTS = /Kernel panic|BUG:|Oops|WARNING:|Call Trace|unstable|not responding|soft lockup/;
 
 const SYSTEMS = [
   { architecture: 'amd64', cpus: 2, kernel: 'cloud-amd64', machine: 'x86_64', flags: ['lm', 'nx', 'sse2', 'apic'] },
@@ -52,7 +54,7 @@ for (const { architecture, cpus, kernel, machine, flags } of SYSTEMS) {
 
     it('comes up to a shell with nothing to complain about', () => {
       expect(linux.boot.console).toMatch(new RegExp(`^Linux 6\\.1\\.\\d+-\\d+-${kernel} on ${machine}, ${cpus} processor\\(s\\), 2\\d\\d MiB$`, 'm'));
-      expect(linux.boot.console).not.toMatch(/Kernel panic|BUG:|Oops|WARNING:|Call Trace|unstable|not responding|soft lockup/);
+      expect(linux.boot.console).not.toMatch(COMPLAINTS);
       expect(linux.guest.log.filter((line) => /undefined instruction|not implemented/.test(line))).toEqual([]);
     });
 
@@ -73,6 +75,16 @@ for (const { architecture, cpus, kernel, machine, flags } of SYSTEMS) {
         // Two loops for each tick of a clock that says 1 GHz: the guest has measured, or been told, the right frequency.
         expect(Number(info.get('cpu MHz'))).toBeCloseTo(1000, -1);
       }
+    });
+
+    it('comes up on the least processor that can be chosen, and misses nothing that it has not', { timeout: BOOT_TIMEOUT }, () => {
+      const features = featuresOf('x86-64', Object.fromEntries(CHOOSABLE_FEATURES.map((name) => [name, false])));
+      const least = new Linux(images!, 1, { features });
+      expect(least.boot.console).not.toMatch(COMPLAINTS);
+      expect(least.guest.log.filter((line) => /undefined instruction/.test(line))).toEqual([]);
+      const found = cpuinfo(least.shell('cat /proc/cpuinfo'))[0]?.get('flags')?.split(' ') ?? [];
+      expect(found).toEqual(expect.arrayContaining([...flags]));
+      expect(found.filter((flag) => CHOOSABLE_FEATURES.includes(flag))).toEqual([]);
     });
 
     it('works on all of its processors at once', () => {

@@ -29,6 +29,7 @@ function run(name: string, options: Partial<Omit<PayloadRun, 'name'>> = {}): Pay
  * compared check by check, with each emulator's known deviations (test/conformance).
  */
 export const PRIVILEGED_RUNS: readonly PayloadRun[] = [
+  run('real'),
   run('segments'),
   run('gates'),
   run('tasks'),

@@ -59,6 +59,11 @@ export class FrameRing {
     return (Atomics.load(this.#words, PUT) - Atomics.load(this.#words, TAKEN)) >>> 0;
   }
 
+  /** Consumer. Bytes of the oldest frame; 0 when none waits. */
+  get nextLength(): number {
+    return this.length === 0 ? 0 : (this.#lengths[(this.#front() & this.#mask) >>> 2] as number);
+  }
+
   /** Frames the producer gave up because they did not fit; wraps at 2^32. */
   get refused(): number {
     return Atomics.load(this.#words, REFUSED) >>> 0;

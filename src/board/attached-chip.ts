@@ -8,6 +8,8 @@ export interface Chip {
   reset?(kind: 'cold' | 'warm'): void;
   /** It is taken out: what it holds of the host goes back. */
   dispose?(): void;
+  /** Input from the host may be waiting. */
+  pollInput?(): void;
   /** See {@link Device}. */
   pause?(): void;
   resume?(): void;

@@ -11,7 +11,7 @@
  * Not modelled: wrap-around at port 0xFFFF (bytes beyond it belong to nobody).
  */
 import { BulkheadError } from '../base/index.ts';
-import type { AccessSize, Bus, IoHandler, IoRange, IoSpaceName } from '../contracts/index.ts';
+import type { AccessSize, Bus, IoHandler, IoRange, IoSpaceName, PlacedWindow } from '../contracts/index.ts';
 
 const PORTS = 0x10000;
 const MMIO_END = 2 ** 52; // MAXPHYADDR's architectural limit (SDM 3A §4.1.4)
@@ -22,6 +22,7 @@ interface Claim {
   readonly handler: IoHandler;
   readonly base: number;
   readonly end: number;
+  readonly shared: PlacedWindow | undefined;
 }
 
 /** A part of a claim that is not hidden by another. */
@@ -44,7 +45,7 @@ export class SystemBus implements Bus {
   #lastMmio: Piece | undefined;
 
   claim(range: IoRange, owner: string, handler: IoHandler): Disposable {
-    const claim: Claim = { range, owner, handler, base: range.base, end: range.base + range.size };
+    const claim = claimOf(range, owner, handler);
     if (!isInSpace(claim)) {
       throw new BulkheadError('BH212', `${owner}: ${describe(range)} is not a range of the ${range.space} space`);
     }
@@ -59,7 +60,7 @@ export class SystemBus implements Bus {
 
   /** A range that the guest placed: anywhere. Never throws; `undefined` when it lies outside its space. */
   decode(range: IoRange, owner: string, handler: IoHandler): Disposable | undefined {
-    const claim: Claim = { range, owner, handler, base: range.base, end: range.base + range.size };
+    const claim = claimOf(range, owner, handler);
     return isInSpace(claim) ? this.#add(this.#placed, claim) : undefined;
   }
 
@@ -101,6 +102,10 @@ export class SystemBus implements Bus {
     for (let i = 0; i < size; i++) this.write(space, address + i, 1, (value >>> (8 * i)) & 0xff);
   }
 
+  sharedAt(address: number, size: number): PlacedWindow | undefined {
+    return this.#findMmio(address, size)?.shared;
+  }
+
   #ownsNone(space: IoSpaceName, address: number, size: number): boolean {
     for (let i = 0; i < size; i++) {
       if (space === 'pio' ? (this.#ports[address + i] ?? 0) !== 0 : this.#findMmio(address + i, 1) !== undefined) return false;
@@ -119,7 +124,7 @@ export class SystemBus implements Bus {
   }
 
   /** Whose bytes they all are. */
-  #findMmio(address: number, size: AccessSize): Claim | undefined {
+  #findMmio(address: number, size: number): Claim | undefined {
     const last = this.#lastMmio;
     if (last !== undefined && address >= last.base && address + size <= last.end) return last.claim;
     let low = 0;
@@ -173,7 +178,13 @@ export class SystemBus implements Bus {
   }
 }
 
-function isInSpace({ range, base, end }: Claim): boolean {
+function claimOf(range: IoRange, owner: string, handler: IoHandler): Claim {
+  const { base, size } = range;
+  const shared = handler.shared === undefined ? undefined : { base, window: handler.shared };
+  return { range, owner, handler, base, end: base + size, shared };
+}
+
+function isInSpace({ range, base, end }: Pick<Claim, 'range' | 'base' | 'end'>): boolean {
   const spaceEnd = range.space === 'pio' ? PORTS : MMIO_END;
   return Number.isInteger(base) && Number.isInteger(range.size) && base >= 0 && range.size >= 1 && end <= spaceEnd;
 }

@@ -5,7 +5,7 @@
  * What every board has (interrupt controllers, timer, clock, power management, PCI bridge, reset) is not here: see platform.ts.
  */
 import { BulkheadError, MiB, us } from '../base/index.ts';
-import type { BlockBackend, CharacterBackend, Device, DeviceFile, DeviceSlot, DeviceSpec, InputBackend, IoRange, PowerControl, WirePort } from '../contracts/index.ts';
+import type { BlockBackend, CharacterBackend, Device, DeviceFile, DeviceSlot, DeviceSpec, InputBackend, IoRange, PowerControl, SharedEnd, SharedResource, WirePort } from '../contracts/index.ts';
 import { SECTOR_BYTES } from '../contracts/index.ts';
 import { AttachedChip, type Wired } from './attached-chip.ts';
 import { byteWide, type ByteRegisters } from './byte-wide.ts';
@@ -58,10 +58,14 @@ export interface DeviceEnvironment {
   rom?(deviceName: string): Uint8Array | undefined;
   /** A file of {@link DeviceSpec.files}, opened. Throws BH506 when it cannot be. Absent: the partition has no files. */
   block?(file: DeviceFile): BlockBackend;
+  /** Its end of the shared resource behind it. */
+  shared?(deviceName: string): SharedEnd | undefined;
   /** The lines of the 8254 and the real-time clock, for a timer that replaces them. */
   readonly legacyTimers: LegacyTimerLines;
   /** Name of the partition. */
   readonly partition: string;
+  /** Its processors. */
+  readonly vcpus: number;
   readonly power: PowerControl;
 }
 
@@ -73,12 +77,18 @@ export interface DeviceModel {
   readonly relocatable: boolean;
   /** Has a character stream that can be a partition's console. */
   readonly console: boolean;
+  /** Names of the streams it has beside that one, by its options. */
+  streams?(options: DeviceSpec['options']): readonly string[];
   /** Has a screen. */
   readonly display?: boolean;
   /** Has a keyboard. */
   readonly input?: boolean;
   /** Has a socket for a network cable. */
   readonly network?: boolean;
+  /** It is one partition's way to a shared resource of this kind. */
+  readonly shared?: SharedResource['kind'];
+  /** What ACPI calls it (_HID), where its registers and line are to be announced so. */
+  readonly acpiId?: string;
   readonly options: Readonly<Record<string, DeviceOption>>;
   create(spec: DeviceSpec, environment: DeviceEnvironment): Device;
 }
@@ -254,10 +264,12 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
     create: (spec, environment) =>
       attached(spec, (slot) => {
         const mac = String(option(spec, 'mac'));
+        const wire = environment.wire(spec.name);
+        const own = mac === '' ? derivedMacAddress(`${environment.partition}.${spec.name}`) : parseMacAddress(mac);
         const chip = new I82540em({
           clock: slot.clock,
-          wire: environment.wire(spec.name),
-          address: mac === '' ? derivedMacAddress(`${environment.partition}.${spec.name}`) : parseMacAddress(mac),
+          wire,
+          address: wire.station ?? own,
           pci: (description) => slot.pci(description),
         });
         return { chip, handlers: [] };

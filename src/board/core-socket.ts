@@ -4,7 +4,7 @@
  * Time: the time-stamp counter runs at exactly 1 GHz, one tick per nanosecond of the partition's clock; the local APIC timers have the
  * same 1 GHz before their dividers.
  */
-import type { AccessSize, Clock, CpuidModel, IoSpace, IoSpaceName, TimeBase, Vcpu, VcpuId, VcpuWiring } from '../contracts/index.ts';
+import type { AccessSize, Clock, CpuidModel, IoSpace, IoSpaceName, PlacedWindow, TimeBase, Vcpu, VcpuId, VcpuWiring } from '../contracts/index.ts';
 import type { SystemBus } from './bus.ts';
 import type { InterruptMessages } from './chips/interrupt-messages.ts';
 import { LocalApic } from './chips/local-apic.ts';
@@ -91,6 +91,10 @@ class CoreIoSpace implements IoSpace {
   write(space: IoSpaceName, address: number, size: AccessSize, value: number): void {
     if (space === 'mmio' && this.#apic.ownsAddress(address)) this.#apic.write(address, size, value);
     else this.#bus.write(space, address, size, value);
+  }
+
+  sharedAt(address: number, size: number): PlacedWindow | undefined {
+    return this.#apic.ownsAddress(address) ? undefined : this.#bus.sharedAt(address, size);
   }
 }
 

@@ -136,6 +136,10 @@ class CheckedDmaPort implements DmaPort {
     if (this.#memory.offsetOf(gpa, size) >= 0) this.#memory.written(gpa, size);
   }
 
+  reaches(gpa: Gpa, size: Bytes, access: 'read' | 'write'): boolean {
+    return (access === 'read' ? this.#readable(gpa, size) : this.#writable(gpa, size)) >= 0;
+  }
+
   #readable(gpa: Gpa, size: Bytes): number {
     if (this.#master.enabled?.() === false) return this.#refuse('read', gpa, size, 'while bus mastering is off');
     const offset = this.#memory.offsetOf(gpa, size);

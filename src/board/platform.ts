@@ -26,6 +26,7 @@ import type {
   MemoryMapEntry,
   PhysicalMemory,
   PowerControl,
+  SharedEnd,
   VcpuId,
   VcpuWiring,
   WirePort,
@@ -33,7 +34,7 @@ import type {
 import type { Chip } from './attached-chip.ts';
 import { SystemBus } from './bus.ts';
 import { byteWide } from './byte-wide.ts';
-import type { DeviceCatalogue, DeviceEnvironment, DeviceModel } from './catalogue.ts';
+import { DEVICE_CATALOGUE, type DeviceCatalogue, type DeviceEnvironment, type DeviceModel } from './catalogue.ts';
 import { AcpiPm } from './chips/acpi-pm.ts';
 import { I8042 } from './chips/i8042.ts';
 import { I8254 } from './chips/i8254.ts';
@@ -88,6 +89,8 @@ export interface PlatformOptions {
   input?(deviceName: string): InputBackend;
   /** Opens a file behind a disk or CD-ROM. Absent: there are none. */
   block?(file: DeviceFile): BlockBackend;
+  /** A device's end of a shared resource. Absent: nothing is shared. */
+  shared?(deviceName: string): SharedEnd | undefined;
   /** Expansion ROMs, by device. */
   readonly roms?: ReadonlyMap<string, Uint8Array>;
   /** One model for all vCPUs, or one for each (their APIC IDs differ). */
@@ -217,7 +220,9 @@ export class Platform implements Disposable {
         model,
         irqs,
         ports: ranges.filter(({ space }) => space === 'pio'),
+        memory: ranges.filter(({ space }) => space === 'mmio'),
         mouse: chosen['mouse'] === true,
+        acpiId: (options.models?.[model] ?? DEVICE_CATALOGUE[model])?.acpiId,
       })),
       pciInterrupts: this.pci.functions
         .filter(({ hasInterruptPin }) => hasInterruptPin)
@@ -275,6 +280,7 @@ export class Platform implements Disposable {
   pollInput(): void {
     for (const { chip } of this.#devices.chips(Uart16550)) chip.poll();
     for (const { chip } of this.#devices.chips(I8042)) chip.pump();
+    this.#devices.pollInput();
   }
 
   /** With every vCPU stopped: devices take work and hold it until {@link resume}. */
@@ -434,7 +440,9 @@ export class Platform implements Disposable {
       wire: (name) => options.wire?.(name) ?? UNPLUGGED,
       legacyTimers: this.#legacyTimers,
       ...(options.block === undefined ? {} : { block: options.block }),
+      shared: (name) => options.shared?.(name),
       partition: options.partition,
+      vcpus: options.vcpus,
       power: options.power,
     };
   }

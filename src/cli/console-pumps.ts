@@ -3,7 +3,7 @@
  * logged, shown or not: `<partition>.log` has the main one and what the machine says about the partition, `<partition>.<device>.log` any other.
  */
 import { join } from 'node:path';
-import type { PartitionName } from '../contracts/index.ts';
+import type { PartitionName, TerminalSize } from '../contracts/index.ts';
 import { LogFile } from '../host/node/log-file.ts';
 import type { ConsoleEnd, RunningMachine } from '../hypervisor/index.ts';
 import { ConsoleLine } from './terminal/console-line.ts';
@@ -21,10 +21,15 @@ interface MainConsole {
 }
 
 interface SideConsole {
+  readonly partition: PartitionName;
   readonly end: ConsoleEnd;
   readonly log: LogFile;
   readonly line: ConsoleLine;
+  input: Uint8Array[];
 }
+
+/** Output of a console, its partition's main one (`device` undefined) or another. The bytes are only valid during the call. */
+export type ConsoleWatcher = (name: PartitionName, device: string | undefined, bytes: Uint8Array) => void;
 
 export class ConsolePumps implements Disposable {
   readonly #main = new Map<PartitionName, MainConsole>();
@@ -37,7 +42,7 @@ export class ConsolePumps implements Disposable {
       const [end, ...others] = running.consoles(name);
       this.#main.set(name, { end, log: new LogFile(join(logFolder, `${name}.log`)), lines: '', input: [], lost: 0 });
       for (const other of others) {
-        this.#side.push({ end: other, log: new LogFile(join(logFolder, `${name}.${other.device}.log`)), line: new ConsoleLine() });
+        this.#side.push({ partition: name, end: other, input: [], log: new LogFile(join(logFolder, `${name}.${other.device}.log`)), line: new ConsoleLine() });
       }
     }
   }
@@ -57,21 +62,43 @@ export class ConsolePumps implements Disposable {
     for (const line of text.split('\n')) console.lines += `${time} ${line}\n`;
   }
 
-  /** Queues input; nothing of it is lost, however long the guest does not read. */
-  send(name: PartitionName, bytes: Uint8Array): void {
-    const console = this.#main.get(name);
+  /** Queues input; nothing of it is lost, however long the guest does not read. `device`: a console other than the main one. */
+  send(name: PartitionName, bytes: Uint8Array, device?: string): void {
+    const console = this.#console(name, device);
     if (console?.end === undefined || bytes.length === 0) return;
     console.input.push(bytes.slice());
     sendQueued(console, console.end);
   }
 
-  /** Moves everything that is there. `show` gets the main consoles' output; the bytes are only valid during the call. */
-  pump(show: (name: PartitionName, bytes: Uint8Array) => void): void {
+  /** Bytes that the guest has not taken from one console. */
+  pendingOf(name: PartitionName, device?: string): number {
+    return (this.#console(name, device)?.input ?? []).reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Whoever types there has a terminal of this size. */
+  resize(name: PartitionName, device: string | undefined, size: TerminalSize): void {
+    this.#console(name, device)?.end?.resize(size);
+  }
+
+  /** Name of the device behind the main console, and of the others. */
+  devicesOf(name: PartitionName): { readonly main: string | undefined; readonly others: readonly string[] } {
+    const others = this.#side.filter(({ partition }) => partition === name).map(({ end }) => end.device);
+    return { main: this.#main.get(name)?.end?.device, others };
+  }
+
+  #console(name: PartitionName, device: string | undefined): MainConsole | SideConsole | undefined {
+    const main = this.#main.get(name);
+    if (device === undefined || device === main?.end?.device) return main;
+    return this.#side.find(({ partition, end }) => partition === name && end.device === device);
+  }
+
+  /** Moves everything that is there, and lets `watch` see the output. */
+  pump(watch: ConsoleWatcher): void {
     for (const [name, console] of this.#main) {
       const { end } = console;
       if (end !== undefined) {
         const count = end.read(this.#buffer);
-        if (count > 0) show(name, this.#buffer.subarray(0, count));
+        if (count > 0) watch(name, undefined, this.#buffer.subarray(0, count));
         sendQueued(console, end);
         const lost = end.lost;
         if (lost !== console.lost) this.log(name, `── ${lost - console.lost} bytes of console output were lost: they came faster than they could be read`);
@@ -80,13 +107,17 @@ export class ConsolePumps implements Disposable {
       console.log.write(console.lines);
       console.lines = '';
     }
-    for (const { end, log, line } of this.#side) {
+    for (const side of this.#side) {
+      const { partition, end, log, line } = side;
       let lines = '';
       const time = new Date().toISOString();
-      line.feed(this.#buffer.subarray(0, end.read(this.#buffer)), (text) => {
+      const bytes = this.#buffer.subarray(0, end.read(this.#buffer));
+      line.feed(bytes, (text) => {
         lines += `${time} ${text.plain}\n`;
       });
       log.write(lines);
+      if (bytes.length > 0) watch(partition, end.device, bytes);
+      sendQueued(side, end);
     }
   }
 
@@ -99,7 +130,7 @@ export class ConsolePumps implements Disposable {
   }
 }
 
-function sendQueued(console: MainConsole, end: ConsoleEnd): void {
+function sendQueued(console: Pick<MainConsole, 'input'>, end: ConsoleEnd): void {
   for (let piece = console.input[0]; piece !== undefined; piece = console.input[0]) {
     const taken = end.write(piece);
     if (taken < piece.length) {

@@ -6,12 +6,13 @@ import { DEVICE_CATALOGUE as MODELS } from '../board/index.ts';
 import { LARGEST_FIRMWARE } from '../boot/index.ts';
 import type { IoRange } from '../contracts/index.ts';
 import type { DeviceCatalogue } from '../manifest/index.ts';
+import { SHARED_MODELS } from '../shared/index.ts';
 
 const ports = (base: number, size: number): IoRange => ({ space: 'pio', base, size });
 const mmio = (base: number, size: number): IoRange => ({ space: 'mmio', base, size });
 
 export const DEVICE_CATALOGUE: DeviceCatalogue = {
-  models: MODELS,
+  models: { ...MODELS, ...SHARED_MODELS },
   platform: [
     { name: '8259 interrupt controllers', ranges: [ports(0x20, 2), ports(0xa0, 2), ports(0x4d0, 2)], irqs: [2] },
     { name: '8254 timer', ranges: [ports(0x40, 4), ports(0x61, 1)], irqs: [0] },

@@ -7,6 +7,7 @@ import { inspectBlockFile } from '../host/node/block-file.ts';
 import { recordingProblem } from '../host/node/pcap.ts';
 import { type Compilation, compileManifest, type ImageDescription, type ImageFile, type ImageRefusal, type ImageRole, type ManifestHost } from '../manifest/index.ts';
 import { DEVICE_CATALOGUE } from './device-catalogue.ts';
+import { inspectDisk } from './disk-inspection.ts';
 import { describeDeviceModule } from './device-modules.ts';
 import { locatePackagedImage, packagedName } from './packaged-images.ts';
 
@@ -50,6 +51,7 @@ export function manifestHost(folder: string): ManifestHost {
     inspectFirmware: (bytes, name) => inspected(() => ({ kind: 'firmware', description: describeFirmware(bytes, name), footprint: 0 })),
     path: (reference) => resolve(folder, reference),
     inspectMedium: (reference) => inspectBlockFile(resolve(folder, reference)),
+    inspectDisk: ({ image, overlay }, access) => inspectDisk(resolve(folder, image), overlay === undefined ? undefined : resolve(folder, overlay), access),
     inspectRecording: (path) => recordingProblem(path),
     inspectInitrd: (bytes) => describeInitrd(bytes),
   };

@@ -1,9 +1,10 @@
 /** What a partition's network cables lead to: another partition, the host, a recording, or nowhere. Made in the partition's own thread. */
+import { ring } from '../base/index.ts';
 import { WireEnd } from '../board/index.ts';
 import type { AttachedWire, Clock, Logger, Partition, WireSpec } from '../contracts/index.ts';
 import { openTap } from '../host/linux/index.ts';
 import { CapturedWire, OPEN_END, PlayedWire } from '../host/node/recorded-wire.ts';
-import { type LinkedWire, ring } from '../partition/index.ts';
+import type { LinkedWire } from '../partition/index.ts';
 
 export interface WireSurroundings {
   /** Wires to other partitions, by controller. */

@@ -1,8 +1,9 @@
 /** The program of a partition's Worker: reads the image files, builds the partition on its engine, runs it to its end. */
+import { randomFillSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BulkheadError, ms } from '../base/index.ts';
 import { CALL_COUNT, CALL_DEVICE } from '../board/index.ts';
-import type { Engine, Logger, Nanos, Partition, Severity } from '../contracts/index.ts';
+import type { Engine, LinkedPort, Logger, Nanos, Partition, Severity, SharedEnd } from '../contracts/index.ts';
 import { holePuncher } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
 import { startModuleCompiler } from '../host/node/module-compiler.ts';
@@ -13,6 +14,7 @@ import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, Ru
 import { romsBesideFirmware } from './expansion-roms.ts';
 import { loadDeviceModels } from './device-modules.ts';
 import { openWires } from './partition-wires.ts';
+import { type EndSurroundings, openSharedEnd } from '../shared/index.ts';
 import { createCpuidModel, createSoftEngine, type RegionPlan, type Translation } from '../soft/index.ts';
 import { featuresOf } from '../x86/features.ts';
 
@@ -44,6 +46,7 @@ async function run({ partition: spec, link: buffers, pace, life }: ThreadStart, 
           inputs: buffers.inputs,
           block: ({ path, access }) => disks.use(openBlockFile(path, { readOnly: access === 'ro', punchHole: holePuncher(), refused: (what) => log.log('warn', what) })),
           wires: openWires(spec, { linked: buffers.wires, alarm: link.alarm, clock, epoch: wallTime, life, log }),
+          shared: sharedEnds(buffers.shared, { clock, random: (target) => void randomFillSync(target) }),
           models,
           deviceCalls: link.deviceCalls(),
           clock,
@@ -97,6 +100,16 @@ async function reloadDevices(partition: RunningPartition, spec: Partition, link:
   } catch (error) {
     log.log('error', `${error instanceof Error ? error.message : String(error)}; it stays as it was`);
   }
+}
+
+/** By device: its end of what is shared. Waits for brokers that have not opened it yet. */
+function sharedEnds(ports: Readonly<Record<string, LinkedPort>>, surroundings: EndSurroundings): ReadonlyMap<string, SharedEnd> {
+  const ends = new Map<string, SharedEnd>();
+  for (const [device, port] of Object.entries(ports)) {
+    const end = openSharedEnd(port, surroundings);
+    if (end !== undefined) ends.set(device, end);
+  }
+  return ends;
 }
 
 function engineFor({ engine }: Partition, translation: Translation): Engine {

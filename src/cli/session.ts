@@ -12,6 +12,8 @@ import { type MachineEvent, type MachineHost, RunningMachine, type Screen } from
 import { crashReportToJson, type Pace, type PartitionEnd, renderCrashReport } from '../partition/index.ts';
 import type { CliIo } from './command.ts';
 import { ConsolePumps } from './console-pumps.ts';
+import { ConsoleWays } from './consoles/console-ways.ts';
+import { consoleVisit } from './consoles/console-visit.ts';
 import { runControlCommand } from './control/control-commands.ts';
 import { type ExitName, exitStatus } from './exit-codes.ts';
 import { type LiveStatus, ownershipTable, SpeedGauge, statusLine, statusTable } from './status-view.ts';
@@ -62,6 +64,7 @@ class Session implements Disposable {
   readonly #terminal: Terminal;
   readonly #mux: ConsoleMultiplexer;
   readonly #pumps: ConsolePumps;
+  readonly #ways: ConsoleWays;
   readonly #names: readonly PartitionName[];
   readonly #gauge = new SpeedGauge();
   readonly #undo: (() => void)[] = [];
@@ -80,6 +83,7 @@ class Session implements Disposable {
       inputEnded: () => {},
       resized: (columns, rows) => {
         this.#mux.resize(columns, rows);
+        this.#ways.resizedLocally();
         this.#showStatus();
       },
     });
@@ -103,6 +107,11 @@ class Session implements Disposable {
       },
     );
     this.#pumps = new ConsolePumps(running, options.logFolder);
+    this.#ways = new ConsoleWays(running, this.#pumps, {
+      notice: (text) => this.#say(`${text}\n`),
+      size: () => (this.#terminal.interactive ? { columns: this.#terminal.columns, rows: this.#terminal.rows } : undefined),
+    });
+    this.#ways.resizedLocally();
     // Nobody types before the machine is there to hear it.
     if (this.#terminal.interactive && this.#names.length === 1) this.#mux.showOne(0);
   }
@@ -123,7 +132,9 @@ class Session implements Disposable {
 
     const control = await this.#openControl();
     if (control !== undefined) this.#undo.push(() => control[Symbol.dispose]());
+    const addresses = await this.#ways.open(this.#running.machine);
     this.#say(ownershipTable(this.#running.machine));
+    for (const address of addresses) this.#say(`── ${address}\n`);
     this.#running.startAll();
     if (this.#options.watchDevices) this.#watchDevices();
     this.#timer(setInterval(() => this.#poll(), POLL_MS));
@@ -140,6 +151,7 @@ class Session implements Disposable {
   [Symbol.dispose](): void {
     for (const undo of this.#undo.splice(0)) undo();
     this.#mux.close();
+    this.#ways[Symbol.dispose]();
     this.#pumps[Symbol.dispose]();
     this.#terminal[Symbol.dispose]();
   }
@@ -161,7 +173,11 @@ class Session implements Disposable {
   /** Without its socket a machine runs all the same, and says why nobody can talk to it. */
   async #openControl(): Promise<ControlServer | undefined> {
     try {
-      return await serveControl(this.#running.machine.name, (request) => runControlCommand(this.#running, request));
+      return await serveControl(
+        this.#running.machine.name,
+        (request) => runControlCommand(this.#running, request),
+        (request) => consoleVisit(this.#ways, request),
+      );
     } catch (error) {
       this.#say(`${(error as Error).message}\n`);
       return undefined;
@@ -184,19 +200,24 @@ class Session implements Disposable {
   }
 
   #poll(): void {
-    this.#pumps.pump((name, bytes) => this.#mux.output(this.#names.indexOf(name), bytes));
+    this.#pumps.pump((name, device, bytes) => {
+      if (device === undefined) this.#mux.output(this.#names.indexOf(name), bytes);
+      this.#ways.output(name, device, bytes);
+    });
+    this.#ways.poll();
     if (this.#pumps.inputPending === 0) this.#terminal.resumeInput();
     this.#mux.flush(performance.now());
   }
 
   #send(partition: number, bytes: Uint8Array): void {
-    this.#pumps.send(this.#names[partition] ?? '', bytes);
+    this.#ways.typeLocally(this.#names[partition] ?? '', bytes, this.#terminal.interactive);
     // The guest does not read: whoever types or pipes has to wait, nothing is lost. At a terminal the keys must stay alive.
     if (this.#pumps.inputPending > 0 && !this.#terminal.interactive) this.#terminal.pauseInput();
   }
 
-  #command(action: 'screen' | 'restart' | 'kill' | 'stop' | 'quit', name: PartitionName): void {
+  #command(action: 'screen' | 'pen' | 'restart' | 'kill' | 'stop' | 'quit', name: PartitionName): void {
     if (action === 'quit') this.#finish('asked');
+    else if (action === 'pen') this.#ways.takePenLocally(name);
     else if (action === 'screen') this.#mux.notice(screenLines(this.#running.screens(name)[0], this.#terminal).join('\n'));
     else void this.#running[action](name);
   }
@@ -227,6 +248,9 @@ class Session implements Disposable {
       case 'log':
         this.#pumps.log(event.partition, `${event.severity}: ${event.message}`);
         if (event.severity !== 'info' || this.#options.watchDevices) this.#note(event.partition, `${event.severity}: ${event.message}`, false);
+        break;
+      case 'shared':
+        this.#say(`── ${event.resource}: ${event.severity === 'info' ? '' : `${event.severity}: `}${event.message}\n`);
         break;
       case 'quiet':
         this.#finish('quiet');

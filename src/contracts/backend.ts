@@ -1,3 +1,4 @@
+import type { SharedWindow } from '../base/index.ts';
 import type { Bytes } from './scalars.ts';
 
 /** Bytes of one sector of a {@link BlockBackend}. */
@@ -29,6 +30,8 @@ export interface WirePort {
   receive(target: Uint8Array): Bytes;
   /** Somebody is at the other end. */
   readonly connected: boolean;
+  /** The station address that goes with it. Absent: the controller has one of its own. */
+  readonly station?: Uint8Array;
   /** Frames for this end that were lost because nobody took them in time; wraps at 2^32. */
   readonly missed: number;
   /** `changed` is called, in the device's own thread, when frames may have arrived or `connected` may have changed. One listener. */
@@ -71,4 +74,18 @@ export interface InputBackend {
 export interface AttachedWire extends WirePort, Disposable {
   /** Lets the device see what has arrived by now: at an instruction that is known, not whenever another thread wrote. */
   admit(): void;
+}
+
+/** Memory shared with other partitions, and the doorbells between them: one partition's end. */
+export interface ChannelBackend {
+  /** Its size is a power of two of at least 4 KiB. */
+  readonly memory: SharedWindow;
+  /** Number of this partition among those that share it, from 0. */
+  readonly id: number;
+  /** Rings a doorbell of another partition, or of this one. Without effect for peers and vectors that do not exist: guests choose them. */
+  ring(peer: number, vector: number): void;
+  /** `rung` is called, in the device's own thread, for each doorbell that is heard. One listener. */
+  listen(rung: (vector: number) => void): void;
+  /** What was rung and not heard yet is forgotten: the guest begins anew. */
+  forget(): void;
 }

@@ -1,3 +1,4 @@
+import type { SharedWindow } from '../base/index.ts';
 import type { AccessSize, Gpa } from './scalars.ts';
 
 export type IoSpaceName = 'pio' | 'mmio';
@@ -15,6 +16,8 @@ export interface IoRange {
  * values are unsigned and fit `size`. Must never throw: the guest chooses offset and value.
  */
 export interface IoHandler {
+  /** Behind the range lies nothing but these bytes, from its first on: an engine may access them itself, as one where they are aligned. */
+  readonly shared?: SharedWindow;
   read(offset: number, size: AccessSize): number;
   write(offset: number, size: AccessSize, value: number): void;
 }
@@ -24,6 +27,14 @@ export interface IoSpace {
   /** Unclaimed reads float high (0xff…), unclaimed writes are dropped; both are counted. Returns an unsigned number. */
   read(space: IoSpaceName, address: number, size: AccessSize): number;
   write(space: IoSpaceName, address: number, size: AccessSize, value: number): void;
+  /** Memory that other partitions reach too, behind all of `[address, address + size)`; undefined: a device, or nothing. */
+  sharedAt?(address: number, size: number): PlacedWindow | undefined;
+}
+
+/** A window where it answers now. */
+export interface PlacedWindow {
+  readonly base: number;
+  readonly window: SharedWindow;
 }
 
 export interface Bus extends IoSpace {

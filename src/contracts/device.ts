@@ -45,6 +45,14 @@ export interface CharacterBackend {
   output(byte: number): void;
   /** The device calls this for input; undefined when there is none. */
   input(): number | undefined;
+  /** Of the terminal at the other end, for devices that can tell their guest. Absent: unknown. */
+  readonly size?: TerminalSize | undefined;
+}
+
+/** In characters. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
 }
 
 /** What the guest can ask of the platform (reset and power chips call it). */

@@ -7,5 +7,7 @@ export * from './device.ts';
 export * from './engine.ts';
 export * from './machine.ts';
 export * from './memory.ts';
+export * from './network.ts';
 export * from './pci.ts';
 export * from './scalars.ts';
+export * from './shared.ts';

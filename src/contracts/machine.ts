@@ -1,5 +1,7 @@
 import type { Bytes, Gpa, Nanos, PartitionName } from './scalars.ts';
 import type { IoRange } from './bus.ts';
+import type { NetworkSource } from './network.ts';
+import type { DiskSource, Grant } from './shared.ts';
 
 /** Where a value came from, kept on every node so that each finding can point at it. Line and column count from 1. */
 export interface SourceSpan {
@@ -48,9 +50,23 @@ export interface BoardDevice {
 /** Used through a broker by whoever was granted it. */
 export interface SharedResource {
   readonly name: string;
-  readonly kind: 'console' | 'disk' | 'ethernet';
-  readonly grants: readonly { readonly partition: PartitionName; readonly access: 'ro' | 'rw' }[];
+  readonly kind: 'console' | 'disk' | 'ethernet' | 'memory' | 'entropy';
+  readonly grants: readonly Grant[];
+  /** Of a disk: what it lies in. */
+  readonly disk?: DiskSource;
+  /** Of a network: how it is set up. */
+  readonly network?: NetworkSource;
+  /** Of memory: how much of it, a power of two of at least 4 KiB. */
+  readonly size?: Bytes;
+  /** Of a console: ways to it beside the terminal that the machine runs in. */
+  readonly ways?: readonly ConsoleWay[];
 }
+
+/** A way to a shared console from outside. */
+export type ConsoleWay = { readonly access: 'ro' | 'rw' } & (
+  | { readonly kind: 'unix' | 'pty' | 'file'; readonly path: string }
+  | { readonly kind: 'telnet' | 'websocket'; readonly host: string; readonly port: number }
+);
 
 export type ImageKind = 'linux' | 'elf' | 'multiboot' | 'flat' | 'memtest' | 'firmware';
 

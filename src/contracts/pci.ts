@@ -53,6 +53,8 @@ export interface PciFunctionDescription {
   readonly rom?: Uint8Array;
   /** After the guest wrote configuration space, and after a reset: for functions that watch a register of their own. */
   configured?(register: number): void;
+  /** Before the guest reads configuration space from `register` on: for registers that show something at the moment they are read. */
+  reading?(register: number): void;
 }
 
 /** A function in its slot, as its device drives it. */
@@ -98,6 +100,8 @@ export interface DmaPort {
    */
   window(gpa: Gpa, size: Bytes): Uint8Array | undefined;
   written(gpa: Gpa, size: Bytes): void;
+  /** Whether such an access would be made now. One that would not is counted and reported like any other that is refused. */
+  reaches(gpa: Gpa, size: Bytes, access: 'read' | 'write'): boolean;
   /** Accesses refused so far. */
   readonly violations: number;
 }

@@ -1,12 +1,19 @@
 /** The consoles of a partition: which of its devices have one, and the machine's end of it. */
 import { ByteRing } from '../base/index.ts';
-import { DEVICE_CATALOGUE } from '../board/index.ts';
-import type { Partition } from '../contracts/index.ts';
+import { DEVICE_CATALOGUE, type DeviceCatalogue } from '../board/index.ts';
+import type { Partition, TerminalSize } from '../contracts/index.ts';
 import type { PartitionLink } from '../partition/index.ts';
+import { SHARED_MODELS } from '../shared/index.ts';
 
-/** Names of the devices with a byte stream, the partition's console first. */
+const MODELS: DeviceCatalogue = { ...DEVICE_CATALOGUE, ...SHARED_MODELS };
+
+/** Names of the devices with a byte stream, the partition's console first. A device with several has its name, and `NAME.STREAM` for the others. */
 export function consoleDevices(partition: Pick<Partition, 'devices' | 'console'>): string[] {
-  const names = partition.devices.filter(({ model }) => DEVICE_CATALOGUE[model]?.console === true).map(({ name }) => name);
+  const names = partition.devices.flatMap(({ name, model, options }) => {
+    const known = MODELS[model];
+    if (known?.console !== true) return [];
+    return [name, ...(known.streams?.(options) ?? []).map((stream) => `${name}.${stream}`)];
+  });
   const main = partition.console ?? names[0];
   return names.sort((a, b) => Number(b === main) - Number(a === main));
 }
@@ -32,6 +39,11 @@ export class ConsoleEnd {
   /** Moves output into `into`; returns how many bytes. */
   read(into: Uint8Array): number {
     return this.#output.read(into);
+  }
+
+  /** Whoever types here has a terminal of this size. */
+  resize(size: TerminalSize): void {
+    this.#link.resizeConsole(this.device, size);
   }
 
   /** Sends input; returns how many bytes were taken. The rest must be sent again later: the guest is not reading. */

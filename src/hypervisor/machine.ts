@@ -10,8 +10,10 @@
 import { BulkheadError } from '../base/index.ts';
 import type { Machine, PartitionName, PartitionStatus, Severity } from '../contracts/index.ts';
 import type { CrashReport, Pace, PartitionEnd } from '../partition/index.ts';
+import { Brokers, type PortReport } from './brokers.ts';
 import { Cell } from './cell.ts';
 import { ConsoleEnd, consoleDevices } from './consoles.ts';
+import { connectUnbrokered } from './unbrokered.ts';
 import { connectWires } from './wires.ts';
 import { InputEnd, inputDevices, Screen } from './screens.ts';
 import type { MachineHost } from './thread.ts';
@@ -22,6 +24,8 @@ export type MachineEvent =
   | { readonly kind: 'halted'; readonly partition: PartitionName; readonly end: Extract<PartitionEnd, { state: 'halted' }> }
   | { readonly kind: 'crashed'; readonly partition: PartitionName; readonly report: CrashReport; readonly consequence: CrashConsequence }
   | { readonly kind: 'log'; readonly partition: PartitionName; readonly severity: Severity; readonly message: string }
+  /** Of what is shared. */
+  | { readonly kind: 'shared'; readonly resource: string; readonly severity: Severity; readonly message: string }
   /** No partition runs any more, and none is about to. */
   | { readonly kind: 'quiet' };
 
@@ -36,6 +40,7 @@ export class RunningMachine implements AsyncDisposable {
   readonly machine: Machine;
   readonly #cells: ReadonlyMap<PartitionName, Cell>;
   readonly #listeners = new Set<(event: MachineEvent) => void>();
+  readonly #brokers: Brokers | undefined;
   #stopping = false;
 
   /** Starts nothing yet. */
@@ -43,6 +48,14 @@ export class RunningMachine implements AsyncDisposable {
     this.machine = machine;
     this.#cells = new Map(machine.partitions.map((partition) => [partition.name, new Cell(partition, host, options.pace)]));
     connectWires([...this.#cells.values()]);
+    connectUnbrokered(machine, [...this.#cells.values()]);
+    const { startBroker } = host;
+    if (startBroker === undefined) return;
+    this.#brokers = new Brokers(machine, [...this.#cells.values()], {
+      startBroker: (start, events) => startBroker(start, events),
+      after: (delay, action) => host.after(delay, action),
+      log: (resource, severity, message) => this.#emit({ kind: 'shared', resource, severity, message }),
+    });
   }
 
   /** Calls `listener` for every event from now on, in the order they happen; disposing ends that. */
@@ -94,6 +107,11 @@ export class RunningMachine implements AsyncDisposable {
     return this.#cell(name).link.worstLatency;
   }
 
+  /** What was done for each port of what is shared. */
+  ports(): PortReport[] {
+    return this.#brokers?.reports() ?? [];
+  }
+
   startAll(): void {
     for (const name of this.#cells.keys()) this.start(name);
   }
@@ -102,6 +120,7 @@ export class RunningMachine implements AsyncDisposable {
   start(name: PartitionName): void {
     const cell = this.#cell(name);
     if (this.#stopping) return;
+    this.#brokers?.start();
     this.#startCell(cell);
   }
 
@@ -132,6 +151,7 @@ export class RunningMachine implements AsyncDisposable {
   async stopAll(): Promise<void> {
     this.#stopping = true;
     await Promise.all([...this.#cells.values()].map((cell) => cell.stop()));
+    await this.#brokers?.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

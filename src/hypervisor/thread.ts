@@ -1,5 +1,6 @@
 /** The seam to whatever runs a partition: a Worker, or, in tests, anything that keeps the same promises. */
 import type { DisplayBuffers, Nanos, Partition, Severity } from '../contracts/index.ts';
+import type { StartBroker } from './brokers.ts';
 import type { LinkBuffers, Pace, PartitionEnd } from '../partition/index.ts';
 
 /** Everything a thread needs to run a partition. Plain data and shared memory: it is posted. */
@@ -30,6 +31,8 @@ export interface PartitionThread {
 /** What the machine needs from its host. */
 export interface MachineHost {
   startThread(start: ThreadStart, events: ThreadEvents): PartitionThread;
+  /** A thread for what is shared. Absent: nothing can be. */
+  readonly startBroker?: StartBroker;
   /** Calls `action` once, `delay` from now; disposing cancels. */
   after(delay: Nanos, action: () => void): Disposable;
 }

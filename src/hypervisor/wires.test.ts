@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { WireEnd } from '../board/index.ts';
 import type { Machine, Partition, WireSpec } from '../contracts/index.ts';
-import { type LinkBuffers, ring } from '../partition/index.ts';
+import { ring } from '../base/index.ts';
+import type { LinkBuffers } from '../partition/index.ts';
 import { type MachineHost, RunningMachine, type ThreadEvents } from './index.ts';
 
 const [NAME, DEVICE] = ['field', 'eth0'];

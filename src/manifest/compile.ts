@@ -1,10 +1,13 @@
 /** The manifest compiler: text in, a proved machine or findings out. */
-import type { BoardDevice, DeviceSpec, Finding, Machine, Partition, WireSpec } from '../contracts/index.ts';
+import type { BoardDevice, DeviceSpec, DiskSource, Finding, Machine, Partition, WireSpec } from '../contracts/index.ts';
+import { wayOf } from './console-ways.ts';
 import { deviceFiles, resolveMedia } from './device-files.ts';
 import { DEFAULT_RESTARTS, draftOf, type Draft, type DraftDevice, type DraftPartition } from './draft.ts';
-import type { ManifestHost, MediumFile } from './host.ts';
+import { grantOf, resolveDisks } from './disks.ts';
+import type { InspectedDisk, ManifestHost, MediumFile } from './host.ts';
 import { resolveImages } from './images.ts';
 import { allowanceOf, type Proof, prove } from './proof.ts';
+import { networkSourceOf } from './networks.ts';
 import type { Problem, ResolvedImage, Rule } from './rule.ts';
 import { RULES } from './rules/index.ts';
 import { describeModules, modelsOf } from './modules.ts';
@@ -41,10 +44,12 @@ export function compileManifest(text: string, file: string, host: ManifestHost):
   const draft = draftOf(shape.data, catalogue);
   const images = resolveImages(draft, host);
   const media = resolveMedia(draft, host);
-  const findings = inOrder(RULES.flatMap((rule) => take(rule, rule.check(draft, { host: { ...host, catalogue }, images, media, modules }), source)));
+  const disks = resolveDisks(draft, host);
+  const context = { host: { ...host, catalogue }, images, media, disks, modules };
+  const findings = inOrder(RULES.flatMap((rule) => take(rule, rule.check(draft, context), source)));
   if (findings.some((finding) => finding.severity === 'error')) return { findings };
 
-  const machine = machineOf(draft, images, media, host);
+  const machine = machineOf(draft, images, media, disks, host);
   const proof = prove(machine);
   if (proof.holds) return { machine, findings, proof };
   const violations = proof.claims.flatMap(({ claim, violations }) => violations.map((violation) => `${claim}: ${violation}`));
@@ -86,6 +91,7 @@ function machineOf(
   draft: Draft,
   images: ReadonlyMap<string, ResolvedImage>,
   media: ReadonlyMap<string, MediumFile>,
+  disks: ReadonlyMap<string, InspectedDisk>,
   host: ManifestHost,
 ): Machine {
   const devices: BoardDevice[] = draft.board.devices.map((device) => {
@@ -102,8 +108,24 @@ function machineOf(
     name: draft.name,
     board: { cores: draft.board.cores, memory: draft.board.memory, devices },
     partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images, media, wireSpecs(draft, host))),
-    shared: draft.shared.map(({ name, kind, grants }) => ({ name, kind, grants: grants.map(({ partition, access }) => ({ partition, access })) })),
+    shared: draft.shared.map((resource) => {
+      const { name, kind, grants, written } = resource;
+      const disk = disks.get(name);
+      return {
+        name,
+        kind,
+        grants: grants.map((grant) => grantOf(grant, resource, disk)),
+        ...(disk?.status === 'found' ? { disk: diskSource(disk) } : {}),
+        ...(kind === 'ethernet' ? { network: networkSourceOf(resource, host) } : {}),
+        ...(written.size === undefined ? {} : { size: written.size }),
+        ...(written.ways === undefined ? {} : { ways: written.ways.flatMap((way) => wayOf(way, host) ?? []) }),
+      };
+    }),
   };
+}
+
+function diskSource({ image, overlay, files }: Extract<InspectedDisk, { status: 'found' }>): DiskSource {
+  return { image, ...(overlay === undefined ? {} : { overlay }), files };
 }
 
 function partitionOf(

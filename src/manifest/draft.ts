@@ -5,7 +5,7 @@
 import type { CpuChoice, IoRange } from '../contracts/index.ts';
 import type { DeviceCatalogue, DeviceModel, DeviceOption, DevicePlace, OptionValue } from './host.ts';
 import { place } from './placement.ts';
-import type { Manifest, ManifestBoardDevice, ManifestPartition } from './schema.ts';
+import type { Manifest, ManifestBoardDevice, ManifestGrant, ManifestPartition, ManifestShared } from './schema.ts';
 import type { Path } from './source.ts';
 
 export interface DraftDevice {
@@ -58,8 +58,18 @@ export interface DraftBoot extends Omit<ManifestPartition['boot'], 'kernel' | 'p
 export interface DraftShared {
   readonly name: string;
   readonly path: Path;
-  readonly kind: 'console' | 'disk' | 'ethernet';
-  readonly grants: readonly { readonly partition: string; readonly access: 'ro' | 'rw'; readonly path: Path }[];
+  readonly kind: ManifestShared['kind'];
+  readonly grants: readonly DraftGrant[];
+  /** As written, beside kind and grants. */
+  readonly written: Omit<ManifestShared, 'kind' | 'grants'>;
+}
+
+export interface DraftGrant {
+  readonly partition: string;
+  readonly access: 'ro' | 'rw';
+  readonly path: Path;
+  /** As written, beside the access. */
+  readonly written: Omit<ManifestGrant, 'access'>;
 }
 
 /** A wire and the controllers at it, in the order of the file. */
@@ -99,7 +109,7 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       cores: written.cores,
       memory: { size: wanted[index]!.size, base: bases[index], placedByHand: wanted[index]!.base !== undefined },
       boot: bootOf(written.boot),
-      devices: resolveAll(['partitions', name, 'devices'], written.devices, catalogue).map((own) => {
+      devices: resolveAll(['partitions', name, 'devices'], modelled(written.devices, manifest, catalogue), catalogue).map((own) => {
         const owned = own.board === undefined ? undefined : boardDevices.find((candidate) => candidate.name === own.board);
         const { name, path, board, shared, written } = own;
         return owned === undefined ? own : { ...owned, name, path, board, shared, written, misplaced: [] };
@@ -110,14 +120,16 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       instructionsPerMicrosecond: written.speed,
       cpu: { level: written.cpu, features: written.cpuid },
     })),
-    shared: Object.entries(manifest.shared).map(([name, written]) => ({
+    shared: Object.entries(manifest.shared).map(([name, { kind, grants, ...written }]) => ({
       name,
       path: ['shared', name],
-      kind: written.kind,
-      grants: Object.entries(written.grants).map(([partition, grant]) => ({
+      kind,
+      written,
+      grants: Object.entries(grants).map(([partition, { access, ...rest }]) => ({
         partition,
-        access: grant.access,
+        access,
         path: ['shared', name, 'grants', partition],
+        written: rest,
       })),
     })),
   };
@@ -134,6 +146,23 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       ),
     })),
   };
+}
+
+/** What is shared chooses the model of a device in front of it, where that names none. */
+function modelled(devices: ManifestPartition['devices'], { shared }: Manifest, { models }: DeviceCatalogue): Readonly<Record<string, WrittenDevice>> {
+  return Object.fromEntries(
+    Object.entries(devices).map(([name, written]): [string, WrittenDevice] => {
+      const { transport = 'pci', ...device } = written;
+      const resource = device.shared !== undefined && Object.hasOwn(shared, device.shared) ? shared[device.shared] : undefined;
+      if (resource === undefined || device.model !== undefined || device.board !== undefined) return [name, device];
+      const model = Object.keys(models).find((candidate) => models[candidate]?.shared === resource.kind && transportOf(models[candidate]) === transport);
+      return [name, model === undefined ? device : { ...device, model }];
+    }),
+  );
+}
+
+function transportOf({ places }: DeviceModel): 'pci' | 'mmio' {
+  return places[0].ranges.length === 0 ? 'pci' : 'mmio';
 }
 
 function memoryOf(partition: ManifestPartition): { readonly size: number; readonly base: number | undefined } {

@@ -1,5 +1,5 @@
 /** What the manifest compiler is handed from outside: the models it may use, and the files it names. */
-import type { Bytes, ImageKind, IoRange } from '../contracts/index.ts';
+import type { Bytes, ImageKind, IoRange, SharedResource } from '../contracts/index.ts';
 
 export type OptionValue = string | number | boolean;
 
@@ -31,6 +31,8 @@ export interface DeviceModel {
   readonly console: boolean;
   /** Has a socket for a network cable. */
   readonly network?: boolean;
+  /** It is one partition's way to something shared of this kind. */
+  readonly shared?: SharedResource['kind'];
   readonly options: Readonly<Record<string, DeviceOption>>;
 }
 
@@ -74,6 +76,24 @@ export type MediumFile =
     }
   | { readonly status: 'missing'; readonly reason: string };
 
+/** What a shared disk lies in, as its broker will find it. */
+export type InspectedDisk =
+  | {
+      readonly status: 'found';
+      /** In words: `qcow2 version 3, on base.raw (raw)`. */
+      readonly description: string;
+      /** What guests see of it, windows aside. */
+      readonly size: Bytes;
+      /** Absolute. */
+      readonly image: string;
+      readonly overlay?: string;
+      /** Every file it is made of: image, overlay, and what lies behind them. */
+      readonly files: readonly { readonly path: string; readonly identity: string; readonly access: 'ro' | 'rw' }[];
+      /** What its partition table says; empty where it has none. */
+      readonly partitions: readonly { readonly number: number; readonly offset: Bytes; readonly size: Bytes }[];
+    }
+  | { readonly status: 'unusable'; readonly reason: string; readonly hint?: string };
+
 /** What a kernel turned out to be, by its own bytes. */
 export interface ImageDescription {
   readonly kind: ImageKind;
@@ -102,6 +122,8 @@ export interface ManifestHost {
   inspectInitrd(bytes: Uint8Array): string | undefined;
   /** The absolute path of a file that is named relative to the manifest; it need not exist. */
   path(reference: string): string;
+  /** What a shared disk lies in; paths as written, relative to the manifest. Called once per disk. Must not throw. */
+  inspectDisk(source: { readonly image: string; readonly overlay?: string | undefined }, access: 'ro' | 'rw'): InspectedDisk;
   /** A file named relative to the manifest. Must not throw. */
   inspectMedium(reference: string): MediumFile;
   /** Why a recording of frames cannot be played, in words; undefined: it can. Must not throw. */

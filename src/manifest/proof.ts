@@ -55,6 +55,7 @@ export function prove(machine: Machine): Proof {
     claim('no interrupt line of the board has two owners', pieces((allowance) => allowance.irqs.map(single)), twoOwners),
     boardDevices(machine),
     sharing(machine),
+    diskWindows(machine),
     hostFiles(machine),
     wires(machine),
     insidePartitions(machine),
@@ -129,11 +130,37 @@ function sharing({ partitions, shared = [] }: Machine): Claim {
   return { claim: 'whatever is shared is declared and granted', checked: uses.length, violations };
 }
 
+/** Whoever is granted a part of a disk to write has it alone; a grant without a window is the whole disk. */
+function diskWindows({ shared = [] }: Machine): Claim {
+  const violations: string[] = [];
+  let checked = 0;
+  for (const { name, disk, grants } of shared) {
+    if (disk === undefined) continue;
+    const parts = grants.map(({ partition, access, window }) => ({
+      partition,
+      access,
+      start: window?.offset ?? 0,
+      end: window === undefined ? Number.POSITIVE_INFINITY : window.offset + window.size,
+    }));
+    checked += parts.length;
+    for (const { partition, access, start, end } of parts) {
+      if (!(start >= 0 && end > start)) violations.push(`${name}: ${partition} has nothing`);
+      if (access === 'ro') continue;
+      const others = parts.filter((other) => other.partition !== partition && other.start < end && start < other.end);
+      violations.push(...others.map((other) => `${name}: ${partition} writes what ${other.partition} has`));
+    }
+  }
+  return { claim: 'whoever writes a part of a shared disk is alone at it', checked, violations };
+}
+
 /** Files behind disks: names may differ, so it is their identity that counts. */
-function hostFiles({ partitions }: Machine): Claim {
-  const uses = partitions.flatMap(({ name, devices }) =>
-    devices.flatMap((device) => (device.files ?? []).map(({ identity, path, access }) => ({ identity, path, access, user: `${device.name} of ${name}` }))),
-  );
+function hostFiles({ partitions, shared = [] }: Machine): Claim {
+  const uses = [
+    ...partitions.flatMap(({ name, devices }) =>
+      devices.flatMap((device) => (device.files ?? []).map(({ identity, path, access }) => ({ identity, path, access, user: `${device.name} of ${name}` }))),
+    ),
+    ...shared.flatMap(({ name, disk }) => (disk?.files ?? []).map(({ identity, path, access }) => ({ identity, path, access, user: name }))),
+  ];
   const violations = uses
     .filter(({ access }) => access === 'rw')
     .flatMap((writer) =>

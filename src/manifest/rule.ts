@@ -1,7 +1,7 @@
 /** What a rule is: one property of a well-shaped manifest, with the code its findings carry. */
 import type { Finding } from '../contracts/index.ts';
 import type { Draft } from './draft.ts';
-import type { DeviceModule, ImageDescription, ImageFile, ImageRefusal, ImageRole, ManifestHost, MediumFile } from './host.ts';
+import type { DeviceModule, ImageDescription, ImageFile, ImageRefusal, ImageRole, InspectedDisk, ManifestHost, MediumFile } from './host.ts';
 import type { Path } from './source.ts';
 
 /** What a rule found. `at` is shown by its value, or by its key where `key` is set. */
@@ -21,6 +21,8 @@ export interface RuleContext {
   readonly modules: ReadonlyMap<string, DeviceModule>;
   /** Files behind disks and CD-ROMs, by reference as written; looked up once. */
   readonly media: ReadonlyMap<string, MediumFile>;
+  /** What shared disks lie in, by the name of the disk; looked up once. */
+  readonly disks: ReadonlyMap<string, InspectedDisk>;
 }
 
 export interface ResolvedImage {

@@ -73,7 +73,8 @@ const boardDevice = keyed({ model: text('What it is: from the device catalogue, 
 const device = keyed({
   model: text("A model of this partition's own: from the device catalogue, or a module of yours by its path, as in `./encoder.ts`.").optional(),
   board: text('The device of the board that this partition owns, from `board.devices`.').optional(),
-  shared: text('The shared resource behind it, from `shared`.').optional(),
+  shared: text('The shared resource behind it, from `shared`. Its kind chooses the model.').optional(),
+  transport: word(['pci', 'mmio'], 'Of a virtio device: on PCI, or with memory-mapped registers.').optional(),
   ...place,
 });
 
@@ -116,12 +117,93 @@ const partition = keyed({
     .meta({ description: 'What happens when it crashes.' }),
 });
 
+const vlanId = (doc: string) => whole(1, 4094, doc);
+const vlan = (doc: string) =>
+  z
+    .union([
+      z.literal('trunk'),
+      vlanId('The VLAN it is in; what it sends and gets is untagged.'),
+      keyed({
+        trunk: z.array(vlanId('A VLAN')).max(4094).meta({ description: 'VLANs that come and go with a tag.' }),
+        native: vlanId('The VLAN of what has no tag.').default(1),
+      }),
+    ])
+    .meta({ description: doc });
+const perSecond = (doc: string) => whole(0, 10_000_000, doc);
+const storm = z
+  .union([
+    perSecond('Frames a second of each kind.'),
+    keyed({
+      broadcast: perSecond('To everybody.').optional(),
+      multicast: perSecond('To groups.').optional(),
+      unknown: perSecond('To stations that nobody has heard of.').optional(),
+    }),
+  ])
+  .meta({ description: 'On a network: how many frames a second it may send that go to everybody. Left out: 1000 of each kind.' });
+
+/** What a partition may do with something shared. Which keys fit which kind: rules/shared-keys.ts. */
+const grant = keyed({
+  access: word(['ro', 'rw'], 'Read only, or read and write.').default('rw'),
+  weight: whole(1, 1000, 'Its share while others want the resource too, relative to their weights. Left out: 1.').optional(),
+  depth: whole(1, 1024, 'Requests it may have in flight.').optional(),
+  rate: keyed({
+    'bytes-per-second': size('At most so much a second.').optional(),
+    'operations-per-second': whole(1, 10_000_000, 'At most so many requests a second.').optional(),
+    burst: size('How much of `bytes-per-second` can be saved up. Left out: a quarter of a second.').optional(),
+  }).optional(),
+  window: keyed({
+    offset: address('Where in the disk its part begins.').optional(),
+    size: size('How large its part is.').optional(),
+    partition: whole(1, 128, 'In place of offset and size: the partition of the disk with this number (MBR or GPT).').optional(),
+  })
+    .meta({ description: 'The part of the disk that it sees as its disk. Left out: all of it.' })
+    .optional(),
+  mac: text('Its address on the network, as 02:00:00:00:00:01; it sends with no other. Left out: made from the names of partition and network.').optional(),
+  vlan: vlan('On a network: the VLAN it is in, or `trunk` for all of them, tagged. Left out: 1.').optional(),
+  storm: storm.optional(),
+  doorbells: whole(1, 1_000_000, 'Of memory: how often a second it may interrupt each of the others. Left out: 10000.').optional(),
+});
+
+const port = (doc: string) => whole(1, 65_535, doc);
+const forward = keyed({
+  host: port("Port of this host's loopback."),
+  partition: text('Where it leads to.'),
+  port: port('Port of the partition.'),
+  protocol: word(['tcp', 'udp'], 'TCP or UDP.').default('tcp'),
+});
+
+const socketAddress = (doc: string) => z.union([port(doc), z.string()]).meta({ description: `${doc} A port of this host's loopback, or an address and a port, as in 0.0.0.0:2323.` });
+
+/** A way to a console: exactly one of its keys but `access` (rules/console-ways.ts). */
+const way = keyed({
+  unix: text('A Unix socket of this path: the bytes of the console, both ways.').optional(),
+  pty: text('A link of this path to a pseudo-terminal.').optional(),
+  file: text('Its lines, with the time, go to this file.').optional(),
+  telnet: socketAddress('For telnet.').optional(),
+  websocket: socketAddress('For browsers.').optional(),
+  access: word(['ro', 'rw'], 'Whether those who come this way may write, one at a time.').default('rw'),
+});
+
 const shared = keyed({
-  kind: word(['console', 'disk', 'ethernet'], 'What it is.'),
-  grants: named(
-    keyed({ access: word(['ro', 'rw'], 'Read only, or read and write.').default('rw') }),
-    'Who may use it: partition names.',
-  ),
+  kind: word(['console', 'disk', 'ethernet', 'memory', 'entropy'], 'What it is.'),
+  size: size('Of memory: how much, a power of two.').optional(),
+  ways: z.array(way).max(16).meta({ description: 'Of a console: ways to it from outside, beside the terminal that the machine runs in.' }).optional(),
+  image: text('Of a disk: the file it lies in, raw or qcow2. A path relative to this file.').optional(),
+  overlay: text('Of a disk: the file that takes what is written, so that the image stays as it is. Made when it does not exist.').optional(),
+  uplink: z
+    .union([word(['nat', 'none'], '`nat`: a gateway that uses the host as any program does. `none`: it leads nowhere.'), keyed({ tap: text('A network interface of the host, a Linux TAP.') })])
+    .meta({ description: 'Of a network: how it leads out of the machine. Left out: not at all.' })
+    .optional(),
+  'uplink-vlan': vlan('Of a network: the VLAN its uplink is in, or `trunk`. Left out: 1.').optional(),
+  network: text('Of a network with `uplink: nat`: the addresses its gateway gives out, as 10.0.2.0/24, which it is when left out.').optional(),
+  mtu: whole(576, 9000, 'Of a network: the longest IP packet. Left out: 1500.').optional(),
+  forwards: z.array(forward).max(256).meta({ description: 'Of a network with `uplink: nat`: ports of this host that lead to partitions.' }).optional(),
+  loopback: z
+    .union([z.literal('all'), z.array(port('A port')).max(256)])
+    .meta({ description: "Of a network with `uplink: nat`: ports of this host's loopback that partitions reach at the gateway's address. Left out: none." })
+    .optional(),
+  capture: text('Of a network: every frame at every port is written to this pcapng file. A path relative to this file.').optional(),
+  grants: named(grant, 'Who may use it: partition names.'),
 });
 
 const wire = keyed({
@@ -146,6 +228,9 @@ export const manifestSchema = keyed({
 /** A manifest of the right shape: every value typed, nothing about its sense checked yet. */
 export type Manifest = z.output<typeof manifestSchema>;
 export type ManifestPartition = Manifest['partitions'][string];
+export type ManifestWay = NonNullable<ManifestShared['ways']>[number];
 export type ManifestDevice = ManifestPartition['devices'][string];
+export type ManifestShared = Manifest['shared'][string];
+export type ManifestGrant = ManifestShared['grants'][string];
 export type ManifestWire = Manifest['wires'][string];
 export type ManifestBoardDevice = Manifest['board']['devices'][string];

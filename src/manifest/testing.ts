@@ -45,6 +45,8 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
         cdrom: { type: 'file', default: '', access: 'ro', description: 'a disc' },
       },
     },
+    'disk-pci': { ...MODEL, title: 'a shared disk', places: [{ ranges: [], irqs: [] }], shared: 'disk' },
+    'disk-mmio': { ...MODEL, title: 'a shared disk', places: [{ ranges: [mmio(0xfed20000, 0x200)], irqs: [23] }], shared: 'disk' },
     telemetry: { ...MODEL, title: 'telemetry port', places: [{ ranges: [ports(0x500, 16)], irqs: [] }] },
     framebuffer: { ...MODEL, title: 'linear framebuffer', places: [{ ranges: [mmio(0xd0000000, 0x400000)], irqs: [] }] },
     'text-screen': { ...MODEL, title: 'text screen', places: [{ ranges: [mmio(0xb8000, 0x8000), ports(0x3c0, 0x20)], irqs: [] }] },
@@ -98,6 +100,23 @@ export function testHost(files: Readonly<Record<string, string | number>>, catal
       // Names that end alike are one file: `a/disk.img` and `disk.img`.
       const identity = reference.slice(reference.lastIndexOf('/') + 1);
       return { status: 'found', path: `/m/${reference}`, identity, size, writable: !identity.startsWith('locked') };
+    },
+    inspectDisk({ image, overlay }, access) {
+      const content = Object.hasOwn(files, image) ? files[image] : undefined;
+      if (content === undefined) return { status: 'unusable', reason: `cannot open ${image}: there is no such file` };
+      const file = (reference: string, may: 'ro' | 'rw') => ({ path: `/m/${reference}`, identity: reference.slice(reference.lastIndexOf('/') + 1), access: may });
+      return {
+        status: 'found',
+        description: 'raw',
+        size: typeof content === 'number' ? content : content.length,
+        image: `/m/${image}`,
+        ...(overlay === undefined ? {} : { overlay: `/m/${overlay}` }),
+        files: overlay === undefined ? [file(image, access)] : [file(image, 'ro'), file(overlay, access)],
+        partitions: [
+          { number: 1, offset: 1024, size: 2048 },
+          { number: 2, offset: 3072, size: 1024 },
+        ],
+      };
     },
     inspectRecording: (path) => (Object.hasOwn(files, path.slice(3)) ? undefined : 'there is no such file'),
     inspectInitrd: (bytes) => (bytes[0] === 'c'.charCodeAt(0) ? 'cpio archive' : undefined),

@@ -5,7 +5,8 @@
 import { BulkheadError } from '../base/index.ts';
 import { createPlatform, type DeviceCalls, type DeviceCatalogue, type FirmwareRom, pcRamRegions, type Platform, Stdvga, Telemetry, Vga } from '../board/index.ts';
 import { describeFirmware, loadBoot } from '../boot/index.ts';
-import type { AttachedWire, BlockBackend, BootDisplay, BootPlan, CpuidModel, DeviceFile, DisplayBuffers, Engine, Logger, Partition, PartitionName, PowerControl } from '../contracts/index.ts';
+import type { AttachedWire, BlockBackend, BootDisplay, BootPlan, CpuidModel, DeviceFile, DisplayBuffers, Engine, Logger, Partition, PartitionName, PowerControl, SharedEnd } from '../contracts/index.ts';
+import { NetworkEnd, SHARED_MODELS } from '../shared/index.ts';
 import type { VirtualClock } from './clock.ts';
 import { type ConsoleBuffers, ConsolePort } from './console-port.ts';
 import { type InputBuffers, InputPort } from './input-port.ts';
@@ -31,6 +32,8 @@ export interface AssemblyOptions {
   readonly inputs?: Readonly<Record<string, InputBuffers>>;
   /** By network controller: what its cable leads to. Disposed with the hardware. */
   readonly wires?: ReadonlyMap<string, AttachedWire>;
+  /** By device: its end of a shared resource. Disposed with the hardware. */
+  readonly shared?: ReadonlyMap<string, SharedEnd>;
   /** Opens a file behind a disk or CD-ROM. Absent: there are none. */
   readonly block?: (file: DeviceFile) => BlockBackend;
   readonly clock: VirtualClock;
@@ -70,18 +73,20 @@ export function assemble(options: AssemblyOptions): Hardware {
     log,
     power,
     character: (device) => ports.get(device) ?? NOWHERE,
-    wire: (device) => options.wires?.get(device),
+    wire: (device) => options.wires?.get(device) ?? networkEnd(options.shared?.get(device)),
     input: (device) => inputs.get(device) ?? NOBODY,
+    shared: (device) => options.shared?.get(device),
     ...(options.block === undefined ? {} : { block: options.block }),
     ...(options.images.roms === undefined ? {} : { roms: new Map(Object.entries(options.images.roms)) }),
     cpuid: options.cpuid,
     wallTime: options.wallTime,
-    ...(options.models === undefined ? {} : { models: options.models }),
+    models: { ...SHARED_MODELS, ...options.models },
     ...(options.deviceCalls === undefined ? {} : { deviceCalls: options.deviceCalls }),
     ...(spec.dmaViolations === undefined ? {} : { dmaViolations: spec.dmaViolations }),
     ...(isFirmware ? { rom: romOf(spec, options.images.kernel) } : {}),
   });
   const wires = [...(options.wires?.values() ?? [])];
+  const shared = [...(options.shared?.values() ?? [])];
   const telemetry = platform.chips(Telemetry)[0]?.chip;
   const plan = load(spec, options.images, platform);
   const vm = engine.createVm(memory, vcpuCount, log);
@@ -91,7 +96,7 @@ export function assemble(options: AssemblyOptions): Hardware {
     vm,
     vcpus,
     image: plan.description,
-    hasNeighbours: spec.devices.some(({ wire }) => wire?.peer !== undefined || wire?.tap !== undefined),
+    hasNeighbours: shared.length > 0 || spec.devices.some(({ wire }) => wire?.peer !== undefined || wire?.tap !== undefined),
     displays: displaysOf(platform),
     segments: [...platform.firmware, ...plan.segments],
     entry: plan.entry,
@@ -105,6 +110,7 @@ export function assemble(options: AssemblyOptions): Hardware {
       for (const port of admitting) waiting = port.admit() || waiting;
       if (waiting) platform.pollInput();
       for (const wire of wires) wire.admit();
+      for (const end of shared) end.admit();
     },
     // A port that nobody has written to tells nothing: most guests do not know it.
     telemetry: () => (telemetry !== undefined && telemetry.report.periods + telemetry.report.heartbeats > 0 ? telemetry.report : undefined),
@@ -115,6 +121,7 @@ export function assemble(options: AssemblyOptions): Hardware {
       vm[Symbol.dispose]();
       platform[Symbol.dispose]();
       for (const wire of wires) wire[Symbol.dispose]();
+      for (const end of shared) end[Symbol.dispose]();
     },
   };
 }
@@ -174,6 +181,11 @@ function load(spec: Partition, images: Images, platform: Platform): BootPlan {
 
 function hintOf({ hint }: BulkheadError): string {
   return hint === undefined ? '' : ` (${hint})`;
+}
+
+/** A shared network is a wire to a controller that knows of no sharing. */
+function networkEnd(end: SharedEnd | undefined): NetworkEnd | undefined {
+  return end instanceof NetworkEnd ? end : undefined;
 }
 
 const NOBODY = { key: (): undefined => undefined, pointer: (): undefined => undefined };

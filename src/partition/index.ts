@@ -4,7 +4,7 @@ export { boundedLog } from './bounded-log.ts';
 export { VirtualClock } from './clock.ts';
 export { type ConsoleBuffers, ConsolePort } from './console-port.ts';
 export { createInputBuffers, type InputBuffers, InputPort } from './input-port.ts';
-export { type LinkBuffers, type LinkedWire, PartitionLink, ring } from './link.ts';
+export { type LinkBuffers, type LinkedWire, PartitionLink } from './link.ts';
 export {
   DEFAULT_QUANTUM,
   type DeviceFaults,

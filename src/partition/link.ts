@@ -4,10 +4,11 @@
  *
  * The partition looks at the command word between slices, so a guest that loops with interrupts off is as controllable as any other.
  */
-import { ByteRing, ms } from '../base/index.ts';
+import { ByteRing, ms, ring } from '../base/index.ts';
 import { type DeviceCalls, unplugWire, type WireBuffers } from '../board/index.ts';
-import type { KeyEvent, Nanos, PartitionLifeState, PartitionStatus, PointerEvent } from '../contracts/index.ts';
-import type { ConsoleBuffers } from './console-port.ts';
+import type { KeyEvent, LinkedPort, Nanos, PartitionLifeState, PartitionStatus, PointerEvent, TerminalSize } from '../contracts/index.ts';
+import { PortControl } from '../shared/index.ts';
+import { type ConsoleBuffers, createConsoleBuffers, setConsoleSize } from './console-port.ts';
 import { createInputBuffers, type InputBuffers, sendKeys, sendPointer } from './input-port.ts';
 import type { VcpuReport } from './report.ts';
 import { STATE_WORDS, packState, unpackState } from './state-words.ts';
@@ -23,6 +24,8 @@ export interface LinkBuffers {
   readonly inputs: Readonly<Record<string, InputBuffers>>;
   /** By network controller: its end of a wire to another partition, and what wakes that one. */
   readonly wires: Readonly<Record<string, LinkedWire>>;
+  /** By device: its port to a shared resource. */
+  readonly shared: Readonly<Record<string, LinkedPort>>;
 }
 
 // Words of the block (Int32).
@@ -69,22 +72,20 @@ export interface LinkedWire {
   readonly peer: Int32Array;
 }
 
-/** Wakes whoever sleeps on an {@link PartitionLink.alarm}. */
-export function ring(alarm: Int32Array): void {
-  Atomics.add(alarm, 0, 1);
-  Atomics.notify(alarm, 0);
-}
-
 export class PartitionLink {
   readonly buffers: LinkBuffers;
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   readonly #registers: BigUint64Array;
   readonly #wires: Record<string, LinkedWire>;
+  readonly #shared: Record<string, LinkedPort>;
 
-  private constructor(buffers: Omit<LinkBuffers, 'wires'> & { readonly wires: Record<string, LinkedWire> }) {
+  private constructor(
+    buffers: Omit<LinkBuffers, 'wires' | 'shared'> & { readonly wires: Record<string, LinkedWire>; readonly shared: Record<string, LinkedPort> },
+  ) {
     this.buffers = buffers;
     this.#wires = buffers.wires;
+    this.#shared = buffers.shared;
     this.#words = new Int32Array(buffers.block, 0, WORDS);
     this.#numbers = new Float64Array(buffers.block, WORDS * 4, NUMBERS);
     this.#registers = new BigUint64Array(buffers.registers);
@@ -96,19 +97,17 @@ export class PartitionLink {
       block: new SharedArrayBuffer(WORDS * 4 + NUMBERS * 8),
       registers: new SharedArrayBuffer(vcpus * REGISTER_WORDS * 8),
       consoles: Object.fromEntries(
-        consoles.map((name) => [
-          name,
-          { output: ByteRing.create(OUTPUT_CAPACITY).buffer, input: ByteRing.create(INPUT_CAPACITY).buffer },
-        ]),
+        consoles.map((name) => [name, createConsoleBuffers(OUTPUT_CAPACITY, INPUT_CAPACITY)]),
       ),
       inputs: Object.fromEntries(inputs.map((name) => [name, createInputBuffers()])),
       wires: {},
+      shared: {},
     });
   }
 
   /** The same link, seen from the other thread. */
   static over(buffers: LinkBuffers): PartitionLink {
-    return new PartitionLink({ ...buffers, wires: { ...buffers.wires } });
+    return new PartitionLink({ ...buffers, wires: { ...buffers.wires }, shared: { ...buffers.shared } });
   }
 
   // ── the machine's side ──
@@ -128,8 +127,17 @@ export class PartitionLink {
     this.#wires[device] = wire;
   }
 
-  /** The partition's thread is gone: what its cables lead to sees the link go down. */
+  /** Gives a device its port to a shared resource. Before the first life: it is posted with the rest. */
+  share(device: string, port: LinkedPort): void {
+    this.#shared[device] = port;
+  }
+
+  /** The partition's thread is gone: what its cables lead to sees the link go down, and brokers forget what it asked for. */
   unplugged(): void {
+    for (const { port, alarm } of Object.values(this.#shared)) {
+      new PortControl(port).begin();
+      ring(alarm);
+    }
     for (const { end, peer } of Object.values(this.#wires)) {
       unplugWire(end);
       ring(peer);
@@ -191,6 +199,14 @@ export class PartitionLink {
     const taken = ByteRing.over(buffers.input).push(bytes);
     if (taken > 0) this.signal();
     return taken;
+  }
+
+  /** The terminal of a console has this size now. */
+  resizeConsole(console: string, size: TerminalSize): void {
+    const buffers = this.buffers.consoles[console];
+    if (buffers === undefined) return;
+    setConsoleSize(buffers, size);
+    this.signal();
   }
 
   /** Presses keys and moves the mouse; return how many events were taken, the rest is the caller's to send later. */

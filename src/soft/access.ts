@@ -12,3 +12,5 @@ export const ACCESS_FETCH: number = 1 << 4;
 export const ACCESS_IMPLICIT: number = 1 << 8;
 /** Nor this: base and limit of the segment were applied by whoever asks. */
 export const ACCESS_IN_SEGMENT: number = 1 << 9;
+/** Nor this: RFLAGS.AC lets the supervisor reach user pages that SMAP keeps it from otherwise. */
+export const ACCESS_UNGUARDED: number = 1 << 10;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ExitReason, type VcpuState } from '../contracts/index.ts';
 import { featuresOf } from '../x86/features.ts';
-import { DEVICE_NOT_AVAILABLE, INVALID_OPCODE } from '../x86/vectors.ts';
+import { DEVICE_NOT_AVAILABLE, GENERAL_PROTECTION, INVALID_OPCODE } from '../x86/vectors.ts';
 import { createCpuidModel, createSoftEngine } from './index.ts';
 
 const CODE = 0x1000;
@@ -56,6 +56,35 @@ describe.each([
 ])('%s', (feature, code) => {
   it('can be used when it is announced, and only then', () => {
     expect([processor(featuresOf())(code), processor(featuresOf('x86-64-v2', { [feature]: false }))(code)]).toEqual([-1, INVALID_OPCODE]);
+  });
+});
+
+// SDM 4 table 2-2: a register exists with its feature. MOV ECX, index; RDMSR.
+describe.each([
+  ['IA32_TSC_ADJUST', 'tsc_adjust', '3b 00 00 00'],
+  ['IA32_ARCH_CAPABILITIES', 'arch_capabilities', '0a 01 00 00'],
+  ['IA32_MCG_CAP', 'mca', '79 01 00 00'],
+  ['IA32_MCG_STATUS', 'mca', '7a 01 00 00'],
+  ['IA32_MC0_CTL', 'mca', '00 04 00 00'],
+  ['IA32_TSC_AUX', 'rdtscp', '03 01 00 c0'],
+])('%s', (_register, feature, index) => {
+  it(`is there when ${feature} is announced, and only then`, () => {
+    const read = `b9 ${index} 0f 32`;
+    const without = featuresOf('x86-64-v2', { [feature]: false });
+    expect([processor(featuresOf())(read, PE, 2), processor(without)(read, PE, 2)]).toEqual([-1, GENERAL_PROTECTION]);
+  });
+});
+
+describe('parts of XSAVE', () => {
+  const GET_IN_USE = 'b9 01 00 00 00 0f 01 d0';
+  const RESTORE_COMPACTED = 'c7 05 0c 22 00 00 00 00 00 80 0f ae 2d 00 20 00 00';
+
+  it.each([
+    ['XGETBV with ECX = 1', 'xgetbv1', GET_IN_USE],
+    ['XRSTOR of the compacted form', 'xsavec', RESTORE_COMPACTED],
+  ])('%s raises #GP(0) without %s (SDM 1 §13.2, §13.8)', (_what, feature, code) => {
+    const without = featuresOf('x86-64-v2', { [feature]: false });
+    expect([processor(featuresOf())(code, PE, 2), processor(without)(code, PE, 2)]).toEqual([-1, GENERAL_PROTECTION]);
   });
 });
 

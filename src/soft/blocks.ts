@@ -7,7 +7,6 @@
  * flat. The instruction itself then uses PREPARED as its base, and the common handlers stay simple.
  */
 import { BASE_RIP, DECODE_NEEDS_MORE, DECODE_TOO_LONG, Decoder, NO_REGISTER } from '../x86/decoder.ts';
-import { announcedFeatures } from '../x86/features.ts';
 import * as R from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow, OperandCode } from '../x86/table.ts';
@@ -23,7 +22,7 @@ const PAGE = 4096;
 const LONGEST_BLOCK = 32;
 /** Records one instruction can need: two micro-operations, itself, and the end of the block. */
 const RECORDS_PER_INSTRUCTION = 4;
-/** The first records of the area are for an instruction that crosses its page: decoded anew every time. */
+/** The first records of the area are for an instruction that crosses its page and is not to be kept: decoded anew every time. */
 const CROSSING_RECORDS = 7;
 /** Then there is one that leads to the block table. */
 const FIXED_RECORDS: number = CROSSING_RECORDS + 1;
@@ -42,7 +41,6 @@ export class Blocks {
   readonly #handlerTable: HandlerTable;
   readonly #decoder = new Decoder();
   readonly #handlers = new Map<InstructionRow, Int16Array>();
-  readonly #features: ReadonlySet<string>;
   readonly #table: number;
   readonly #firstRecord: number;
   readonly #endOfRecords: number;
@@ -55,6 +53,8 @@ export class Blocks {
   /** Blocks decoded while segments were not flat: they must be looked up with checks, so they are not in the table. */
   readonly #segmented = new Map<number, { readonly record: number; readonly end: number }>();
   readonly #crossing = new Uint8Array(16);
+  /** By the second page of instructions that cross into it: the records that check it. */
+  readonly #crossings = new Map<number, number[]>();
   /** Set when the page being executed was changed: leave at the next instruction. */
   onForget: () => void = () => undefined;
   onForgetAll: () => void = () => undefined;
@@ -65,12 +65,12 @@ export class Blocks {
     this.#core = core;
     this.#tracker = tracker;
     this.#handlerTable = handlers;
-    this.#features = announcedFeatures((leaf, subleaf, out) => core.wiring.cpuid.lookup(leaf, subleaf, out));
     this.#table = core.base + BLOCK_OFFSET;
     this.lookUp = core.base + RECORDS_OFFSET + CROSSING_RECORDS * R.RECORD_SIZE;
     this.#firstRecord = core.base + RECORDS_OFFSET + FIXED_RECORDS * R.RECORD_SIZE;
     this.#endOfRecords = core.base + RECORDS_OFFSET + RECORDS_SIZE;
     this.#nextRecord = this.#firstRecord;
+    core.onStaleCrossing = () => this.#drop(this.hostOfRip, core.get32(S.MODE));
     this.forgetAll();
     this.#write(this.lookUp, HANDLER_LOOKUP, 0, 0, S.ZERO, S.ZERO, S.ZERO, S.ZERO, 0);
   }
@@ -79,6 +79,7 @@ export class Blocks {
     this.#core.i64.fill(-1n, this.#table >>> 3, (this.#table >>> 3) + (BLOCK_ENTRIES * BLOCK_ENTRY_SIZE) / 8);
     this.#byPage.clear();
     this.#segmented.clear();
+    this.#crossings.clear();
     this.#nextRecord = this.#firstRecord;
     this.onForgetAll();
   }
@@ -140,11 +141,19 @@ export class Blocks {
   forgetPage(hostPage: number): void {
     const blocks = this.#byPage.get(hostPage);
     if (blocks !== undefined) {
+      // Its translations may be running: what called what runs now, for instance.
+      this.onForget();
       for (const key of blocks.keys()) {
         const slot = this.slotOf(Math.floor(key / S.MODE_LIMIT), key % S.MODE_LIMIT);
         if (slot >= 0) this.#core.i32[slot] = -1;
       }
       this.#byPage.delete(hostPage);
+    }
+    const crossings = this.#crossings.get(hostPage);
+    if (crossings !== undefined) {
+      this.onForget();
+      for (const record of crossings) this.#core.i32[(record + R.IMM) >>> 2] = 0;
+      this.#crossings.delete(hostPage);
     }
     if (this.#segmented.size > 0) this.#segmented.clear();
     if (this.#core.get32(S.CODE_HOST) >>> 12 === hostPage) this.onForget();
@@ -196,6 +205,12 @@ export class Blocks {
     else this.#byPage.set(host >>> 12, new Map([[keyOf(host, mode), block]]));
     this.#enter(slot, host, mode, block);
     return record;
+  }
+
+  #drop(host: number, mode: number): void {
+    const slot = this.slotOf(host, mode);
+    if (slot >= 0) this.#core.i32[slot] = -1;
+    this.#byPage.get(host >>> 12)?.delete(keyOf(host, mode));
   }
 
   #knownAt(host: number, mode: number): KnownBlock | undefined {
@@ -271,7 +286,10 @@ export class Blocks {
     return start;
   }
 
-  /** One instruction whose bytes lie on two pages: its record is good for this once. */
+  /**
+   * One instruction whose bytes lie on two pages. Where the second one is RAM, a check of that stands in front of it; elsewhere, and while
+   * segments are not flat, its record is good for this once.
+   */
   #decodeAcross(
     host: number, mode: number, low: number, high: number, bits: 16 | 32 | 64, protectedMode: boolean, have: number, room: number,
   ): number {
@@ -291,13 +309,27 @@ export class Blocks {
     const more = Math.min(15 - have, room - have);
     for (let i = 0; i < more; i++) bytes[have + i] = next < 0 ? 0xff : (core.u8[next + i] as number);
     const length = this.#decoder.decode(bytes, 0, have + more, bits, protectedMode);
-    const first = core.base + RECORDS_OFFSET;
+    const isKept = next > 0 && length > 0 && (mode & S.MODE_SEGMENTED) === 0;
+    const first = isKept ? this.#nextRecord : core.base + RECORDS_OFFSET;
     const offset = host & (PAGE - 1);
     let record = first;
+    if (isKept) {
+      this.#write(record, HANDLER_MICRO, length, offset, S.ZERO, S.ZERO, S.ZERO, S.ZERO, 0);
+      core.i32[(record + R.IMM) >>> 2] = next;
+      core.i32[(record + R.LINK) >>> 2] = SYSTEM_NUMBER.get('check_crossing') as number;
+      record += R.RECORD_SIZE;
+    }
     if (length <= 0) record = this.#system(record, offset, length === DECODE_TOO_LONG ? 'instruction_too_long' : 'undefined');
     else record = this.#emit(record, offset, mode);
     this.#end(record, offset + Math.max(length, 1));
-    return -first;
+    if (!isKept) return -first;
+    this.#nextRecord = record + R.RECORD_SIZE;
+    this.#tracker.mark(host, have);
+    this.#tracker.mark(next, length - have);
+    const crossings = this.#crossings.get(next >>> 12);
+    if (crossings) crossings.push(first);
+    else this.#crossings.set(next >>> 12, [first]);
+    return first;
   }
 
   /** Code in device memory or nothing: the bus floats high, and FF FF is no instruction. */
@@ -430,7 +462,7 @@ export class Blocks {
    */
   #absence(row: InstructionRow, name: string, mode: number): string | undefined {
     const feature = name === 'cmpxchg16b' ? 'cx16' : row.feature;
-    if (feature !== undefined && !this.#features.has(feature)) return 'undefined';
+    if (feature !== undefined && !this.#core.features.has(feature)) return 'undefined';
     const isOff = (mode & S.MODE_FPU_OFF) !== 0;
     if (row.attributes.has('sse')) return isOff || (mode & S.MODE_SSE_ENABLED) === 0 ? 'sse_unavailable' : undefined;
     if (isOff && row.attributes.has('mmx')) return 'mmx_unavailable';

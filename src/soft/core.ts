@@ -7,6 +7,7 @@
  */
 import type { Logger, PhysicalMemory, VcpuWiring } from '../contracts/index.ts';
 import { EFER_LMA } from '../x86/control.ts';
+import { announcedFeatures } from '../x86/features.ts';
 import { AF, ARITHMETIC, CF, OF, PF, SF, VM, ZF } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
 import { Breakpoints } from './breakpoints.ts';
@@ -41,6 +42,8 @@ export class Core implements LineWatcher {
   isAlone = false;
   /** Set by INT n, SYSCALL and their like, which clear TF: no single-step trap follows them (SDM 3B §18.3.1.4). */
   clearedTrap = false;
+  /** The second page of the instruction at RIP is another one than it was: its decoded block is no good. */
+  onStaleCrossing: () => void = () => undefined;
   readonly log: Logger;
   readonly mmu: Mmu;
   readonly breakpoints: Breakpoints;
@@ -48,6 +51,7 @@ export class Core implements LineWatcher {
   readonly reportedOpcodes: Set<string> = new Set();
   /** What went wrong, in words, when ACTIVITY became ACTIVITY_SHUTDOWN. */
   detail = '';
+  #features: ReadonlySet<string> | undefined;
 
   constructor(
     id: number,
@@ -72,6 +76,12 @@ export class Core implements LineWatcher {
     this.log = log;
     this.breakpoints = new Breakpoints(this);
     this.mmu = new Mmu(this, codePages);
+  }
+
+  /** What CPUID announces, by the names of x86/features.ts. The rest does not exist. */
+  get features(): ReadonlySet<string> {
+    this.#features ??= announcedFeatures((leaf, subleaf, out) => this.wiring.cpuid.lookup(leaf, subleaf, out));
+    return this.#features;
   }
 
   get32(offset: number): number {

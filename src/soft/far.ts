@@ -63,7 +63,7 @@ export function callFar(core: Core, selector: number, offset: number, size: numb
   const oldCode = core.get32(S.segmentSelector(S.CS));
   if (!core.isProtected) {
     if (offset > core.get32(S.segmentLimit(S.CS))) core.raise(GENERAL_PROTECTION, 0);
-    stack.reserve(size * 2);
+    stack.reserve(2, size);
     stack.push(size, oldCode);
     stack.push(size, returnRip);
     stack.commit();
@@ -75,7 +75,7 @@ export function callFar(core: Core, selector: number, offset: number, size: numb
     checkDirect(core, selector);
     checkInstructionPointer(core, target, offset, 0);
     markAccessed(core, target);
-    stack.reserve(size * 2);
+    stack.reserve(2, size);
     stack.push(size, oldCode);
     stack.push(size, returnRip);
     stack.commit();
@@ -95,7 +95,7 @@ export function callFar(core: Core, selector: number, offset: number, size: numb
   markAccessed(core, target);
   const gateSize = core.isLongMode ? 8 : gate.type === TYPE_CALL_GATE32 ? 4 : 2;
   if (core.isLongMode) stack.open64(stack.pointer, cpl, 0);
-  stack.reserve(gateSize * 2);
+  stack.reserve(2, gateSize);
   stack.push(gateSize, oldCode);
   stack.push(gateSize, returnRip);
   stack.commit();
@@ -125,7 +125,7 @@ function callInner(core: Core, codeSelector: number): void {
   }
   const parameters = isLong ? 0 : gate.high & 31;
   markAccessed(core, target);
-  stack.reserve(size * (4 + parameters));
+  stack.reserve(4 + parameters, size);
   stack.push(size, oldStack);
   stack.push(size, oldPointer);
   for (let i = parameters - 1; i >= 0; i--) stack.push(size, old.peek(size, i * size));

@@ -5,6 +5,7 @@
  */
 import type { InstructionRow } from '../x86/table.ts';
 import type { Shape } from './interpreter-scope.ts';
+import { cold } from './semantics/dsl.ts';
 import { SEMANTICS, type Semantics, type Size } from './semantics/index.ts';
 
 /** Fixed handlers; those of instructions follow. */
@@ -21,11 +22,14 @@ export interface Handler {
   readonly shape: Shape;
 }
 
+/** What stands behind every HANDLER_SYSTEM: an operation in TypeScript, which may read and change anything. */
+const SYSTEM: Handler = { mnemonic: 'system', semantics: cold(() => undefined), shape: { pattern: '', size: 4, memory: true, condition: 0 } };
+
 export interface HandlerTable {
   /** Those in the interpreter's main loop come first in numbering. */
   readonly hot: readonly Handler[];
   readonly cold: readonly Handler[];
-  /** What a number stands for; undefined for the fixed ones. */
+  /** What a number stands for; undefined for the fixed ones but system operations. */
   at(number: number): Handler | undefined;
   isEnd(number: number): boolean;
   /** Number for a table row at log2 size (0–3) and register (0) or memory (1) operand, or −1: it is a system operation. */
@@ -66,7 +70,7 @@ export function createHandlers(rows: readonly InstructionRow[]): HandlerTable {
   return {
     hot,
     cold,
-    at: (number) => ordered[number - FIRST_HANDLER],
+    at: (number) => (number === HANDLER_SYSTEM ? SYSTEM : ordered[number - FIRST_HANDLER]),
     isEnd: (number) => number === HANDLER_END,
     numberOf: (row, sizeLog2, memory, condition) => {
       const handler = byKey.get(key(row.mnemonic, row.pattern, sizeLog2, memory, condition));

@@ -5,7 +5,7 @@
 import { BASE, DISP, IMM, INDEX, LENGTH, LINK, OFFSET, REG, RM, SCALE, SEGMENT } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
-import type { Operand, Scope, Size, VectorRegister, Word } from './semantics/dsl.ts';
+import type { CarryOverflow, Operand, Scope, Size, VectorRegister, Word } from './semantics/dsl.ts';
 import { X87InMemory } from './semantics/x87-in-memory.ts';
 import type { X87Stack } from './semantics/x87-stack.ts';
 import type { Code } from './wasm/code.ts';
@@ -32,7 +32,7 @@ export interface Endings {
   jump(rip: Value): void;
   jumpRelative(): void;
   repeat(): void;
-  /** A system operation was called with this result: 0 continue, 1 leave, 2 fault. */
+  /** A system operation was called with this result: 0 continue with the next instruction, or a Leave code (interpreter.ts). */
   afterSystem(status: Value): void;
   setBudget(value: Value): void;
   budget(): Value;
@@ -178,6 +178,10 @@ export class InterpreterScope implements Scope {
     this.#setFlags(result, this.#normalised(this.local(notA.and(b).or(notA.or(b).and(result)))));
   }
 
+  compareFlags(a: Value, b: Value): void {
+    this.subtractFlags(a, b, this.local(a.sub(b)));
+  }
+
   incrementFlags(a: Value, result: Value): void {
     this.#countFlags(a, result, result);
   }
@@ -200,6 +204,16 @@ export class InterpreterScope implements Scope {
 
   resultFlags(result: Value, carry: Value, overflow: Value): void {
     this.#setFlags(result, carry.shl(31).or(carry.xor(overflow).shl(30)));
+  }
+
+  resultFlagsLater(result: Value, operands: readonly Value[], flags: (operands: readonly Value[], result: Value) => CarryOverflow): void {
+    const { carry, overflow } = flags(operands, result);
+    this.resultFlags(result, carry, overflow);
+  }
+
+  rotatedFlagsLater(result: Value, flags: (result: Value) => CarryOverflow): void {
+    const { carry, overflow } = flags(result);
+    this.carryOverflowFlags(carry, overflow);
   }
 
   orderFlags(isLess: Value, isEqual: Value): void {
@@ -482,8 +496,9 @@ export class InterpreterScope implements Scope {
     write(host.value);
     this.code.if(host.value.eq(scratch), () => {
       this.#ends.saveBudget();
-      this.code.callVoid(this.#imports.commitStore, []);
+      const repeats = this.local(call('i32', this.#imports.commitStore, []));
       this.#ends.restoreBudget();
+      this.code.if(repeats, () => this.#ends.fault(), undefined, false);
     }, undefined, false);
   }
 }

@@ -11,6 +11,7 @@ import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
+import { Leave, REGION_INTERPRET, REGION_UNWIND } from './leave.ts';
 import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
 import { REGION_SIGNATURE } from './translator/region.ts';
@@ -19,22 +20,10 @@ import { ModuleBuilder } from './wasm/module.ts';
 import { call, constant, getLocal, i32, store, Value } from './wasm/value.ts';
 import { f80FunctionsOf } from './x87/f80-functions.ts';
 
-/** Why generated code came back. */
-export const Leave = {
-  /** The budget is used up; RIP is the next instruction. */
-  Budget: 0,
-  /** Continue at RIP, for which no block is known (or something changed that must be looked at first). */
-  Lookup: 1,
-  /** An exception is recorded in FAULT_VECTOR; RIP is the faulting instruction. */
-  Fault: 2,
-  /** The block at RIP is hot: worth translating. */
-  Hot: 3,
-} as const;
-
-/** Status of the second function beyond Leave.Lookup and Leave.Fault. */
+/** Status of the second function beyond those of a system operation. */
 const NEXT = 0;
-const REPEAT = 3;
-const JUMP = 4;
+const REPEAT = 5;
+const JUMP = 6;
 
 /** Backward links inside a page are not looked up: so many of them count as as many lookups of the target. */
 export const LOOP_SAMPLE = 256;
@@ -63,7 +52,7 @@ export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
   const functions = {
     readSlow: builder.importFunction('readSlow', slow),
     writeSlow: builder.importFunction('writeSlow', { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] }),
-    commitStore: builder.importFunction('commitStore', { parameters: [], results: [] }),
+    commitStore: builder.importFunction('commitStore', { parameters: [], results: ['i32'] }),
     system: builder.importFunction('system', { parameters: ['i32', 'i32'], results: ['i32'] }),
   };
   const imports: Imports = { ...functions, f80: f80FunctionsOf(builder) };
@@ -163,6 +152,11 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
         /** RIP in memory is right already: after system operations. */
         const afterSystem = (status: Value): void => {
           code.if(status, () => {
+            code.if(status.eq(Leave.Jump), () => {
+              // Whatever comes of it, it was no branch.
+              code.setLocal(1, i32(0));
+              goto(STATE.load('i64', 8, S.RIP), i32(0));
+            });
             code.setLocal(reason, status);
             saveBudget();
             code.returnValue(status);
@@ -198,7 +192,13 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
         const system = (): void => new InterpreterScope(code, plain, imports, endsFor(plain)).systemCall(linkOf());
         const micro = (): void => {
           giveBack();
-          system();
+          const ends = endsFor(plain);
+          const afterMicro = (status: Value): void => {
+            // An instruction that faults counts, wherever it does.
+            code.if(status.eq(Leave.Fault), () => code.setLocal(budget, budgetValue.sub(1)), undefined, false);
+            ends.afterSystem(status);
+          };
+          new InterpreterScope(code, plain, imports, { ...ends, afterSystem: afterMicro }).systemCall(linkOf());
         };
         const lookUp = (): void => {
           giveBack();
@@ -288,10 +288,13 @@ function emitLookup(
     code.setLocal(region, entryValue.load('i32', 4, 12));
     code.if(regionValue.gtSigned(getLocal('i32', untranslated)), () => {
       saveBudget();
-      // REGION_INTERPRET is larger than any number of a region: the next look passes by.
       code.callIndirect(regionType, regionValue, [STATE, i32(0)]);
       code.setLocal(untranslated, new Value('i32', () => undefined));
-      code.setLocal(untranslated, getLocal('i32', untranslated).mul(0x7fff_ffff));
+      code.if(getLocal('i32', untranslated).gtSigned(REGION_UNWIND), () => {
+        code.returnValue(getLocal('i32', untranslated).sub(REGION_UNWIND - Leave.Jump));
+      }, undefined, false);
+      // REGION_INTERPRET becomes larger than any number of a region, and the next look passes by.
+      code.setLocal(untranslated, getLocal('i32', untranslated).and(REGION_INTERPRET).mul(0x7fff_ffff));
       restoreBudget();
       code.setLocal(rip, STATE.load('i64', 8, S.RIP));
       code.setLocal(from, i32(0));

@@ -163,7 +163,7 @@ function deliverReal(core: Core, vector: number, returnRip: number, flags: numbe
   if (vector * 4 + 3 > core.get32(S.IDTR_LIMIT)) core.raise(GENERAL_PROTECTION, vector * 8 + 2);
   const entry = core.mmu.loadSystem32((core.getNumber(S.IDTR_BASE) + vector * 4) >>> 0);
   const stack = new Stack(core).open();
-  stack.reserve(6);
+  stack.reserve(3, 2);
   stack.push(2, flags);
   stack.push(2, core.get32(S.segmentSelector(S.CS)));
   stack.push(2, returnRip);
@@ -237,7 +237,7 @@ function deliverProtected(
   checkInstructionPointer(core, code, offset, external);
   markAccessed(core, code);
   const words = (isInner ? 5 : 3) + (isFromVirtual8086 ? 4 : 0) + (errorCode === undefined ? 0 : 1);
-  stack.reserve(words * size);
+  stack.reserve(words, size);
   if (isFromVirtual8086) for (const segment of VIRTUAL_8086_SAVED) stack.push(size, core.get32(S.segmentSelector(segment)));
   if (isInner) {
     stack.push(size, core.get32(S.segmentSelector(S.SS)));
@@ -274,7 +274,7 @@ function deliverLong(core: Core, vector: number, source: Source, errorCode: numb
   stack.open64(Math.floor(newPointer / 16) * 16, level, external);
   checkInstructionPointer(core, code, offset, external);
   markAccessed(core, code);
-  stack.reserve((errorCode === undefined ? 5 : 6) * 8);
+  stack.reserve(errorCode === undefined ? 5 : 6, 8);
   stack.push(8, core.get32(S.segmentSelector(S.SS)));
   stack.push(8, oldPointerExact);
   stack.push(8, flags);

@@ -8,10 +8,13 @@ import { STATE_SIZE } from '../x86/state.ts';
 export const TLB_ENTRY_SIZE = 16;
 export const TLB_ENTRIES = 1024;
 export const TLB_SIZE: number = TLB_ENTRY_SIZE * TLB_ENTRIES;
-/** Six tables: supervisor read, write, fetch; user read, write, fetch. */
-export const TLB_TABLES = 6;
+/** Supervisor read, write, fetch; user read, write, fetch; supervisor read and write while RFLAGS.AC suspends SMAP. */
+export const TLB_TABLES = 8;
 export const TLB_OFFSET: number = STATE_SIZE;
 export const TLB_USER: number = 3 * TLB_SIZE;
+export const TLB_UNGUARDED: number = 6 * TLB_SIZE;
+/** From a table for reading to the one for writing. */
+export const TLB_WRITE_DISTANCE: number = TLB_SIZE;
 
 /** Block table: direct-mapped { key: i64 (DECODE_KEY | host offset of the first byte), record: i32, region or heat: i32 (translator/regions.ts) }. */
 export const BLOCK_ENTRY_SIZE = 16;

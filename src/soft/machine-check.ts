@@ -31,12 +31,12 @@ const BANK_ADDRESS = 16;
 
 /** The value of IA32_MCi_… `index`; undefined: there is no such register. */
 export function readBank(core: Core, index: number): bigint | undefined {
-  return isBankRegister(index) ? core.get64(offsetOf(index)) : undefined;
+  return isBankRegister(core, index) ? core.get64(offsetOf(index)) : undefined;
 }
 
 /** False: no such register, or not with this value. Software clears errors, it does not make them (§16.3.2.2). */
 export function writeBank(core: Core, index: number, value: bigint): boolean {
-  if (!isBankRegister(index)) return false;
+  if (!isBankRegister(core, index)) return false;
   const offset = offsetOf(index);
   if ((offset - S.MSR_MC_BANKS) % S.MC_BANK_SIZE !== BANK_CTL && value !== 0n) return false;
   core.set64(offset, value);
@@ -68,8 +68,8 @@ export function deliverMachineCheck(core: Core, code: number, address: number | 
   deliverException(core);
 }
 
-function isBankRegister(index: number): boolean {
-  return index >= FIRST_BANK_MSR && index < FIRST_BANK_MSR + MACHINE_CHECK_BANKS * 4;
+function isBankRegister(core: Core, index: number): boolean {
+  return index >= FIRST_BANK_MSR && index < FIRST_BANK_MSR + MACHINE_CHECK_BANKS * 4 && core.features.has('mca');
 }
 
 function offsetOf(index: number): number {

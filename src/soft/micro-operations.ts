@@ -3,7 +3,8 @@ import { DISP, IMM, INDEX, BASE, SCALE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
 import { GENERAL_PROTECTION } from '../x86/vectors.ts';
-import type { Core } from './core.ts';
+import { PAGE } from './access.ts';
+import { type Core, GUEST_FAULT } from './core.ts';
 
 /** PREPARED ← (base + index·scale + displacement) modulo the address size, which is the upper half of the immediate. */
 function prepareAddress(core: Core, record: number): void {
@@ -28,10 +29,23 @@ function prepareFar(core: Core, record: number): void {
   core.set64(S.PREPARED, core.get64(S.CODE_PAGE) + displacement);
 }
 
+/** Before an instruction across two pages: what follows was decoded with this host page (low half of the immediate) as the second one. */
+function checkCrossing(core: Core, record: number): void {
+  const word = (core.base + S.CODE_PAGE) >>> 2;
+  const low = ((core.i32[word] as number) + PAGE) | 0;
+  const high = core.i32[word + 1] as number;
+  const host = core.mmu.fetchSlow(low, low === 0 && core.is64Bit ? (high + 1) | 0 : high);
+  if (host === 0) throw GUEST_FAULT;
+  if (host === core.i32[(record + IMM) >>> 2]) return;
+  core.onStaleCrossing();
+  core.jumpTo(core.getCanonical(S.RIP));
+}
+
 export const MICRO_OPERATIONS: Readonly<Record<string, (core: Core, record: number) => void>> = {
   prepare_address: prepareAddress,
   prepare_absolute: prepareAbsolute,
   prepare_far: prepareFar,
+  check_crossing: checkCrossing,
   /** SDM 2A §2.3.11. */
   instruction_too_long: (core) => core.raise(GENERAL_PROTECTION, 0),
 };

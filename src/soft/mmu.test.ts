@@ -1,9 +1,11 @@
 // SDM 3A chapter 4: the three forms of paging, access rights, page faults, accessed and dirty flags; and the software TLB over them.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CR0_AM, CR0_PE, CR0_PG, CR0_WP, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE } from '../x86/control.ts';
+import { featuresOf } from '../x86/features.ts';
 import { AC } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
 import { ALIGNMENT_CHECK, GENERAL_PROTECTION, PAGE_FAULT } from '../x86/vectors.ts';
+import { createCpuidModel } from './cpuid.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { loadPageDirectoryPointers } from './paging-registers.ts';
 import { RAM_BYTES, TestMachine } from './testing.ts';
@@ -199,6 +201,11 @@ describe('4-level paging', () => {
     expect(m.core.mmu.load32(0x4012_3458)).toBe(99);
     m.write64(0x2010, BigInt(PRESENT | LARGE | 0x2000_0000));
     expect(page(0x8000_0000)).toMatchObject({ fault: PAGE_FAULT, code: PRESENT | 8 });
+  });
+
+  it('has no pages of 1 GiB where CPUID does not announce them: the bit is reserved (SDM 3A §4.5.4)', () => {
+    m.wiring.cpuid = createCpuidModel({ vcpuId: 0, vcpus: 1, features: featuresOf('x86-64-v2', { pdpe1gb: false }) });
+    expect(page(0x4012_3458)).toMatchObject({ fault: PAGE_FAULT, code: PRESENT | 8 });
   });
 
   it('combines the rights of all levels', () => {

@@ -17,10 +17,10 @@ import { CR0_AM, CR4_SMAP } from '../x86/control.ts';
 import { AC } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
 import { ALIGNMENT_CHECK, GENERAL_PROTECTION } from '../x86/vectors.ts';
-import { ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_IN_SEGMENT, ACCESS_USER, ACCESS_WRITE, PAGE } from './access.ts';
+import { ACCESS_FETCH, ACCESS_IMPLICIT, ACCESS_IN_SEGMENT, ACCESS_UNGUARDED, ACCESS_USER, ACCESS_WRITE, PAGE } from './access.ts';
 import { type CodePages, LINE_BYTES } from './code-pages.ts';
 import { type Core, GUEST_FAULT } from './core.ts';
-import { TLB_OFFSET, TLB_SIZE, TLB_USER } from './layout.ts';
+import { TLB_OFFSET, TLB_SIZE, TLB_UNGUARDED, TLB_USER } from './layout.ts';
 import { PageWalker } from './page-walk.ts';
 import { PhysicalSpace } from './physical.ts';
 import { Tlb, TLB_KIND_FETCH, TLB_KIND_READ, TLB_KIND_WRITE } from './tlb.ts';
@@ -37,10 +37,7 @@ export class Mmu {
   readonly #i32: Int32Array;
   readonly #view: DataView;
 
-  /** The supervisor may not touch user pages now. Its TLBs hold none then. */
-  #smapInForce = false;
-  /** It may, because RFLAGS.AC is set: but only where an instruction asks for it. */
-  #smapSuspended = false;
+  #hasSmap = false;
   /** Data accesses at level 3 must be aligned. The user's data TLBs are empty then. */
   #alignmentInForce = false;
 
@@ -53,6 +50,14 @@ export class Mmu {
   /** Physical address of the bytes of a pending store, before and after the page boundary. */
   #pendingFirst = 0;
   #pendingSecond = 0;
+  /** The pending store must find what was read before it, or the instruction runs again: other partitions store there, too. */
+  #pendingExchange = false;
+  readonly #expected = new DataView(new ArrayBuffer(8));
+  /** Flags before the instruction whose store is pending. */
+  #flagResult = 0n;
+  #flagAux = 0;
+  /** The instruction did nothing and is to be run again; FAULT_VECTOR has no fault of its own then. */
+  mustRepeat = false;
 
   constructor(core: Core, codePages: CodePages) {
     this.#core = core;
@@ -80,19 +85,33 @@ export class Mmu {
     return this.#writable(low, high, size, this.#explicitAccess(), readFirst !== 0);
   }
 
-  /** Carries out the store that `writeSlow` prepared; all checks were made there. */
-  commitStore(): void {
+  /**
+   * Carries out the store that `writeSlow` prepared; all checks were made there. 1: another partition has stored there since it was read,
+   * and nothing was done; the instruction is to be run again, as after a fault. Until here it has changed flags and nothing else.
+   */
+  commitStore(): number {
     const core = this.#core;
     const size = core.get32(S.PENDING_STORE_SIZE);
     const room = PAGE - (core.get32(S.PENDING_STORE) & (PAGE - 1));
     const scratch = core.base + S.SCRATCH;
     core.set32(S.PENDING_STORE_SIZE, 0);
     if (size <= room) {
+      if (this.#pendingExchange) return this.#exchange(scratch, size);
       this.#physical.store(this.#pendingFirst, scratch, size);
     } else {
       this.#physical.store(this.#pendingFirst, scratch, room);
       this.#physical.store(this.#pendingSecond, scratch + room, size - room);
     }
+    return 0;
+  }
+
+  #exchange(scratch: number, size: number): number {
+    this.#pendingExchange = false;
+    if (this.#physical.replace(this.#pendingFirst, this.#expected, scratch, size)) return 0;
+    this.#core.set64(S.FLAG_RESULT, this.#flagResult);
+    this.#core.set32(S.FLAG_AUX, this.#flagAux);
+    this.mustRepeat = true;
+    return 1;
   }
 
   /**
@@ -192,6 +211,16 @@ export class Mmu {
     const host = this.#storeTo(linear, 8, this.#explicitAccess());
     this.#view.setBigUint64(host, value, true);
     this.#finishStore();
+  }
+  /**
+   * Stores `value` where `old` was loaded. Memory that other partitions store to as well may have changed meanwhile: then nothing is done
+   * and the instruction runs again.
+   */
+  replace64(linear: number, old: bigint, value: bigint): void {
+    const host = this.#storeTo(linear, 8, this.#explicitAccess(), true);
+    if (this.#pendingExchange) this.#expected.setBigUint64(0, old, true);
+    this.#view.setBigUint64(host, value, true);
+    if (this.#core.get32(S.PENDING_STORE_SIZE) !== 0 && this.commitStore() !== 0) throw GUEST_FAULT;
   }
   storeCanonical(linear: number, value: number): void {
     const host = this.#storeTo(linear, 8, this.#explicitAccess());
@@ -330,15 +359,16 @@ export class Mmu {
   setPrivilege(): void {
     const core = this.#core;
     const tables = core.base + TLB_OFFSET + (core.cpl === 3 ? TLB_USER : 0);
-    core.set32(S.TLB_READ, tables);
-    core.set32(S.TLB_WRITE, tables + TLB_SIZE);
-    core.set32(S.TLB_FETCH, tables + 2 * TLB_SIZE);
     const isFlagSet = (core.getSigned32(S.SYSTEM_FLAGS) & AC) !== 0;
     const hasSmap = (core.getSigned32(S.CR4) & CR4_SMAP) !== 0;
-    const smap = hasSmap && !isFlagSet;
-    if (smap && !this.#smapInForce) this.#tlb.dropUserPages();
-    this.#smapInForce = smap;
-    this.#smapSuspended = hasSmap && isFlagSet;
+    // Until now the supervisor's tables could hold user pages.
+    if (hasSmap && !this.#hasSmap) this.flush();
+    this.#hasSmap = hasSmap;
+    core.set32(S.TLB_UNGUARDED, hasSmap ? TLB_UNGUARDED : 0);
+    const dataTables = hasSmap && isFlagSet && core.cpl !== 3 ? tables + TLB_UNGUARDED : tables;
+    core.set32(S.TLB_READ, dataTables);
+    core.set32(S.TLB_WRITE, dataTables + TLB_SIZE);
+    core.set32(S.TLB_FETCH, tables + 2 * TLB_SIZE);
     const alignment = isFlagSet && core.cpl === 3 && (core.getSigned32(S.CR0) & CR0_AM) !== 0;
     if (alignment && !this.#alignmentInForce) this.flush();
     this.#alignmentInForce = alignment;
@@ -347,12 +377,13 @@ export class Mmu {
   // ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #explicitAccess(): number {
-    return this.#core.cpl === 3 ? ACCESS_USER : 0;
+    const core = this.#core;
+    if (core.cpl === 3) return ACCESS_USER;
+    return this.#hasSmap && (core.getSigned32(S.SYSTEM_FLAGS) & AC) !== 0 ? ACCESS_UNGUARDED : 0;
   }
 
   #enter(entry: number, low: number, high: number, host: number, access: number): void {
-    const isUserPage = this.#walker.isUserPage && (access & ACCESS_USER) === 0;
-    this.#tlb.fill(entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal, isUserPage);
+    this.#tlb.fill(entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal);
   }
 
   /** This data page may enter a TLB: nothing wants to see the next access to it. */
@@ -417,6 +448,7 @@ export class Mmu {
     const core = this.#core;
     const offset = low & (PAGE - 1);
     core.set32(S.PENDING_STORE_SIZE, 0);
+    this.#pendingExchange = false;
     let first: number;
     let second = 0;
     let room = size;
@@ -452,12 +484,21 @@ export class Mmu {
     if (readFirst) {
       this.#physical.load(first + offset, scratch, room);
       if (room < size) this.#physical.load(second, scratch + room, size - room);
+      else if (this.#physical.isExchangeable(first + offset, size)) this.#expect(scratch, size);
     }
     const pending = (core.base + S.PENDING_STORE) >>> 2;
     this.#i32[pending] = low;
     this.#i32[pending + 1] = high;
     core.set32(S.PENDING_STORE_SIZE, size);
     return scratch;
+  }
+
+  #expect(scratch: number, size: number): void {
+    const core = this.#core;
+    for (let i = 0; i < size; i++) this.#expected.setUint8(i, this.#u8[scratch + i] as number);
+    this.#flagResult = core.get64(S.FLAG_RESULT);
+    this.#flagAux = core.get32(S.FLAG_AUX);
+    this.#pendingExchange = true;
   }
 
   /** The high half after a carry out of the low one; outside 64-bit mode addresses wrap at 4 GiB. */
@@ -491,7 +532,6 @@ export class Mmu {
   #prepare(linear: number, access: number): void {
     // The later part of an operand that system code takes in parts.
     if (linear >= TWO_32 && this.#leavesSegment(linear, 0, 1, access)) throw GUEST_FAULT;
-    if (this.#smapSuspended && (access & ACCESS_IMPLICIT) !== 0) this.#tlb.dropUserPages();
   }
 
   #loadFrom(linear: number, size: number, access: number): number {
@@ -501,9 +541,9 @@ export class Mmu {
     return host;
   }
 
-  #storeTo(linear: number, size: number, access: number): number {
+  #storeTo(linear: number, size: number, access: number, readFirst = false): number {
     this.#prepare(linear, access);
-    const host = this.#writable(linear | 0, Math.floor(linear / TWO_32) | 0, size, access, false);
+    const host = this.#writable(linear | 0, Math.floor(linear / TWO_32) | 0, size, access, readFirst);
     if (host === 0) throw GUEST_FAULT;
     return host;
   }

@@ -44,6 +44,8 @@ export function updateMode(core: Core): void {
   if ((core.getSigned32(S.CR0) & (CR0_EM | CR0_TS)) !== 0) mode |= S.MODE_FPU_OFF;
   if ((core.getSigned32(S.CR4) & CR4_OSFXSR) !== 0) mode |= S.MODE_SSE_ENABLED;
   core.set32(S.MODE, mode);
+  // Outside 64-bit mode the upper halves are undefined (SDM 1 §3.4.1.1). They are 0, so that translated code need not keep them.
+  if (!is64Bit) for (let n = S.RAX; n <= S.RDI; n++) core.i32[(core.base + S.gpr(n) + 4) >>> 2] = 0;
 
   // 64-bit fields are written by halves: this runs at every change of privilege.
   setHalves(core, S.DECODE_KEY, 0, mode << 8);

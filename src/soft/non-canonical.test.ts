@@ -1,4 +1,5 @@
-// What lies at the end of the address space: operands that cross 4 GiB outside 64-bit mode (SDM 3A §5.3; what processors do).
+// What lies at the end of the address space: operands that cross 4 GiB outside 64-bit mode (SDM 3A §5.3; what processors do), and near
+// branches beyond the limit of CS.
 import { describe, expect, it } from 'vitest';
 import { ExitReason, type Vcpu, type VcpuState } from '../contracts/index.ts';
 import { GENERAL_PROTECTION, STACK_FAULT } from '../x86/vectors.ts';
@@ -9,8 +10,8 @@ const flat = (selector: number, attributes: number, base = 0n): VcpuState['segme
   selector, base, limit: 0xffff_ffff, attributes,
 });
 
-/** Runs 32-bit flat code without an interrupt table: the exception it ends in (−1: none), and the vCPU. */
-function run(hex: string, { gsBase = 0n, instructions = 8 } = {}): readonly [exception: number, vcpu: Vcpu] {
+/** Runs 32-bit code without an interrupt table: the exception it ends in (−1: none), and the vCPU. */
+function run(hex: string, { gsBase = 0n, instructions = 8, codeLimit = 0xffff_ffff } = {}): readonly [exception: number, vcpu: Vcpu] {
   const engine = createSoftEngine();
   const memory = engine.createMemory([{ base: 0, size: 0x1_0000, access: 'rw' }], 1);
   const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, {
@@ -30,7 +31,7 @@ function run(hex: string, { gsBase = 0n, instructions = 8 } = {}): readonly [exc
   vcpu.writeState({
     ...before, cr0: 1n, cr4: 0x600n, rip: BigInt(CODE), rflags: 2n, idtr: { base: 0n, limit: 0 },
     gpr: before.gpr.map(() => 0n),
-    segments: { ...before.segments, cs: flat(8, 0xc09b), ss: data, ds: data, es: data, fs: data, gs: flat(16, 0xc093, gsBase) },
+    segments: { ...before.segments, cs: { ...flat(8, 0xc09b), limit: codeLimit }, ss: data, ds: data, es: data, fs: data, gs: flat(16, 0xc093, gsBase) },
   });
   const exception = vcpu.run(instructions) === ExitReason.Shutdown ? Number(/exception (\d+)/.exec(vcpu.detail)?.[1]) : -1;
   return [exception, vcpu];
@@ -72,5 +73,33 @@ describe('an operand that crosses 4 GiB', () => {
   it('goes on at 0 where only the segment’s base takes it there', () => {
     const [exception, vcpu] = run('c7 05 00 00 00 00 34 12 00 00  65 a1 ee ff ff ff', { gsBase: 0x10n });
     expect([exception, vcpu.readState().gpr[0]]).toEqual([-1, 0x1234_ffffn]);
+  });
+});
+
+// SDM 2, JMP, CALL, RET, Jcc, LOOP: #GP(0) if the target lies beyond the limit of CS, and the instruction can be restarted.
+describe('a near branch beyond the limit of CS', () => {
+  const RCX = 1, RSP = 4;
+
+  it.each([
+    ['JMP', 'e9 fb 1f 00 00', 0],
+    ['JMP through a register', 'b8 00 30 00 00  ff e0', 5],
+    ['Jcc', '31 c0  0f 84 00 20 00 00', 2],
+    ['CALL', 'bc 00 20 00 00  e8 f6 1f 00 00', 5, 0x2000n],
+    ['CALL through memory', 'bc 00 20 00 00  c7 05 00 08 00 00 00 30 00 00  ff 15 00 08 00 00', 15, 0x2000n],
+    ['RET', 'bc 00 20 00 00  68 00 30 00 00  c3', 10, 0x1ffcn],
+    ['RET that releases parameters', 'bc 00 20 00 00  68 00 30 00 00  c2 08 00', 10, 0x1ffcn],
+  ])('%s raises #GP itself, and the stack pointer is as it was', (_, code, at, stackPointer = 0n) => {
+    const [exception, vcpu] = run(code, { codeLimit: 0x1fff });
+    expect([exception, vcpu.readState().rip, vcpu.readState().gpr[RSP]]).toEqual([GENERAL_PROTECTION, BigInt(CODE + at), stackPointer]);
+  });
+
+  it('LOOP has counted nothing', () => {
+    const [exception, vcpu] = run('b9 05 00 00 00  e2 7f', { codeLimit: CODE + 0x10 });
+    expect([exception, vcpu.readState().rip, vcpu.readState().gpr[RCX]]).toEqual([GENERAL_PROTECTION, BigInt(CODE + 5), 5n]);
+  });
+
+  it('that is not taken is none: what is beyond the limit is the next instruction', () => {
+    const [exception, vcpu] = run('31 c0  75 7f', { codeLimit: CODE + 3 });
+    expect([exception, vcpu.readState().rip]).toEqual([GENERAL_PROTECTION, BigInt(CODE + 4)]);
   });
 });

@@ -1,18 +1,26 @@
 /**
  * Non-canonical addresses (SDM 1 §3.3.7.1) in generated code, put right after the fact, so that the fast path need not look: an
- * access through the stack segment raises #SS instead of #GP, and a near branch that cannot reach its target faults itself.
+ * access through the stack segment raises #SS instead of #GP, and a near branch that cannot reach its target faults itself, which in other
+ * modes is one beyond the limit of CS.
  *
  * Outside 64-bit mode the same goes for an operand that reaches over the end of a flat segment, at 4 GiB: processors raise #GP or #SS,
  * although SDM 3A §5.3 would permit them to go on at 0.
  */
 import { Decoder } from '../x86/decoder.ts';
-import { OFFSET } from '../x86/record.ts';
+import { HANDLER, OFFSET } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
 import { GENERAL_PROTECTION, STACK_FAULT } from '../x86/vectors.ts';
 import { type Core, GUEST_FAULT } from './core.ts';
+import { FIRST_HANDLER } from './handlers.ts';
+import { writeRegister } from './operands.ts';
+import { CONTROL } from './semantics/control.ts';
 
+const RCX = S.gpr(S.RCX);
 const RSP = S.gpr(S.RSP);
+/** By MODE_CODE_SIZE. */
+const CODE_BITS = [16, 32, 64] as const;
+const CONDITIONAL = /^(jcc|jcxz|loop)/;
 const LONGEST_INSTRUCTION = 15;
 const CANONICAL_END = 2 ** 47;
 
@@ -46,17 +54,32 @@ export function blameFlatSegment(core: Core, low: number, size: number): boolean
 }
 
 /**
- * The branch of `record` went to a non-canonical RIP, where nothing can be fetched: it raises #GP(0) and has changed neither RIP nor
- * RSP (SDM 2, JMP, CALL, RET). The return address that a CALL wrote below the stack's top stays there.
+ * RIP cannot be fetched, and `record` was the last instruction before. A near branch that goes to a non-canonical address, or beyond the
+ * limit of CS, raises #GP(0) itself and has changed neither RIP, RSP nor its count (SDM 2, JMP, CALL, RET, Jcc, LOOP). The return address
+ * that a CALL wrote below the stack's top stays there. Nothing happens when another instruction was the last, or the target's page is absent.
  */
 export function undoBranch(core: Core, record: number): void {
-  const rip = core.getCanonical(S.CODE_PAGE) + (core.u16[(record + OFFSET) >>> 1] as number);
-  const row = decodeAt(core, rip);
+  const target = core.getCanonical(S.RIP);
+  const isReachable = core.is64Bit ? isCanonical(target) : target <= core.get32(S.segmentLimit(S.CS));
+  if (isReachable || (core.u16[(record + HANDLER) >>> 1] as number) < FIRST_HANDLER) return;
+  const linear = core.getCanonical(S.CODE_PAGE) + (core.u16[(record + OFFSET) >>> 1] as number);
+  const row = decodeAt(core, linear, CODE_BITS[core.get32(S.MODE) & S.MODE_CODE_SIZE]);
+  if (row === undefined || !Object.hasOwn(CONTROL, row.mnemonic)) return;
+  const { length, size, addressBits, immediate } = decoder.out;
+  const rip = core.is64Bit ? linear : (linear - core.get32(S.CODE_BASE)) >>> 0;
+  if (CONDITIONAL.test(row.mnemonic) && rip + length === target) return;
   core.setNumber(S.RIP, rip);
-  core.recordFault(GENERAL_PROTECTION, 0);
-  if (row === undefined || row.stack === 0) return;
-  const released = row.stack < 0 ? 8 + (row.mnemonic === 'ret_imm' ? decoder.out.immediate & 0xffff : 0) : -8;
-  core.setNumber(RSP, core.getCanonical(RSP) - released);
+  if (row.mnemonic.startsWith('loop')) countBack(core, addressBits);
+  if (row.stack === 0) return;
+  const released = row.stack < 0 ? (1 << size) + (row.mnemonic === 'ret_imm' ? immediate & 0xffff : 0) : -(1 << size);
+  if (core.is64Bit) core.setNumber(RSP, core.getCanonical(RSP) - released);
+  else writeRegister(core, RSP, core.get32(S.STACK_MASK) === 0xffff ? 2 : 4, core.get32(RSP) - released);
+}
+
+/** The count of LOOP, which has been taken, as it was before. */
+function countBack(core: Core, addressBits: number): void {
+  if (addressBits === 64) core.set64(RCX, core.get64(RCX) + 1n);
+  else writeRegister(core, RCX, addressBits / 8, core.get32(RCX) + 1);
 }
 
 export function isCanonical(linear: number): boolean {

@@ -477,7 +477,6 @@ describe('PCIDs', () => {
   });
 
   it('are for long mode, and begin with 0', () => {
-    m.wiring.cpuid = createCpuidModel({ vcpuId: 0, vcpus: 1 });
     expect(write(4, CR4_PCIDE)).toBe(GENERAL_PROTECTION);
     m.enterLong();
     m.core.set32(S.CR4, CR4_PAE);
@@ -656,6 +655,7 @@ describe('the rest', () => {
   });
 
   it('CPUID fills four registers and clears their upper halves', () => {
+    m.wiring.cpuid = { lookup: (leaf, subleaf, out) => out.set([leaf, subleaf, 3, 4]) };
     m.setRegister(RAX, 7);
     m.setRegister(RCX, 1);
     m.setRegister(RBX, -1n);

@@ -42,8 +42,6 @@ export class PageWalker {
   /** Of the page that `translate` found last: global (SDM 3A §4.10.2.4), and log2 of its size. */
   isGlobal = false;
   pageShift = 12;
-  /** The user may access it. Of no meaning without paging. */
-  isUserPage = false;
   refusedNonCanonical = false;
 
   constructor(core: Core, physical: PhysicalSpace, codePages: CodePages) {
@@ -109,8 +107,9 @@ export class PageWalker {
 
   /** 4-level paging (SDM 3A §4.5). */
   #walkLong(low: number, high: number, access: number): number {
+    const core = this.#core;
     const i32 = this.#i32;
-    const cr3 = (this.#core.base + S.CR3) >>> 2;
+    const cr3 = (core.base + S.CR3) >>> 2;
     const reserved = this.#highReserved(HIGH_RESERVED);
     const pml4At = this.#entryAt(tableAddress(i32[cr3] as number, i32[cr3 + 1] as number), ((high >>> 7) & 0x1ff) * 8);
     const pml4Low = pml4At < 0 ? -1 : (i32[pml4At] as number);
@@ -128,8 +127,8 @@ export class PageWalker {
     const rights = pml4Low & pdptLow;
     const noExecute = pml4High | pdptHigh;
     if ((pdptLow & ENTRY_LARGE) !== 0) {
-      // Table 4-16: bits 29:13 are reserved in an entry that maps 1 GiB.
-      if ((pdptLow & 0x3fff_e000) !== 0) return this.#pageFault(low, high, access | ACCESS_PRESENT | ACCESS_RESERVED);
+      // Table 4-16: bits 29:13 are reserved in an entry that maps 1 GiB; without such pages the bit that asks for one is (§4.5.4).
+      if ((pdptLow & 0x3fff_e000) !== 0 || !core.features.has('pdpe1gb')) return this.#pageFault(low, high, access | ACCESS_PRESENT | ACCESS_RESERVED);
       if (this.#denied(access, rights, noExecute)) return this.#pageFault(low, high, access | ACCESS_PRESENT);
       this.#mark(pdptAt, pdptLow, access);
       this.isGlobal = (pdptLow & ENTRY_GLOBAL) !== 0;
@@ -196,7 +195,6 @@ export class PageWalker {
   /** Access rights (SDM 3A §4.6.1). `rights` and `noExecute` are combined over all levels. */
   #denied(access: number, rights: number, noExecute: number): boolean {
     const core = this.#core;
-    this.isUserPage = (rights & ENTRY_USER) !== 0;
     if ((access & ACCESS_FETCH) !== 0 && noExecute < 0) return true;
     if ((access & ACCESS_USER) !== 0) return (rights & ENTRY_USER) === 0 || ((access & ACCESS_WRITE) !== 0 && (rights & ENTRY_WRITE) === 0);
     if ((rights & ENTRY_USER) !== 0) {

@@ -1,7 +1,11 @@
 /**
  * The physical address space as one core reaches it: RAM, ROM and display memory as host offsets,
  * everything else through the bus. Page granular: a page is RAM when all of it is.
+ *
+ * Memory that other partitions reach as well lies in no partition's own: it is accessed here, in the largest pieces its alignment allows,
+ * each as one ({@link SharedWindow}).
  */
+import { SharedWindow } from '../base/index.ts';
 import type { AccessSize, IoSpace, MappedRange, PhysicalMemory } from '../contracts/index.ts';
 import { PAGE } from './access.ts';
 import type { CodePages } from './code-pages.ts';
@@ -49,6 +53,11 @@ export class PhysicalSpace {
       return;
     }
     const io = this.#io;
+    const shared = io.sharedAt?.(physical, size);
+    if (shared !== undefined) {
+      shared.window.load(physical - shared.base, this.#view, target, size);
+      return;
+    }
     for (let done = 0; done < size; ) {
       const part = largestAccess(size - done);
       const value = io.read('mmio', physical + done, part);
@@ -70,6 +79,11 @@ export class PhysicalSpace {
       return;
     }
     const io = this.#io;
+    const shared = io.sharedAt?.(physical, size);
+    if (shared !== undefined) {
+      shared.window.store(physical - shared.base, this.#view, source, size);
+      return;
+    }
     for (let done = 0; done < size; ) {
       const part = largestAccess(size - done);
       const value =
@@ -81,6 +95,18 @@ export class PhysicalSpace {
       io.write('mmio', physical + done, part, value);
       done += part;
     }
+  }
+
+  /** What is read there and stored again can be one access, which {@link replace} makes of it: not of RAM, which one thread has to itself. */
+  isExchangeable(physical: number, size: number): boolean {
+    const shared = this.#io.sharedAt?.(physical, size);
+    return shared !== undefined && SharedWindow.isOnePiece(physical - shared.base, size);
+  }
+
+  /** Stores what lies at `source` if what is there is still what `expected` begins with; else false. Only where {@link isExchangeable}. */
+  replace(physical: number, expected: DataView, source: number, size: number): boolean {
+    const shared = this.#io.sharedAt?.(physical, size);
+    return shared === undefined || shared.window.replace(physical - shared.base, expected, this.#view, source, size);
   }
 
   /** Reads 4 bytes of RAM at a multiple of 4: all ones where there is none. */

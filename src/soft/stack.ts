@@ -104,9 +104,15 @@ export class Stack {
     this.pointer = this.#masked(this.pointer + bytes);
   }
 
-  /** Faults as pushing `bytes` bytes would: everything is checked before anything is written. */
-  reserve(bytes: number): void {
-    const offset = this.#masked(this.pointer - bytes);
+  /** Faults as `count` pushes of `size` bytes would: everything is checked before anything is written. */
+  reserve(count: number, size: number): void {
+    const bytes = count * size;
+    if (this.#is64Bit || this.pointer >= bytes) this.#probe(this.pointer - bytes, bytes);
+    // The pointer wraps on the way, which is no fault as long as no item lies across the end.
+    else for (let i = 1; i <= count; i++) this.#probe(this.#masked(this.pointer - i * size), size);
+  }
+
+  #probe(offset: number, bytes: number): void {
     this.#core.mmu.probeWriteAs(this.#isUser, this.#linear(offset, bytes), bytes);
   }
 

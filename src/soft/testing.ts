@@ -6,6 +6,7 @@ import * as R from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { CodePages, LineWatcher } from './code-pages.ts';
 import { Core, GUEST_FAULT } from './core.ts';
+import { createCpuidModel } from './cpuid.ts';
 import { RECORDS_OFFSET, reservedBytes, slab } from './layout.ts';
 import { updateMode } from './mode.ts';
 import { SYSTEM_OPERATIONS } from './operations.ts';
@@ -22,7 +23,7 @@ export class FakeWiring implements VcpuWiring {
   readonly logged: string[] = [];
   now = 1000;
   taskPriority = 0;
-  cpuid: CpuidModel = { lookup: (leaf, subleaf, out) => out.set([leaf, subleaf, 3, 4]) };
+  cpuid: CpuidModel = createCpuidModel({ vcpuId: 0, vcpus: 1 });
   readonly io = {
     read: (space: IoSpaceName, address: number, size: number): number => {
       this.accesses.push(`${space} read ${address.toString(16)} ${size}`);

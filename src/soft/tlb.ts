@@ -1,15 +1,15 @@
 /**
  * The software TLBs that generated code looks into (layout.ts): direct-mapped tables for read, write and fetch, for the supervisor
- * and for the user. A journal of what was filled makes forgetting cheap: clearing all six tables costs as much as some
- * thousand single entries.
+ * and for the user. The supervisor has a second pair for data, because with SMAP it may touch user pages at one moment and not at the
+ * next, as often as the kernel copies to or from a program. A journal of what was filled makes forgetting cheap: clearing all tables
+ * costs as much as some thousand single entries.
  */
-import { ACCESS_USER, PAGE } from './access.ts';
-import { TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_OFFSET, TLB_SIZE, TLB_TABLES, TLB_USER } from './layout.ts';
+import { ACCESS_UNGUARDED, ACCESS_USER, PAGE } from './access.ts';
+import { TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_OFFSET, TLB_SIZE, TLB_TABLES, TLB_UNGUARDED, TLB_USER } from './layout.ts';
 
 const TWO_32 = 0x1_0000_0000;
 /** Fills remembered one by one, for pages that CR3 loads forget and for global ones; beyond, the tables are cleared whole. */
 const JOURNAL_ENTRIES = 2048;
-const USER_PAGE_ENTRIES = 256;
 
 export const TLB_KIND_READ = 0;
 export const TLB_KIND_WRITE = 1;
@@ -29,9 +29,6 @@ export class Tlb {
   readonly #large: Uint8Array = new Uint8Array(1024);
   readonly #huge: Uint8Array = new Uint8Array(64);
   #anyLarge = false;
-  /** Entries of user pages in the supervisor's tables: SMAP takes them away as often as the kernel copies from or to a program. */
-  readonly #userPages: Int32Array = new Int32Array(USER_PAGE_ENTRIES);
-  #userPageCount = 0;
 
   /** `base`: of the vCPU's slab. */
   constructor(base: number, i32: Int32Array, i64: BigInt64Array) {
@@ -43,12 +40,13 @@ export class Tlb {
 
   /** Word index of the entry for an address in one of the TLB_KIND_… tables. */
   entry(kind: number, low: number, access: number): number {
-    const table = this.#tables + kind * TLB_SIZE + (access & ACCESS_USER ? TLB_USER : 0);
+    const set = access & ACCESS_USER ? TLB_USER : access & ACCESS_UNGUARDED && kind !== TLB_KIND_FETCH ? TLB_UNGUARDED : 0;
+    const table = this.#tables + kind * TLB_SIZE + set;
     return (table + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >>> 2;
   }
 
-  /** Enters a translated page. `isUserPage`: one that SMAP keeps the supervisor from, in its tables. */
-  fill(entry: number, low: number, high: number, hostPage: number, pageShift: number, isGlobal: boolean, isUserPage: boolean): void {
+  /** Enters a translated page. */
+  fill(entry: number, low: number, high: number, hostPage: number, pageShift: number, isGlobal: boolean): void {
     const i32 = this.#i32;
     const page = low & -PAGE;
     i32[entry] = page;
@@ -58,10 +56,6 @@ export class Tlb {
       this.#anyLarge = true;
       if (pageShift === 30) this.#huge[hugeIndex(low, high)] = 1;
       else this.#large[low >>> 22] = 1;
-    }
-    if (isUserPage) {
-      if (this.#userPageCount < USER_PAGE_ENTRIES) this.#userPages[this.#userPageCount] = entry;
-      this.#userPageCount++;
     }
     if (isGlobal) {
       if (this.#globalCount < JOURNAL_ENTRIES) this.#globals[this.#globalCount] = entry;
@@ -93,19 +87,11 @@ export class Tlb {
     this.#i64.fill(-1n, first, first + (TLB_TABLES * TLB_SIZE) / 8);
   }
 
-  /** The supervisor's tables forget what belongs to the user. */
-  dropUserPages(): void {
-    if (this.#userPageCount > USER_PAGE_ENTRIES) this.flush();
-    else for (let i = 0; i < this.#userPageCount; i++) this.#drop(this.#userPages[i] as number);
-    this.#userPageCount = 0;
-  }
-
   /** Forgets every translation. */
   flush(): void {
     this.#forget(this.#local, this.#localCount, this.#globals, this.#globalCount);
     this.#globalCount = 0;
     this.#localCount = 0;
-    this.#userPageCount = 0;
     if (this.#anyLarge) {
       this.#large.fill(0);
       this.#huge.fill(0);
@@ -136,8 +122,8 @@ export class Tlb {
 
   /** A host page got its first decoded instruction: stores to it must take the slow path from now on. */
   dropWritable(hostPage: number): void {
-    for (const table of [1, 4]) {
-      const first = (this.#tables + table * TLB_SIZE) >>> 2;
+    for (const set of [0, TLB_USER, TLB_UNGUARDED]) {
+      const first = (this.#tables + set + TLB_KIND_WRITE * TLB_SIZE) >>> 2;
       for (let entry = first; entry < first + TLB_SIZE / 4; entry += TLB_ENTRY_SIZE / 4) {
         const low = this.#i32[entry] as number;
         if (low !== -1 && (low + (this.#i32[entry + 2] as number)) >>> 12 === hostPage) this.#drop(entry);

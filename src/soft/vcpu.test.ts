@@ -1,7 +1,7 @@
 // The vCPU as the scheduler and the devices see it: exact counting, events at instruction boundaries, code that changes.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ExitReason, type IoSpace, type PhysicalMemory, type Vcpu, type VcpuState, type VcpuWiring } from '../contracts/index.ts';
-import { createSoftEngine } from './index.ts';
+import { createCpuidModel, createSoftEngine } from './index.ts';
 
 const CODE = 0x1000;
 const STACK = 0x8000;
@@ -20,7 +20,7 @@ const io: IoSpace = {
 };
 const wiring: VcpuWiring = {
   io,
-  cpuid: { lookup: (_leaf, _subleaf, out) => void out.fill(0) },
+  cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
   acknowledgeInterrupt: () => {
     vcpu.setInterruptPin(false);
     return vectors.shift() ?? -1;
@@ -303,15 +303,18 @@ describe('code that changes', () => {
     expect(Number(second.readState().gpr[0])).toBe(1); // 1 + 1 − 1
   });
 
-  it('decodes an instruction across two pages every time it meets it', () => {
-    load(0x1ffe, 'b8 11 00 00 00  eb fe');
-    start('e9 f9 0f 00 00'); // jmp 0x1ffe
-    vcpu.run(2);
-    expect(reg(0)).toBe(0x11);
-    load(0x2000, '22');
-    start('e9 f9 0f 00 00');
-    vcpu.run(2);
-    expect(reg(0)).toBe(0x2211);
+  it('runs an instruction across two pages as it is now, whichever page was written', () => {
+    load(0x1ffe, 'b8 11 00 00 00  eb fe'); // mov eax, 0x11
+    start('88 11  e9 f7 0f 00 00'); // mov [ecx], dl; jmp 0x1ffe
+    const runAfterStoring = (at: number, value: number): number => {
+      const state = vcpu.readState();
+      vcpu.writeState({ ...state, rip: BigInt(CODE), gpr: state.gpr.map((old, n) => (n === 1 ? BigInt(at) : n === 2 ? BigInt(value) : old)) });
+      vcpu.run(3);
+      return reg(0);
+    };
+    expect(runAfterStoring(0x6000, 0)).toBe(0x11);
+    expect(runAfterStoring(0x2000, 0x22)).toBe(0x2211);
+    expect(runAfterStoring(0x1fff, 0x33)).toBe(0x2233);
   });
 });
 

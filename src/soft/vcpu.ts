@@ -16,17 +16,20 @@ import { DR6_SINGLE_STEP } from './breakpoints.ts';
 import type { CodeTracker } from './code-pages.ts';
 import { Core, GUEST_FAULT } from './core.ts';
 import { deliverDebugException, deliverException, deliverInterrupt, endSleep } from './interrupts.ts';
-import { type Interpreter, Leave, LOOP_SAMPLE, type RunExports } from './interpreter.ts';
+import { type Interpreter, LOOP_SAMPLE, type RunExports } from './interpreter.ts';
 import { slab } from './layout.ts';
+import { Leave } from './leave.ts';
 import { deliverMachineCheck } from './machine-check.ts';
 import { updateMode } from './mode.ts';
-import { blameFlatSegment, blameSegment, isCanonical, undoBranch } from './non-canonical.ts';
+import { blameFlatSegment, blameSegment, undoBranch } from './non-canonical.ts';
 import { powerOn, startUp } from './power-on.ts';
 import { OPERATIONS } from './system-operations.ts';
 import type { RegionCompiler } from './translator/compile.ts';
 import { Regions } from './translator/regions.ts';
 
 const CONTINUE = 0;
+/** Low half of CODE_PAGE that no page has. */
+const NO_PAGE = 1;
 const SEGMENT_NAMES: readonly SegmentName[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
 
 const NEVER_HOT = 0x4000_0000;
@@ -59,7 +62,8 @@ export class SoftVcpu implements Vcpu {
     this.#regions =
       translation &&
       new Regions(this.#core, this.#blocks, interpreter.handlers, translation.compiler, (low, high, size, write) =>
-        mmu.fill(low as number, high as number, size as number, write as number));
+        mmu.fill(low as number, high as number, size as number, write as number),
+        (record, operation) => this.#system(record as number, operation as number));
     this.#blocks.onForgetAll = () => this.#regions?.forgetAll();
     tracker.users.push({
       dropWritable: (page) => mmu.dropWritable(page),
@@ -146,7 +150,7 @@ export class SoftVcpu implements Vcpu {
       const record = this.#blocks.find();
       if (record === 0) {
         this.#takeOne();
-        if (branch !== 0 && !isCanonical(core.getCanonical(S.RIP))) undoBranch(core, branch);
+        if (branch !== 0) undoBranch(core, branch);
         deliverException(core);
         continue;
       }
@@ -160,6 +164,10 @@ export class SoftVcpu implements Vcpu {
       core.mmu.permitsWrap = false;
       if (core.get32(S.REPEATING) !== 0) this.#interruptRepetition(reason);
       if (reason === Leave.Fault) {
+        if (core.mmu.mustRepeat) {
+          core.mmu.mustRepeat = false;
+          continue;
+        }
         if (core.mmu.refusedNonCanonical && core.get32(S.FAULT_VECTOR) === GENERAL_PROTECTION) blameSegment(core);
         if (core.mmu.wrapSize !== 0 && this.#mayWrap()) continue;
         deliverException(core);
@@ -331,7 +339,21 @@ export class SoftVcpu implements Vcpu {
     }
     if (!core.leave) return CONTINUE;
     core.copy64(S.RIP, S.NEXT_RIP);
-    return Leave.Lookup;
+    if (!this.#isPlain()) return Leave.Lookup;
+    // Another page may lie there now.
+    core.set32(S.CODE_PAGE, NO_PAGE);
+    return Leave.Jump;
+  }
+
+  /** Nothing has to happen before the next instruction: `run` would only find its block. */
+  #isPlain(): boolean {
+    const core = this.#core;
+    const { breakpoints } = core;
+    return (
+      core.get32(S.EVENTS) === 0 && core.get32(S.ACTIVITY) === S.ACTIVITY_RUNNING && core.get32(S.INTERRUPT_SHADOW) === 0 &&
+      core.get32(S.REPEATING) === 0 && (core.getSigned32(S.SYSTEM_FLAGS) & (TF | RF)) === 0 && !breakpoints.isArmed && breakpoints.pending === 0 &&
+      !core.yielding && !core.mmu.permitsWrap && this.#hotAfter !== 0
+    );
   }
 
   #inactive(activity: number): ExitReason {

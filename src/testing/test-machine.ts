@@ -87,7 +87,7 @@ export class TestMachine {
           engine: createSoftEngine({ translation: 'none' }),
           cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus: 1 }),
           images: { kernel },
-          consoles: { [CONSOLE]: { output: console.output.buffer, input: console.input.buffer } },
+          consoles: { [CONSOLE]: { output: console.output.buffer, input: console.input.buffer, size: new SharedArrayBuffer(4) } },
           models,
           clock,
           power,

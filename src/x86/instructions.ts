@@ -113,7 +113,7 @@ const TWO_BYTE: readonly RowText[] = [
   ['0f 00 /3', 'ltr', 'Ew', 'protected'], ['0f 00 /4', 'verr', 'Ew', 'protected'], ['0f 00 /5', 'verw', 'Ew', 'protected'],
   ['0f 01 /0 mem', 'sgdt', 'M'], ['0f 01 /1 mem', 'sidt', 'M'], ['0f 01 /2 mem', 'lgdt', 'M'], ['0f 01 /3 mem', 'lidt', 'M'],
   ['0f 01 /4', 'smsw', 'Ev'], ['0f 01 /6', 'lmsw', 'Ew', 'end'], ['0f 01 /7 mem', 'invlpg', 'M', 'end'],
-  ['0f 01 /xc8', 'monitor', '', 'cpuid:monitor'], ['0f 01 /xc9', 'mwait', '', 'end cpuid:monitor'], ['0f 01 /xca', 'clac', '', 'end cpuid:smap'], ['0f 01 /xcb', 'stac', '', 'end cpuid:smap'],
+  ['0f 01 /xc8', 'monitor', '', 'cpuid:monitor'], ['0f 01 /xc9', 'mwait', '', 'end cpuid:monitor'], ['0f 01 /xca', 'clac', '', 'cpuid:smap'], ['0f 01 /xcb', 'stac', '', 'cpuid:smap'],
   ['np 0f 01 /xd0', 'xgetbv', '', 'cpuid:xsave'], ['np 0f 01 /xd1', 'xsetbv', '', 'end cpuid:xsave'],
   ['0f 01 /xf8', 'swapgs', '', 'only64'], ['0f 01 /xf9', 'rdtscp', '', 'cpuid:rdtscp'],
   ['0f 02 /r', 'lar', 'Gv,Ew', 'protected'], ['0f 03 /r', 'lsl', 'Gv,Ew', 'protected'],

@@ -97,6 +97,8 @@ export const MODE_LIMIT = 1 << 8;
 export const TLB_READ = 0x1d4;
 export const TLB_WRITE = 0x1d8;
 export const TLB_FETCH = 0x1dc;
+/** Distance (i32) from the supervisor's TLBs for reading and writing to those that apply to it while RFLAGS.AC suspends SMAP; 0 without SMAP. */
+export const TLB_UNGUARDED = 0x7d4;
 
 /** Instructions that may still retire in this run (i32): written before, read after every call out of generated code. */
 export const BUDGET = 0x1e0;

@@ -101,6 +101,19 @@ async function perlModules(packages: readonly UnpackedPackage[]): Promise<CpioEn
   return [...links.values()];
 }
 
+/** Python's tests are many hours' work; these two have what exercises a processor, each from the list of its name. */
+function pythonLoad(name: string, what: string): Load {
+  return {
+    name,
+    what,
+    packages: ['python3.11', 'libpython3.11-testsuite'],
+    script: 'python.sh',
+    memory: 768 * MiB,
+    oracle: 'native',
+    files: async () => [file('software/python-tests.py', script('python-tests.py')), file('software/python-tests', script(name))],
+  };
+}
+
 export const LOADS: readonly Load[] = [
   {
     name: 'openssl',
@@ -128,18 +141,8 @@ export const LOADS: readonly Load[] = [
     oracle: 'native',
     files: (packages) => perlTests('perl-slice', packages),
   },
-  {
-    name: 'python',
-    what: "Python's own tests",
-    packages: ['python3.11', 'libpython3.11-testsuite'],
-    script: 'python.sh',
-    memory: 768 * MiB,
-    oracle: 'native',
-    files: async () => [
-      file('software/python-tests.py', script('python-tests.py')),
-      file('software/python-tests', script('python-tests')),
-    ],
-  },
+  pythonLoad('python-numbers', "Python's own tests of numbers, their text, foreign functions"),
+  pythonLoad('python-system', "Python's own tests of threads, signals, files, containers"),
   {
     name: 'gcc',
     what: 'GCC compiles and links bzip2, which then passes its own tests',

@@ -29,6 +29,8 @@ export interface GuestOptions {
   readonly roms?: Readonly<Record<string, Uint8Array>>;
   /** In place of the software engine's own: for a test that wants to see what passes through it. */
   readonly engine?: Engine;
+  /** Of the processor, by the names of src/x86/features.ts; absent: all there are. */
+  readonly features?: ReadonlySet<string>;
 }
 
 const ROOT = new URL('../../', import.meta.url);
@@ -58,7 +60,7 @@ export class Guest {
         assemble({
           spec,
           engine: options.engine ?? createSoftEngine(),
-          cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus }),
+          cpuid: (vcpuId) => createCpuidModel({ vcpuId, vcpus, ...(options.features === undefined ? {} : { features: options.features }) }),
           images: {
             kernel: read(image),
             ...(options.initrd === undefined ? {} : { initrd: read(options.initrd) }),

@@ -81,14 +81,14 @@ static void io_apic_write(u32 index, u32 value)
 	mmio_write32(IO_APIC_BASE + IO_APIC_WINDOW, value);
 }
 
-/* Edge-triggered, active high, fixed delivery to this core, as ISA interrupts are. */
-bool io_apic_route(u8 pin, u8 vector)
+/* Fixed delivery to this core. */
+bool io_apic_route(u8 pin, u8 vector, u32 trigger)
 {
 	u32 version = io_apic_read(IO_APIC_VERSION);
 
 	if (version == 0xffffffffu || version == 0 || pin > (version >> 16 & 0xff))
 		return false;
 	io_apic_write(IO_APIC_REDIRECTION(pin) + 1, apic_read(APIC_ID) & 0xff000000u);
-	io_apic_write(IO_APIC_REDIRECTION(pin), vector);
+	io_apic_write(IO_APIC_REDIRECTION(pin), vector | trigger);
 	return true;
 }

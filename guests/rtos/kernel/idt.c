@@ -25,7 +25,10 @@ struct descriptor_table_register {
 } __attribute__((packed));
 
 static struct gate idt[VECTOR_COUNT] ALIGNED(16);
-static void (*handlers[VECTOR_COUNT])(void);
+static struct {
+	void (*call)(void *argument);
+	void *argument;
+} handlers[VECTOR_COUNT];
 
 static void set_gate(u8 vector, uintptr_t entry)
 {
@@ -55,7 +58,11 @@ void idt_init(void)
 	load_idt(idt, sizeof(idt) - 1);
 }
 
-void idt_set_handler(u8 vector, void (*handler)(void)) { handlers[vector] = handler; }
+void idt_set_handler(u8 vector, void (*handler)(void *argument), void *argument)
+{
+	handlers[vector].argument = argument;
+	handlers[vector].call = handler;
+}
 
 /* No gate for #UD, none for the #DF that follows: shutdown (SDM 3A section 6.15, interrupt 8). */
 void cpu_triple_fault(void)
@@ -72,12 +79,12 @@ void interrupt_dispatch(struct frame *frame)
 	if (vector < EXCEPTION_COUNT)
 		panic_exception(frame);
 	interrupt_count++;
-	if (handlers[vector])
-		handlers[vector]();
+	if (handlers[vector].call)
+		handlers[vector].call(handlers[vector].argument);
 	/* The spurious vector has no bit in the in-service register and must not be acknowledged (SDM 3A section 11.9). */
 	if (vector >= VECTOR_TIMER && vector != VECTOR_SPURIOUS)
 		local_apic_end_of_interrupt();
-	else if (vector < VECTOR_TIMER && handlers[vector])
+	else if (vector < VECTOR_TIMER && handlers[vector].call)
 		pic_end_of_interrupt(vector - VECTOR_PIC);
 	schedule();
 }

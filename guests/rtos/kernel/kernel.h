@@ -43,13 +43,15 @@ struct frame {
 #define VECTOR_PIC 0x20
 #define VECTOR_TIMER 0x30
 #define VECTOR_UART 0x31
+#define VECTOR_DEVICE 0x32
+#define VECTOR_DEVICE_LAST 0x3e
 /* SDM 3A section 11.9: bits 3:0 are hard-wired to 1 on old parts. */
 #define VECTOR_SPURIOUS 0x3f
 #define VECTOR_COUNT 0x40
 
 /* idt.c */
 void idt_init(void);
-void idt_set_handler(u8 vector, void (*handler)(void));
+void idt_set_handler(u8 vector, void (*handler)(void *argument), void *argument);
 void interrupt_dispatch(struct frame *frame);
 
 /* mmu32.c, mmu64.c: page 0 absent, code and constants read-only */
@@ -69,8 +71,11 @@ void local_apic_end_of_interrupt(void);
 void local_apic_timer_one_shot(u32 count);
 void local_apic_timer_deadline_mode(void);
 u32 local_apic_timer_count(void);
-/* False when no I/O APIC answers. */
-bool io_apic_route(u8 pin, u8 vector);
+/* Bits of a pin's redirection entry; without them it is edge-triggered and active high, as ISA lines are. */
+#define IO_APIC_LEVEL (1u << 15)
+#define IO_APIC_ACTIVE_LOW (1u << 13)
+/* False when no I/O APIC answers, or it has no such pin. */
+bool io_apic_route(u8 pin, u8 vector, u32 trigger);
 
 /* clock.c */
 struct clock_rates {

@@ -67,8 +67,9 @@ void timer_cancel(struct timer *timer)
 	irq_restore(flags);
 }
 
-static void timer_interrupt(void)
+static void timer_interrupt(void *unused)
 {
+	(void)unused;
 	u64 now = clock_now();
 
 	while (first && first->due <= now) {
@@ -83,7 +84,7 @@ static void timer_interrupt(void)
 
 void timer_init(void)
 {
-	idt_set_handler(VECTOR_TIMER, timer_interrupt);
+	idt_set_handler(VECTOR_TIMER, timer_interrupt, NULL);
 	deadline_mode = cpuid(1).ecx & CPUID_1_ECX_TSC_DEADLINE;
 	if (deadline_mode)
 		local_apic_timer_deadline_mode();

@@ -47,8 +47,9 @@ void uart_init(void)
 }
 
 /* Bounded: an absent UART reads 0xff for ever. What does not fit the queue was typed faster than anyone reads. */
-static void receive_interrupt(void)
+static void receive_interrupt(void *unused)
 {
+	(void)unused;
 	(void)inb(INTERRUPT_IDENTIFICATION);
 	for (u32 i = 0; i < 4 * FIFO_DEPTH && inb(LINE_STATUS) & STATUS_DATA_READY; i++) {
 		u8 byte = inb(RECEIVE_TRANSMIT);
@@ -61,8 +62,8 @@ void uart_enable_interrupts(void)
 {
 	u8 pic_vector = VECTOR_PIC + COM1_IRQ;
 
-	through_io_apic = io_apic_route(COM1_IRQ, VECTOR_UART);
-	idt_set_handler(through_io_apic ? VECTOR_UART : pic_vector, receive_interrupt);
+	through_io_apic = io_apic_route(COM1_IRQ, VECTOR_UART, 0);
+	idt_set_handler(through_io_apic ? VECTOR_UART : pic_vector, receive_interrupt, NULL);
 	if (!through_io_apic)
 		pic_unmask(COM1_IRQ);
 	outb(INTERRUPT_ENABLE, INTERRUPT_ON_RECEIVE);
@@ -70,7 +71,7 @@ void uart_enable_interrupts(void)
 	 * What was typed before this moment may have raised the line before anyone listened, and an edge that nobody saw does
 	 * not come again: drain it here.
 	 */
-	receive_interrupt();
+	receive_interrupt(NULL);
 }
 
 const char *uart_interrupt_source(void) { return through_io_apic ? "I/O APIC" : "8259"; }

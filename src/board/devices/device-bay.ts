@@ -41,6 +41,11 @@ export class DeviceBay implements Disposable {
     for (const device of this.#devices.values()) device.reset(kind);
   }
 
+  /** Input from the host may be waiting. */
+  pollInput(): void {
+    for (const device of this.#devices.values()) if (device instanceof AttachedChip) device.chip?.pollInput?.();
+  }
+
   pause(): void {
     for (const device of this.#devices.values()) device.pause?.();
   }

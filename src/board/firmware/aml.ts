@@ -120,6 +120,11 @@ export function isaInterrupt(...irqs: number[]): Aml {
   return [0x22, ...u16(irqs.reduce((mask, irq) => mask | (1 << irq), 0))];
 }
 
+/** §6.4.3.6: an interrupt by its global number: level-triggered, active-high, exclusive, consumed. */
+export function levelInterrupt(line: number): Aml {
+  return [0x89, ...u16(6), 0x01, 1, ...u32(line)];
+}
+
 /** §6.4.3.4: memory at a fixed place, writable. */
 export function fixedMemory(base: number, size: number): Aml {
   return [0x86, ...u16(9), 0x01, ...u32(base), ...u32(size)];

@@ -17,6 +17,7 @@ import {
   ioPorts,
   ioWindow,
   isaInterrupt,
+  levelInterrupt,
   memoryWindow,
   method,
   name,
@@ -27,7 +28,7 @@ import {
   storeArgument,
   string,
 } from './aml.ts';
-import { type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, type PciInterrupt, PM_BASE, PM_BYTES, SMI_COMMAND_PORT } from './shape.ts';
+import { type FirmwareDevice, type FirmwareShape, IO_APIC_BASE, LOCAL_APIC_BASE, type PciInterrupt, PM_BASE, PM_BYTES, SMI_COMMAND_PORT } from './shape.ts';
 
 /** Set by the system to 1 when it uses the I/O APIC. */
 const USES_APIC = '\\PICF';
@@ -51,6 +52,7 @@ export function dsdtAml(shape: FirmwareShape): Aml {
       realTimeClock(),
       ...serialPorts.map((port, index) => serialPort(index, port.ports[0]?.base ?? 0, port.irqs[0])),
       ...(keyboard === undefined ? [] : keyboardController(keyboard.mouse)),
+      ...shape.devices.flatMap((found) => (found.acpiId === undefined ? [] : [found])).map(registerDevice),
     ),
   ];
 }
@@ -129,6 +131,18 @@ function serialPort(index: number, base: number, irq: number | undefined): Aml {
     name('_UID', integer(index + 1)),
     PRESENT,
     name('_CRS', resources(ioPorts(base, 8), ...(irq === undefined ? [] : [isaInterrupt(irq)]))),
+  );
+}
+
+/** Memory-mapped registers and a level-triggered line, under the name that drivers look for. */
+function registerDevice({ acpiId = '', memory = [], irqs }: FirmwareDevice, index: number): Aml {
+  return device(
+    `M${index.toString(16).toUpperCase().padStart(3, '0')}`,
+    name('_HID', string(acpiId)),
+    name('_UID', integer(index)),
+    PRESENT,
+    name('_CCA', integer(1)),
+    name('_CRS', resources(...memory.map(({ base, size }) => fixedMemory(base, size)), ...irqs.map(levelInterrupt))),
   );
 }
 

@@ -17,8 +17,12 @@ export interface FirmwareDevice {
   readonly model: string;
   /** I/O ports by range: base and size. */
   readonly ports: readonly { readonly base: number; readonly size: number }[];
+  /** Memory-mapped registers by range. */
+  readonly memory?: readonly { readonly base: number; readonly size: number }[];
   readonly irqs: readonly number[];
   readonly mouse: boolean;
+  /** What ACPI calls it, where nothing but ACPI tells of it. */
+  readonly acpiId?: string | undefined;
 }
 
 /** INTA# of a PCI device, as tables announce it. */

@@ -122,6 +122,7 @@ export class Type0Function implements PciFunction, PciFunctionPort {
   // ── the guest's side ──
 
   readConfig(register: number, size: AccessSize): number {
+    this.#description.reading?.(register);
     return this.#config.read(register, size);
   }
 

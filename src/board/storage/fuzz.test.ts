@@ -125,6 +125,7 @@ class Meter {
       write64: (gpa, value) => call(dma.write64(gpa, value)),
       window: (gpa, size) => call(dma.window(gpa, size)),
       written: (gpa, size) => dma.written(gpa, size),
+      reaches: (gpa, size, access) => call(dma.reaches(gpa, size, access)),
       get violations() {
         return dma.violations;
       },

@@ -21,10 +21,9 @@ export async function runningMachines(): Promise<readonly (StatusAnswer & { read
 }
 
 /**
- * Sends a request about a partition to the machine that has it. Throws BH642 when none has, or several have and `machine` does not say
- * which.
+ * Path of the socket of the machine that has a partition. Throws BH642 when none has, or several have and `machine` does not say which.
  */
-export async function askPartition(partition: string, machine: string | undefined, request: ControlRequest): Promise<unknown> {
+export async function machineWith(partition: string, machine: string | undefined): Promise<string> {
   const running = await runningMachines();
   const having = running.filter(
     (one) => one.partitions.some(({ name }) => name === partition) && (machine === undefined || one.machine === machine),
@@ -43,5 +42,10 @@ export async function askPartition(partition: string, machine: string | undefine
           : `${found === undefined ? 'running' : 'choose with --machine'}: ${names.join('; ')}`,
     });
   }
-  return requestControl(found.path, { ...request, partition });
+  return found.path;
+}
+
+/** Sends a request about a partition to the machine that has it. Throws as {@link machineWith}, and what the machine answers. */
+export async function askPartition(partition: string, machine: string | undefined, request: ControlRequest): Promise<unknown> {
+  return requestControl(await machineWith(partition, machine), { ...request, partition });
 }

@@ -3,7 +3,7 @@
 /** Ctrl-], as telnet and virsh have it: hardly a program wants it, and the menu sends it on when it is pressed twice. */
 export const MENU_KEY = 0x1d;
 
-export type MenuAction = 'all' | 'status' | 'screen' | 'restart' | 'kill' | 'stop' | 'quit' | 'help' | 'send';
+export type MenuAction = 'all' | 'status' | 'screen' | 'pen' | 'restart' | 'kill' | 'stop' | 'quit' | 'help' | 'send';
 
 interface MenuEntry {
   readonly keys: string;
@@ -16,6 +16,7 @@ export const MENU: readonly MenuEntry[] = [
   { keys: 'a0', action: 'all', short: 'a all', help: 'a or 0   show the consoles of all partitions, each line with its name' },
   { keys: 's', action: 'status', short: 's status', help: 's        show the status of all partitions' },
   { keys: 'v', action: 'screen', short: 'v screen', help: 'v        show the screen (video) of the focused partition' },
+  { keys: 'w', action: 'pen', short: 'w write', help: 'w        write to the focused partition, when somebody else has its pen' },
   { keys: 'r', action: 'restart', short: 'r restart', help: 'r        restart the focused partition, cold; starts it when it does not run' },
   { keys: 'k', action: 'kill', short: 'k kill', help: 'k        make the focused partition crash; its on-crash policy applies' },
   { keys: 'p', action: 'stop', short: 'p stop', help: 'p        stop the focused partition' },

@@ -34,7 +34,7 @@ export interface MultiplexerRequests {
   /** To a partition's console. */
   send(partition: number, bytes: Uint8Array): void;
   /** What the menu asks for beyond views. */
-  command(action: 'screen' | 'restart' | 'kill' | 'stop' | 'quit', partition: number): void;
+  command(action: 'screen' | 'pen' | 'restart' | 'kill' | 'stop' | 'quit', partition: number): void;
   /** Lines of the status table. */
   status(): readonly string[];
   /** A line of a console is complete: for its log. */

@@ -1,3 +1,5 @@
 /** What only Linux has: its network interfaces, reached through its C library. */
+export { fileLocker } from './lock-file.ts';
 export { holePuncher } from './punch-hole.ts';
+export { openPty, type Pty } from './pty.ts';
 export { openTap } from './tap.ts';

@@ -28,6 +28,12 @@ export function controlFolder(environment: Readonly<Record<string, string | unde
   return runtime !== undefined && runtime !== '' ? join(runtime, 'bulkhead') : join(tmpdir(), `bulkhead-${userInfo().uid}`);
 }
 
+/**
+ * A request that turns its connection into something else: what is to be done with the socket once it was answered. Undefined: an
+ * ordinary request.
+ */
+export type Upgrade = (request: ControlRequest) => ((socket: Socket) => void) | undefined;
+
 /** A socket that answers requests; disposing closes and removes it. */
 export interface ControlServer extends Disposable {
   readonly path: string;
@@ -37,7 +43,11 @@ export interface ControlServer extends Disposable {
  * Answers requests to the machine `name` with what `handle` resolves to. A machine of the same name that runs already keeps its name;
  * this one gets its process number added. Throws BH641 when there can be no socket.
  */
-export async function serveControl(name: string, handle: (request: ControlRequest) => Promise<unknown>): Promise<ControlServer> {
+export async function serveControl(
+  name: string,
+  handle: (request: ControlRequest) => Promise<unknown>,
+  upgrade: Upgrade = () => undefined,
+): Promise<ControlServer> {
   const folder = controlFolder();
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -49,7 +59,7 @@ export async function serveControl(name: string, handle: (request: ControlReques
     const server = await listen(path, (socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
-      serve(socket, handle);
+      serve(socket, handle, upgrade);
     });
     return {
       path,
@@ -86,11 +96,35 @@ export function controlSockets(): ReadonlyMap<string, string> {
 
 /** Sends a request and resolves to the answer. Throws BH642 when nobody answers, and the error that the machine reports. */
 export async function requestControl(path: string, request: ControlRequest): Promise<unknown> {
-  const line = await exchange(path, `${JSON.stringify(request)}\n`);
+  return unpack(await exchange(path, `${JSON.stringify(request)}\n`));
+}
+
+function unpack(line: string): unknown {
   const answer = JSON.parse(line) as Answer;
   if ('ok' in answer) return answer.ok;
   const { code, message, hint } = answer.error;
   throw new BulkheadError((code ?? 'BH642') as BulkheadError['code'], message, hint === undefined ? {} : { hint });
+}
+
+/** Sends a request that turns the connection into something else, and resolves to it: what follows is the caller's. Throws as {@link requestControl}. */
+export async function upgradeControl(path: string, request: ControlRequest): Promise<{ readonly socket: Socket; readonly first: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string): void => reject(new BulkheadError('BH642', `the machine behind ${path} does not answer: ${why}`));
+    const socket = connect(path, () => socket.write(`${JSON.stringify(request)}\n`));
+    socket.once('error', (error) => fail(error.message));
+    socket.once('end', () => fail('it closed the connection'));
+    onLine(socket, ANSWER_BYTES_MAX, (line, detach) => {
+      const first = detach();
+      socket.removeAllListeners('end').removeAllListeners('error');
+      try {
+        unpack(line);
+        resolve({ socket, first });
+      } catch (error) {
+        socket.destroy();
+        reject(error);
+      }
+    });
+  });
 }
 
 function exchange(path: string, line: string): Promise<string> {
@@ -111,11 +145,19 @@ function exchange(path: string, line: string): Promise<string> {
   });
 }
 
-function serve(socket: Socket, handle: (request: ControlRequest) => Promise<unknown>): void {
+function serve(socket: Socket, handle: (request: ControlRequest) => Promise<unknown>, upgrade: Upgrade): void {
   socket.on('error', () => socket.destroy());
-  onLine(socket, REQUEST_BYTES_MAX, (line) => {
-    void answerTo(line, handle).then((answer) => {
+  let next: ((socket: Socket) => void) | undefined;
+  onLine(socket, REQUEST_BYTES_MAX, (line, detach) => {
+    void answerTo(line, async (request) => {
+      next = upgrade(request);
+      return next === undefined ? handle(request) : null;
+    }).then((answer) => {
       if (!socket.destroyed) socket.write(`${JSON.stringify(answer)}\n`);
+      if (next === undefined || socket.destroyed) return;
+      const rest = detach();
+      next(socket);
+      if (rest.length > 0) socket.emit('data', rest);
     });
   });
 }
@@ -135,23 +177,36 @@ async function answerTo(line: string, handle: (request: ControlRequest) => Promi
   }
 }
 
-/** Calls `take` for every complete line; a line that grows beyond `limit` ends the connection. */
-function onLine(socket: Socket, limit: number, take: (line: string) => void): void {
-  let pieces: string[] = [];
+/**
+ * Calls `take` for every complete line; a line that grows beyond `limit` ends the connection. `detach` ends it all and returns what came
+ * behind the last line.
+ */
+function onLine(socket: Socket, limit: number, take: (line: string, detach: () => Buffer) => void): void {
+  /** What belongs to no complete line yet: all but the last without a line end. */
+  let pieces: Buffer[] = [];
   let length = 0;
-  socket.setEncoding('utf8');
-  socket.on('data', (data: string) => {
-    let rest = data;
-    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-      take(pieces.join('') + rest.slice(0, end));
-      pieces = [];
-      length = 0;
-      rest = rest.slice(end + 1);
+  let isDetached = false;
+  const receive = (data: Buffer): void => {
+    pieces.push(data);
+    length += data.length;
+    while (!isDetached) {
+      const last = pieces.at(-1) as Buffer;
+      const end = last.indexOf(0x0a);
+      if (end < 0) break;
+      pieces[pieces.length - 1] = last.subarray(0, end);
+      const line = Buffer.concat(pieces).toString('utf8');
+      pieces = [last.subarray(end + 1)];
+      length = last.length - end - 1;
+      take(line, detach);
     }
-    pieces.push(rest);
-    length += rest.length;
     if (length > limit) socket.destroy();
-  });
+  };
+  const detach = (): Buffer => {
+    isDetached = true;
+    socket.off('data', receive);
+    return Buffer.concat(pieces);
+  };
+  socket.on('data', receive);
 }
 
 function listen(path: string, connected: (socket: Socket) => void): Promise<Server> {

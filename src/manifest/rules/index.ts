@@ -16,6 +16,7 @@ import { bootInitrdKind } from './boot-initrd-kind.ts';
 import { bootInitrdUse } from './boot-initrd-use.ts';
 import { bootSource } from './boot-source.ts';
 import { consoleDevice } from './console-device.ts';
+import { consoleWays } from './console-ways.ts';
 import { coreExists } from './core-exists.ts';
 import { coreOnce } from './core-once.ts';
 import { cpuFeatureKnown } from './cpu-feature-known.ts';
@@ -29,6 +30,9 @@ import { deviceOptionKnown } from './device-option-known.ts';
 import { deviceOptionValue } from './device-option-value.ts';
 import { devicePlaced } from './device-placed.ts';
 import { deviceSource } from './device-source.ts';
+import { diskImage } from './disk-image.ts';
+import { diskOwner } from './disk-owner.ts';
+import { diskWindow } from './disk-window.ts';
 import { grantKnown } from './grant-known.ts';
 import { ioInSpace } from './io-in-space.ts';
 import { memoryAligned } from './memory-aligned.ts';
@@ -43,11 +47,18 @@ import { mmioOverRam } from './mmio-over-ram.ts';
 import { partitionIrq } from './partition-irq.ts';
 import { partitionMmio } from './partition-mmio.ts';
 import { partitionPorts } from './partition-ports.ts';
+import { networkForwards } from './network-forwards.ts';
+import { networkHost } from './network-host.ts';
+import { networkStations } from './network-stations.ts';
+import { networkSubnet } from './network-subnet.ts';
 import { platformSpace } from './platform-space.ts';
 import { rtosCoreZero } from './rtos-core-zero.ts';
 import { sharedConsole } from './shared-console.ts';
 import { sharedGranted } from './shared-granted.ts';
+import { sharedKeys } from './shared-keys.ts';
 import { sharedKnown } from './shared-known.ts';
+import { sharedMemory } from './shared-memory.ts';
+import { sharedModel } from './shared-model.ts';
 import { sharedSupported } from './shared-supported.ts';
 import { somePartition } from './some-partition.ts';
 import { wireEnds } from './wire-ends.ts';
@@ -96,6 +107,17 @@ export const RULES: readonly Rule[] = [
   grantKnown,
   sharedSupported,
   sharedConsole,
+  consoleWays,
+  sharedMemory,
+  sharedKeys,
+  sharedModel,
+  diskImage,
+  diskWindow,
+  diskOwner,
+  networkStations,
+  networkSubnet,
+  networkForwards,
+  networkHost,
   wireKnown,
   wireEnds,
   wireStations,

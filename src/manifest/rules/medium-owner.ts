@@ -1,29 +1,49 @@
-import { type FileUse, fileUses } from '../device-files.ts';
-import type { Rule } from '../rule.ts';
+import { fileUses } from '../device-files.ts';
+import type { Draft } from '../draft.ts';
+import type { Rule, RuleContext } from '../rule.ts';
+import type { Path } from '../source.ts';
 
 export const mediumOwner: Rule = {
   code: 'BH282',
   severity: 'error',
   title: 'Whoever writes a file of the host is alone at it',
-  *check(draft, { media }) {
-    const users = new Map<string, FileUse>();
-    for (const use of fileUses(draft)) {
-      const file = media.get(use.reference);
-      if (file?.status !== 'found') continue;
-      const other = users.get(file.identity);
+  *check(draft, context) {
+    const holders = new Map<string, Holding>();
+    for (const holding of holdings(draft, context)) {
+      const other = holders.get(holding.identity);
       // A writer is remembered in place of a reader: whoever comes later collides with it.
-      if (other === undefined || use.access === 'rw') users.set(file.identity, use);
-      if (other === undefined || (use.access === 'ro' && other.access === 'ro')) continue;
+      if (other === undefined || holding.access === 'rw') holders.set(holding.identity, holding);
+      if (other === undefined || (holding.access === 'ro' && other.access === 'ro')) continue;
       yield {
-        message: `${use.reference} is used by both ${nameOf(other)} and ${nameOf(use)}, and written`,
-        at: use.at,
-        related: [{ message: `${nameOf(other)} ${other.access === 'rw' ? 'writes' : 'reads'} it`, at: other.at }],
+        message: `${holding.reference} is used by both ${other.holder} and ${holding.holder}, and written`,
+        at: holding.at,
+        related: [{ message: `${other.holder} ${other.access === 'rw' ? 'writes' : 'reads'} it`, at: other.at }],
         hint: 'give each a file of its own, or let both only read',
       };
     }
   },
 };
 
-function nameOf({ partition, device, option }: FileUse): string {
-  return `${partition} (${option} of ${device.name})`;
+interface Holding {
+  readonly identity: string;
+  readonly access: 'ro' | 'rw';
+  /** Who holds it, in words. */
+  readonly holder: string;
+  readonly reference: string;
+  readonly at: Path;
+}
+
+/** Files behind drives of partitions, and those that shared disks are made of. */
+function* holdings(draft: Draft, { media, disks }: RuleContext): Iterable<Holding> {
+  for (const { partition, device, option, reference, access, at } of fileUses(draft)) {
+    const file = media.get(reference);
+    if (file?.status === 'found') yield { identity: file.identity, access, holder: `${partition} (${option} of ${device.name})`, reference, at };
+  }
+  for (const { name, path } of draft.shared) {
+    const disk = disks.get(name);
+    if (disk?.status !== 'found') continue;
+    for (const { path: reference, identity, access } of disk.files) {
+      yield { identity, access, holder: `the shared disk ${name}`, reference, at: [...path, reference === disk.overlay ? 'overlay' : 'image'] };
+    }
+  }
 }

@@ -1,7 +1,7 @@
 import type { Rule } from '../rule.ts';
 
 /** What has a broker already. */
-const RUNNING = ['console'];
+const RUNNING = ['console', 'disk', 'ethernet', 'memory', 'entropy'];
 
 export const sharedSupported: Rule = {
   code: 'BH243',

@@ -39,7 +39,6 @@ import {
   EFER_LMA,
   EFER_LME,
 } from '../../x86/control.ts';
-import { announcedFeatures } from '../../x86/features.ts';
 import * as S from '../../x86/state.ts';
 import { DEBUG, GENERAL_PROTECTION } from '../../x86/vectors.ts';
 import type { Core } from '../core.ts';
@@ -65,9 +64,8 @@ const reservedBits = new WeakMap<Core, number>();
 function reservedInCr4(core: Core): number {
   let reserved = reservedBits.get(core);
   if (reserved === undefined) {
-    const features = announcedFeatures((leaf, subleaf, out) => core.wiring.cpuid.lookup(leaf, subleaf, out));
     reserved = ~CR4_DEFINED;
-    for (const [bits, feature] of CR4_OF_FEATURE) if (!features.has(feature)) reserved |= bits;
+    for (const [bits, feature] of CR4_OF_FEATURE) if (!core.features.has(feature)) reserved |= bits;
     reservedBits.set(core, reserved);
   }
   return reserved;

@@ -17,6 +17,8 @@ interface Msr {
   readonly read: (core: Core) => bigint;
   /** False: the value is not allowed (#GP). Absent: read-only. */
   readonly write?: (core: Core, value: bigint) => boolean;
+  /** Exists with this feature only (SDM 4 table 2-2). */
+  readonly feature?: string;
 }
 
 const EFER_WRITABLE = BigInt(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE);
@@ -42,6 +44,7 @@ const stored = (offset: number, isAllowed: (value: bigint) => boolean = () => tr
 });
 const canonical = (offset: number): Msr => stored(offset, isCanonical);
 const constant = (value: bigint): Msr => ({ read: () => value });
+const withFeature = (feature: string, msr: Msr): Msr => ({ ...msr, feature });
 
 /** Every byte names a memory type that exists (SDM 3A table 11-10). */
 const isPat = (value: bigint): boolean => {
@@ -75,17 +78,21 @@ const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
   [0x3a, constant(1n)],
   [
     0x3b,
-    { read: (core) => core.get64(S.MSR_TSC_ADJUST), write: (core, value) => moveTimestamp(core, value - core.get64(S.MSR_TSC_ADJUST)) },
+    {
+      read: (core) => core.get64(S.MSR_TSC_ADJUST),
+      write: (core, value) => moveTimestamp(core, value - core.get64(S.MSR_TSC_ADJUST)),
+      feature: 'tsc_adjust',
+    },
   ],
   [0x8b, stored(S.MSR_BIOS_SIGN_ID)],
   [0xce, constant(PLATFORM_INFO)],
   [0xfe, constant(MTRR_CAP)],
-  [0x10a, constant(ARCH_CAPABILITIES)],
+  [0x10a, withFeature('arch_capabilities', constant(ARCH_CAPABILITIES))],
   [0x174, stored(S.MSR_SYSENTER_CS, (value) => value <= 0xffff_ffffn)],
   [0x175, canonical(S.MSR_SYSENTER_ESP)],
   [0x176, canonical(S.MSR_SYSENTER_EIP)],
-  [0x179, constant(BigInt(MACHINE_CHECK_BANKS))],
-  [0x17a, { read: (core) => core.get64(S.MSR_MCG_STATUS), write: writeStatus }],
+  [0x179, withFeature('mca', constant(BigInt(MACHINE_CHECK_BANKS)))],
+  [0x17a, { read: (core) => core.get64(S.MSR_MCG_STATUS), write: writeStatus, feature: 'mca' }],
   [0x1a0, stored(S.MSR_MISC_ENABLE)],
   [0x277, stored(S.MSR_PAT, isPat)],
   [0x2ff, stored(S.MSR_MTRR_DEF_TYPE, (value) => (value & ~0xcffn) === 0n)],
@@ -102,7 +109,7 @@ const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
   [0xc000_0100, canonical(S.segmentBase(S.FS))],
   [0xc000_0101, canonical(S.segmentBase(S.GS))],
   [0xc000_0102, canonical(S.MSR_KERNEL_GS_BASE)],
-  [0xc000_0103, stored(S.MSR_TSC_AUX, (value) => value <= 0xffff_ffffn)],
+  [0xc000_0103, withFeature('rdtscp', stored(S.MSR_TSC_AUX, (value) => value <= 0xffff_ffffn))],
 ]);
 
 /** LME cannot change while paging is on; LMA follows CR0.PG and is not written (SDM 3A §10.8.5). */
@@ -117,9 +124,14 @@ function writeEfer(core: Core, value: bigint): boolean {
   return true;
 }
 
+function registerOf(core: Core, index: number): Msr | undefined {
+  const msr = MSRS.get(index);
+  return msr?.feature === undefined || core.features.has(msr.feature) ? msr : undefined;
+}
+
 /** undefined: no such register. */
 export function readMsr(core: Core, index: number): bigint | undefined {
-  const msr = MSRS.get(index);
+  const msr = registerOf(core, index);
   if (msr) return BigInt.asUintN(64, msr.read(core));
   const value = readBank(core, index) ?? core.wiring.readMsr(index);
   // The deadline is kept by the local APIC, which knows the counter without this core's offset; 0 is "disarmed".
@@ -128,7 +140,7 @@ export function readMsr(core: Core, index: number): bigint | undefined {
 
 /** False: no such register, or not with this value. */
 export function writeMsr(core: Core, index: number, value: bigint): boolean {
-  const msr = MSRS.get(index);
+  const msr = registerOf(core, index);
   if (!msr) {
     if (writeBank(core, index, value)) return true;
     const offset = index === IA32_TSC_DEADLINE && value !== 0n ? core.get64(S.TSC_OFFSET) : 0n;

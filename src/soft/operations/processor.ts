@@ -78,7 +78,7 @@ function compareExchange8(core: Core, record: number): void {
   const old = core.mmu.load64(linear);
   const expected = (BigInt(core.get32(RDX)) << 32n) | BigInt(core.get32(RAX));
   const isEqual = old === expected;
-  core.mmu.store64(linear, isEqual ? (BigInt(core.get32(RCX)) << 32n) | BigInt(core.get32(RBX)) : old);
+  core.mmu.replace64(linear, old, isEqual ? (BigInt(core.get32(RCX)) << 32n) | BigInt(core.get32(RBX)) : old);
   if (!isEqual) {
     writeRegister(core, RAX, 4, Number(old & 0xffff_ffffn));
     writeRegister(core, RDX, 4, Number(old >> 32n));

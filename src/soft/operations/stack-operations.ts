@@ -68,17 +68,16 @@ export const STACK_OPERATIONS: SystemOperations = {
   pusha: (core, record) => {
     const size = operandSize(core, record);
     const stack = new Stack(core).open();
-    stack.reserve(size * 8);
+    stack.reserve(8, size);
     for (let register = S.RAX; register <= S.RDI; register++) stack.push(size, core.get32(S.gpr(register)));
     stack.commit();
   },
   popa: (core, record) => {
     const size = operandSize(core, record);
     const stack = new Stack(core).open();
-    const last = stack.peek(size, size * 7); // faults before any register changes
+    for (let i = 0; i < 8; i++) stack.peek(size, i * size); // faults before any register changes
     for (let register = S.RDI; register >= S.RAX; register--) {
-      const value = register === S.RAX ? last : stack.peek(size, 0);
-      stack.skip(size);
+      const value = stack.pop(size);
       if (register !== S.RSP) writeRegister(core, S.gpr(register), size, value);
     }
     stack.commit();
@@ -106,7 +105,7 @@ export const STACK_OPERATIONS: SystemOperations = {
       stack.push(size, frame);
     }
     stack.skip(-bytes);
-    stack.reserve(0); // a final stack pointer that could not be written through faults now
+    stack.reserve(0, size); // a final stack pointer that could not be written through faults now
     if (size === 8) core.setNumber(RBP, frame);
     else writeRegister(core, RBP, size, frame);
     stack.commit();

@@ -112,7 +112,7 @@ function checkHeader(core: Core, at: number): boolean {
   // the standard form checks the first 24 bytes only, the compacted one all
   const last = isCompacted ? HEADER_BYTES : 24;
   for (let i = 16; i < last; i += 4) wrong |= mmu.load32(at + HEADER + i);
-  if (wrong !== 0) core.raise(GENERAL_PROTECTION, 0);
+  if (wrong !== 0 || (isCompacted && !core.features.has('xsavec'))) core.raise(GENERAL_PROTECTION, 0);
   return isCompacted;
 }
 
@@ -151,11 +151,11 @@ export const XSAVE_OPERATIONS: SystemOperations = {
   xsavec: saveCompacted,
   xrstor: restore,
 
-  /** ECX 0: XCR0; 1: of that, what is in use. */
+  /** ECX 0: XCR0; 1: of that, what is in use, where there is such a thing. */
   xgetbv: (core) => {
     requireEnabled(core);
     const index = core.get32(RCX);
-    if (index > 1) core.raise(GENERAL_PROTECTION, 0);
+    if (index > (core.features.has('xgetbv1') ? 1 : 0)) core.raise(GENERAL_PROTECTION, 0);
     writeRegister(core, RAX, 4, core.get32(S.XCR0) & (index === 1 ? inUse(core) : -1));
     writeRegister(core, RDX, 4, 0);
   },

@@ -1,7 +1,7 @@
 /** Integer arithmetic and logic (SDM 2, instruction reference). Flags that the SDM leaves undefined follow what silicon does where that is known. */
 import { RAX, RDX } from '../../x86/state.ts';
 import { i32, i64, select, type Value } from '../wasm/value.ts';
-import { cold, hot, type Scope, type SemanticsTable, type Size } from './dsl.ts';
+import { type CarryOverflow, cold, hot, type Scope, type SemanticsTable, type Size } from './dsl.ts';
 
 type Combine = (s: Scope, a: Value, b: Value) => Value;
 
@@ -38,6 +38,10 @@ const modifying = (combine: Combine): ((s: Scope) => void) => (s) => {
   const b = s.local(s.source.read());
   s.destination.modify((old) => combine(s, old, b));
 };
+const compare: Combine = (s, a, b) => {
+  s.compareFlags(a, b);
+  return a;
+};
 const comparing = (combine: Combine): ((s: Scope) => void) => (s) => {
   const a = s.local(s.destination.read());
   const b = s.local(s.source.read());
@@ -68,8 +72,7 @@ function multiply(s: Scope, signed: boolean): void {
     }
     s.register(RAX, 8).write(low);
     s.register(RDX, 8).write(high);
-    const significant = s.local(signed ? high.ne(low.shrSigned(63n)) : high.ne(0));
-    s.resultFlags(low, significant, significant);
+    s.resultFlagsLater(low, [low, s.local(high)], ([lower, upper]) => both(s, (upper as Value).ne(signed ? (lower as Value).shrSigned(63n) : 0)));
     return;
   }
   const wide = (v: Value): Value => (signed ? (s.size === 4 ? v.widenSigned() : v.extend(bits as 8 | 16).widenSigned()) : v.widen());
@@ -79,27 +82,33 @@ function multiply(s: Scope, signed: boolean): void {
     s.register(RAX, s.size).write(product.wrap());
     s.register(RDX, s.size).write(product.shr(BigInt(bits)).wrap());
   }
-  const significant = s.local(
-    signed ? product.ne(product.extend(bits as 8 | 16 | 32)) : product.shr(BigInt(bits)).ne(0),
-  );
-  s.resultFlags(product.wrap(), significant, significant);
+  s.resultFlagsLater(s.local(product.wrap()), [product], ([p]) => {
+    const whole = p as Value;
+    return both(s, signed ? whole.ne(whole.extend(bits as 8 | 16 | 32)) : whole.shr(BigInt(bits)).ne(0));
+  });
+}
+
+/** CF = OF = the upper half matters. */
+function both(s: Scope, significant: Value): CarryOverflow {
+  const bit = s.local(significant);
+  return { carry: bit, overflow: bit };
 }
 
 /** Two- and three-operand IMUL: the low half, CF = OF = it was not enough. */
 function multiplyLow(s: Scope, a: Value, b: Value): Value {
+  const low = s.local(a.mul(b));
+  s.resultFlagsLater(low, [a, b], ([x, y]) => both(s, isProductWide(s, x as Value, y as Value)));
+  return low;
+}
+
+function isProductWide(s: Scope, a: Value, b: Value): Value {
   if (s.size === 8) {
-    const low = s.local(a.mul(b));
-    const unsignedHigh = multiplyHigh(s, a, b);
-    const high = unsignedHigh.sub(select(a.ltSigned(0), b, i64(0))).sub(select(b.ltSigned(0), a, i64(0)));
-    const significant = s.local(high.ne(low.shrSigned(63n)));
-    s.resultFlags(low, significant, significant);
-    return low;
+    const high = multiplyHigh(s, a, b).sub(select(a.ltSigned(0), b, i64(0))).sub(select(b.ltSigned(0), a, i64(0)));
+    return high.ne(a.mul(b).shrSigned(63n));
   }
   const wide = (v: Value): Value => (s.size === 4 ? v.widenSigned() : v.extend(16).widenSigned());
   const product = s.local(wide(a).mul(wide(b)));
-  const significant = s.local(product.ne(product.extend(s.size === 4 ? 32 : 16)));
-  s.resultFlags(product.wrap(), significant, significant);
-  return product.wrap();
+  return product.ne(product.extend(s.size === 4 ? 32 : 16));
 }
 
 const DIVIDE_ERROR = 0;
@@ -219,7 +228,7 @@ export const ARITHMETIC: SemanticsTable = {
   and: hot(modifying(and)),
   sub: hot(modifying(subtract)),
   xor: hot(modifying(xor)),
-  cmp: hot(comparing(subtract)),
+  cmp: hot(comparing(compare)),
   test: hot(comparing(and)),
   inc: hot((s) => s.rm.modify((old) => {
     const result = s.local(old.add(1));

@@ -23,6 +23,12 @@ export interface Operand {
   modify(change: (old: Value) => Value): void;
 }
 
+/** Both i32, 0 or 1. */
+export interface CarryOverflow {
+  readonly carry: Value;
+  readonly overflow: Value;
+}
+
 /** An XMM register, or an MMX one in its low 8 bytes, as pieces in memory order. */
 export interface VectorRegister {
   read(type: ValueType, size: number, offset?: number): Value;
@@ -80,6 +86,8 @@ export interface Scope {
   /** `carryIn`: a carry (borrow) went in as well, so that a and b alone do not tell what came out. */
   addFlags(a: Value, b: Value, result: Value, carryIn?: boolean): void;
   subtractFlags(a: Value, b: Value, result: Value, borrowIn?: boolean): void;
+  /** As a subtraction whose result nobody keeps. */
+  compareFlags(a: Value, b: Value): void;
   /** As add/subtract of 1, CF kept. */
   incrementFlags(a: Value, result: Value): void;
   decrementFlags(a: Value, result: Value): void;
@@ -87,10 +95,14 @@ export interface Scope {
   logicFlags(result: Value): void;
   /** ZF, SF, PF from `result`; CF and OF given (i32, 0 or 1); AF = 0. */
   resultFlags(result: Value, carry: Value, overflow: Value): void;
+  /** The same where CF and OF cost something: `flags` may be called later, or never, with what these operands and this result are then. */
+  resultFlagsLater(result: Value, operands: readonly Value[], flags: (operands: readonly Value[], result: Value) => CarryOverflow): void;
   /** CF and ZF given (i32, 0 or 1, not both 1); OF = SF = PF = AF = 0. */
   orderFlags(isLess: Value, isEqual: Value): void;
   /** Only CF and OF (i32, 0 or 1); the others kept. */
   carryOverflowFlags(carry: Value, overflow: Value): void;
+  /** The same, of a rotated value, as {@link Scope.resultFlagsLater}. */
+  rotatedFlagsLater(result: Value, flags: (result: Value) => CarryOverflow): void;
   /** Only CF; the others kept. */
   carryFlag(carry: Value): void;
   /** CF as 0 or 1. */

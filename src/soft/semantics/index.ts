@@ -6,11 +6,12 @@ import { EXCHANGE } from './exchange.ts';
 import { MOVES } from './moves.ts';
 import { SHIFTS } from './shifts.ts';
 import { STRINGS } from './strings.ts';
+import { SYSTEM } from './system.ts';
 import { VECTOR_FLOAT } from './vector-float.ts';
 import { VECTOR_INTEGER } from './vector-integer.ts';
 import { VECTOR_SSE4 } from './vector-sse4.ts';
 import { VECTOR_MOVES } from './vector-moves.ts';
 import { X87 } from './x87.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...SYSTEM, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

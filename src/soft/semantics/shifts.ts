@@ -4,34 +4,35 @@
  */
 import { IMM } from '../../x86/record.ts';
 import { RCX } from '../../x86/state.ts';
-import { constant, i64, select, type Value } from '../wasm/value.ts';
-import { cold, hot, type Scope, type SemanticsTable } from './dsl.ts';
+import { constant, i32, i64, select, type Value } from '../wasm/value.ts';
+import { type CarryOverflow, cold, hot, type Scope, type SemanticsTable } from './dsl.ts';
 
-interface Shifted {
-  readonly result: Value;
-  readonly carry: Value;
-  readonly overflow: Value;
+/** `count` is not 0. CF and OF follow from the operands and the result. */
+interface Shift {
+  result(s: Scope, a: Value, count: Value): Value;
+  flags(s: Scope, a: Value, count: Value, result: Value): CarryOverflow;
 }
-type Shift = (s: Scope, a: Value, count: Value) => Shifted;
 
 const bitsOf = (s: Scope): number => s.size * 8;
 const topBit = (s: Scope, value: Value): Value => s.local(value.shr(bitsOf(s) - 1).wrap().and(1));
 const bit0 = (s: Scope, value: Value): Value => s.local(value.wrap().and(1));
 
-const shiftLeft: Shift = (s, a, count) => {
-  const result = s.local(a.shl(count));
-  const carry = s.size === 8
-    ? bit0(s, a.shr(i64(64).sub(count)))
-    : bit0(s, a.widen().shl(count.widen()).shr(BigInt(bitsOf(s))));
-  return { result, carry, overflow: topBit(s, result).xor(carry) };
+const shiftLeft: Shift = {
+  result: (_, a, count) => a.shl(count),
+  flags(s, a, count, result) {
+    const carry = s.size === 8
+      ? bit0(s, a.shr(i64(64).sub(count)))
+      : bit0(s, a.widen().shl(count.widen()).shr(BigInt(bitsOf(s))));
+    return { carry, overflow: topBit(s, result).xor(carry) };
+  },
 };
-const shiftRight: Shift = (s, a, count) => {
-  const result = s.local(a.shr(count));
-  return { result, carry: bit0(s, a.shr(count.sub(1))), overflow: topBit(s, result.xor(result.shl(1))) };
+const shiftRight: Shift = {
+  result: (_, a, count) => a.shr(count),
+  flags: (s, a, count, result) => ({ carry: bit0(s, a.shr(count.sub(1))), overflow: topBit(s, result.xor(result.shl(1))) }),
 };
-const shiftRightSigned: Shift = (s, a, count) => {
-  const value = s.local(signExtended(s, a));
-  return { result: s.local(value.shrSigned(count)), carry: bit0(s, value.shrSigned(count.sub(1))), overflow: bit0(s, value.and(0)) };
+const shiftRightSigned: Shift = {
+  result: (s, a, count) => signExtended(s, a).shrSigned(count),
+  flags: (s, a, count) => ({ carry: bit0(s, signExtended(s, a).shrSigned(count.sub(1))), overflow: i32(0) }),
 };
 
 const signExtended = (s: Scope, a: Value): Value => (s.size >= 4 ? a : a.extend(s.size === 1 ? 8 : 16));
@@ -42,31 +43,32 @@ const maskedCount = (s: Scope): Value => {
   return s.local(raw.to(s.word).and(s.size === 8 ? 63 : 31));
 };
 
-const shifting = (shift: Shift): ((s: Scope) => void) => (s) => {
+/** Where the count is not 0: a new value, and its flags. */
+const moving = (move: (s: Scope, old: Value, count: Value) => Value): ((s: Scope) => void) => (s) => {
   const count = maskedCount(s);
   s.destination.modify((old) => {
     const result = s.variable(old);
-    s.if(count.ne(0), () => {
-      const shifted = shift(s, old, count);
-      s.resultFlags(shifted.result, shifted.carry, shifted.overflow);
-      result.set(shifted.result);
-    });
+    s.if(count.ne(0), () => result.set(move(s, old, count)));
     return result.value;
   });
 };
 
-const rotating = (rotate: Shift): ((s: Scope) => void) => (s) => {
-  const count = maskedCount(s);
-  s.destination.modify((old) => {
-    const result = s.variable(old);
-    s.if(count.ne(0), () => {
-      const rotated = rotate(s, old, count);
-      s.carryOverflowFlags(rotated.carry, rotated.overflow);
-      result.set(rotated.result);
-    });
-    return result.value;
-  });
-};
+const shifting = (shift: Shift): ((s: Scope) => void) => moving((s, old, count) => {
+  const result = s.local(shift.result(s, old, count));
+  s.resultFlagsLater(result, [old, count], ([a, by], r) => shift.flags(s, a as Value, by as Value, r));
+  return result;
+});
+
+const rotating = (rotate: Rotation): ((s: Scope) => void) => moving((s, old, count) => {
+  const result = s.local(rotate.result(s, old, count));
+  s.rotatedFlagsLater(result, (rotated) => rotate.flags(s, rotated));
+  return result;
+});
+
+interface Rotation {
+  result(s: Scope, a: Value, count: Value): Value;
+  flags(s: Scope, result: Value): CarryOverflow;
+}
 
 /** 8- and 16-bit rotates work on the value repeated until it fills 32 bits. */
 const repeated = (s: Scope, a: Value): Value => {
@@ -74,67 +76,58 @@ const repeated = (s: Scope, a: Value): Value => {
   if (s.size === 2) return s.local(a.or(a.shl(16)));
   return s.local(a.mul(0x0101_0101));
 };
-const rotateLeft: Shift = (s, a, count) => {
-  const result = s.local(repeated(s, a).rotl(count));
-  const carry = bit0(s, result);
-  return { result, carry, overflow: topBit(s, result).xor(carry) };
+const rotateLeft: Rotation = {
+  result: (s, a, count) => repeated(s, a).rotl(count),
+  flags(s, result) {
+    const carry = bit0(s, result);
+    return { carry, overflow: topBit(s, result).xor(carry) };
+  },
 };
-const rotateRight: Shift = (s, a, count) => {
-  const result = s.local(repeated(s, a).rotr(count));
-  return { result, carry: topBit(s, result), overflow: topBit(s, result.xor(result.shl(1))) };
+const rotateRight: Rotation = {
+  result: (s, a, count) => repeated(s, a).rotr(count),
+  flags: (s, result) => ({ carry: topBit(s, result), overflow: topBit(s, result.xor(result.shl(1))) }),
 };
 
 /** Through carry: a rotation of size+1 bits; for 8 and 16 bits the count is further taken modulo 9 and 17. */
-const rotateCarryLeft: Shift = (s, a, rawCount) => {
+const rotatingThroughCarry = (left: boolean): ((s: Scope) => void) => moving((s, a, rawCount) => {
   const bits = bitsOf(s);
   const carryIn = s.local(s.carry().widen());
   const value = s.local(a.widen());
   const count = s.local((s.size === 1 ? rawCount.remUnsigned(9) : s.size === 2 ? rawCount.remUnsigned(17) : rawCount).widen());
-  const rotated = s.local(
-    value.shl(count).or(carryIn.shl(count.sub(1))).or(value.shr(i64(bits).sub(count).and(63)).shr(1)),
-  );
+  const rest = s.local(i64(bits).sub(count));
+  const rotated = s.local(left
+    ? value.shl(count).or(carryIn.shl(count.sub(1))).or(value.shr(rest.and(63)).shr(1))
+    : value.shr(count).or(carryIn.shl(rest)).or(value.shl(rest).shl(1)));
   // A count that became 0 rotates by nothing: carry and value stay.
-  const result = s.local(select(count.isZero(), value, rotated));
-  const carry = s.local(select(count.isZero(), carryIn, value.shr(i64(bits).sub(count)).and(1)).wrap());
-  return { result: s.local(result.to(s.word)), carry, overflow: topBit(s, result.to(s.word)).xor(carry) };
-};
-const rotateCarryRight: Shift = (s, a, rawCount) => {
-  const bits = bitsOf(s);
-  const carryIn = s.local(s.carry().widen());
-  const value = s.local(a.widen());
-  const count = s.local((s.size === 1 ? rawCount.remUnsigned(9) : s.size === 2 ? rawCount.remUnsigned(17) : rawCount).widen());
-  const rotated = s.local(
-    value.shr(count).or(carryIn.shl(i64(bits).sub(count))).or(value.shl(i64(bits).sub(count)).shl(1)),
-  );
-  const result = s.local(select(count.isZero(), value, rotated));
-  const carry = s.local(select(count.isZero(), carryIn, value.shr(count.sub(1)).and(1)).wrap());
-  const word = s.local(result.to(s.word));
-  return { result: word, carry, overflow: topBit(s, word.xor(word.shl(1))) };
-};
+  const result = s.local(select(count.isZero(), value, rotated).to(s.word));
+  const carry = s.local(select(count.isZero(), carryIn, value.shr(left ? rest : count.sub(1)).and(1)).wrap());
+  s.carryOverflowFlags(carry, left ? topBit(s, result).xor(carry) : topBit(s, result.xor(result.shl(1))));
+  return result;
+});
 
 /** SHLD, SHRD: bits come in from the register. */
 const doubleShift = (left: boolean, countOf: (s: Scope) => Value): ((s: Scope) => void) => (s) => {
-  const bits = bitsOf(s);
   const count = s.local(countOf(s).to(s.word).and(s.size === 8 ? 63 : 31));
   const incoming = s.local(s.reg.read());
   s.rm.modify((old) => {
     const result = s.variable(old);
     s.if(count.ne(0), () => {
-      let shifted: Value;
-      let carry: Value;
       if (s.size === 2) {
         // Three words, the incoming one twice: counts of 17 to 31 are undefined, and this is what silicon (Zen 3) does.
         const twice = incoming.widen().mul(left ? 0x1_0001n : 0x1_0001_0000n);
         const words = s.local(old.widen().shl(left ? 32 : 0).or(twice));
         const by = s.local(count.widen());
-        shifted = s.local((left ? words.shl(by).shr(32) : words.shr(by)).wrap().and(0xffff));
-        carry = bit0(s, words.shr(left ? i64(48).sub(by) : by.sub(1)));
-      } else {
-        const rest = s.local(constant(s.word, bits).sub(count));
-        shifted = s.local(left ? old.shl(count).or(incoming.shr(rest)) : old.shr(count).or(incoming.shl(rest)));
-        carry = bit0(s, left ? old.shr(rest) : old.shr(count.sub(1)));
+        const shifted = s.local((left ? words.shl(by).shr(32) : words.shr(by)).wrap().and(0xffff));
+        s.resultFlags(shifted, bit0(s, words.shr(left ? i64(48).sub(by) : by.sub(1))), topBit(s, shifted.xor(old)));
+        result.set(shifted);
+        return;
       }
-      s.resultFlags(shifted, carry, topBit(s, shifted.xor(old)));
+      const restOf = (by: Value): Value => constant(s.word, bitsOf(s)).sub(by);
+      const shifted = s.local(left ? old.shl(count).or(incoming.shr(restOf(count))) : old.shr(count).or(incoming.shl(restOf(count))));
+      s.resultFlagsLater(shifted, [old, count], ([a, by], r) => ({
+        carry: bit0(s, (a as Value).shr(left ? restOf(by as Value) : (by as Value).sub(1))),
+        overflow: topBit(s, r.xor(a as Value)),
+      }));
       result.set(shifted);
     });
     return result.value;
@@ -182,8 +175,8 @@ export const SHIFTS: SemanticsTable = {
   sar: hot(shifting(shiftRightSigned)),
   rol: hot(rotating(rotateLeft)),
   ror: hot(rotating(rotateRight)),
-  rcl: cold(rotating(rotateCarryLeft)),
-  rcr: cold(rotating(rotateCarryRight)),
+  rcl: cold(rotatingThroughCarry(true)),
+  rcr: cold(rotatingThroughCarry(false)),
   shld: cold(doubleShift(true, immediateCount)),
   shrd: cold(doubleShift(false, immediateCount)),
   shld_cl: cold(doubleShift(true, clCount)),

@@ -71,6 +71,22 @@ function both(scenario: (machine: Bench) => void): void {
 }
 
 describe('translated as interpreted', () => {
+  it('an instruction across two pages is another one when the second page is, and faults when there is none', () => {
+    both(({ load, put32, start, vcpu }) => {
+      put32(DIRECTORY, TABLE | 3);
+      for (let page = 0; page < 32; page++) put32(TABLE + page * 4, (page * 0x1000) | 3);
+      load(0x1_0ffe, 'b8 11'); // mov eax, imm32, of which three bytes lie on the next page: 0x11000 or 0x12000
+      load(0x1_1000, '11 00 00 c3');
+      load(0x1_2000, '22 00 00 c3');
+      // three times: call it; then map its second page elsewhere
+      load(CODE, 'be fe 0f 01 00  ff d6 01 c2  c7 05 44 a0 00 00 03 20 01 00  0f 01 3d 00 10 01 00  ff d6 01 c2  83 25 44 a0 00 00 fe  0f 01 3d 00 10 01 00  ff d6');
+      start(CODE, PAGING);
+      vcpu.run(60);
+      const { gpr } = vcpu.readState();
+      expect([gpr[2], gpr[3]]).toEqual([0x1111n + 0x2211n, 1n]);
+    });
+  });
+
   it('code where there is no memory is undefined, whatever the page before had at that place', () => {
     both(({ load, start, vcpu }) => {
       load(CODE, '41 83 f9 05 72 fa  b8 00 10 00 c0  ff e0'); // count ECX to 5; jump to the same place at 3 GiB

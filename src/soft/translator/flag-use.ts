@@ -1,39 +1,45 @@
 /**
  * Where the arithmetic flags matter: at the start of a block they need not be right when something sets all of them before anything
- * could ask, and whatever may leave the region asks.
+ * could ask. Who asks is either an instruction, or only the exits on the way: those can tell apart what had set the flags.
  */
-import type { Handler } from '../handlers.ts';
 import type { Edge } from './flow.ts';
+import type { Effect } from './registers.ts';
 
-/** Set all six flags and read none. */
-const SETS_ALL = new Set(['add', 'or', 'and', 'sub', 'xor', 'cmp', 'test', 'neg', 'imul2', 'imul3']);
-/** Neither set nor read any, and cannot leave the region. */
-const TOUCHES_NONE = new Set(['mov', 'lea', 'movzx_b', 'movzx_w', 'movsx_b', 'movsx_w', 'movsxd', 'nop', 'not', 'bswap', 'cbw', 'cwd', 'jmp_rel']);
+/** `exits`: only exits ask. */
+export type FlagNeed = 'none' | 'exits' | 'reads';
 
-/** By block. `mayLeave`: the region may be left on the way from one block to the next. */
+const STRENGTH: Readonly<Record<FlagNeed, number>> = { none: 0, exits: 1, reads: 2 };
+const stronger = (a: FlagNeed, b: FlagNeed): FlagNeed => (STRENGTH[a] >= STRENGTH[b] ? a : b);
+
+/** By block. `behind`: what asks at the end of each, where control leaves; `between`: on the way from one block to the next. */
 export function flagsNeeded(
-  blocks: readonly (readonly Handler[])[],
+  blocks: readonly (readonly Effect[])[],
+  behind: readonly FlagNeed[],
   edges: readonly (readonly Edge[])[],
-  mayLeave: (from: number, to: number) => boolean,
-): readonly boolean[] {
-  const firsts = blocks.map((instructions) => {
-    for (const { mnemonic, shape } of instructions) {
-      if (shape.memory && mnemonic !== 'lea' && mnemonic !== 'nop') return 'asks';
-      if (SETS_ALL.has(mnemonic)) return 'sets';
-      if (!TOUCHES_NONE.has(mnemonic)) return 'asks';
+  between: (from: number, to: number) => FlagNeed,
+): readonly FlagNeed[] {
+  const passes: boolean[] = [];
+  const needed = blocks.map((instructions, number): FlagNeed => {
+    let need: FlagNeed = 'none';
+    for (const { flagUse, mayLeave } of instructions) {
+      if (mayLeave) need = stronger(need, 'exits');
+      if (flagUse === 'reads') need = 'reads';
+      if (flagUse !== 'none') {
+        passes[number] = false;
+        return need;
+      }
     }
-    return 'passes';
-  });
-  const needed = firsts.map((first, number) => {
-    const next = edges[number] as readonly Edge[];
-    return first === 'asks' || (first === 'passes' && (next.length === 0 || next.some(({ to }) => mayLeave(number, to))));
+    passes[number] = true;
+    return (edges[number] as readonly Edge[]).reduce<FlagNeed>(
+      (sum, { to }) => stronger(sum, between(number, to)), stronger(need, behind[number] as FlagNeed));
   });
   for (let changed = true; changed; ) {
     changed = false;
-    for (const [number, first] of firsts.entries()) {
-      if (first !== 'passes' || needed[number]) continue;
-      if (!(edges[number] as readonly Edge[]).some(({ to }) => needed[to])) continue;
-      needed[number] = true;
+    for (const [number, need] of needed.entries()) {
+      if (!passes[number]) continue;
+      const all = (edges[number] as readonly Edge[]).reduce<FlagNeed>((sum, { to }) => stronger(sum, needed[to] as FlagNeed), need);
+      if (all === need) continue;
+      needed[number] = all;
       changed = true;
     }
   }

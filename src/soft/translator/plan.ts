@@ -5,8 +5,9 @@
  * page, as far as the interpreter has been there. What lies behind the page is never part of it: the memory behind a page may be
  * another page's.
  */
-import { IMM, INFO, INFO_SIZE, LENGTH, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
-import type { HandlerTable } from '../handlers.ts';
+import { IMM, INFO, INFO_SIZE, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
+import { HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
+import { SYSTEM_MNEMONICS } from '../system-operations.ts';
 
 const PAGE = 4096;
 /** INFO_SIZE of 16-bit operands. */
@@ -24,9 +25,11 @@ export interface PlannedBlock {
   readonly stops: boolean;
   /** Decoded records (x86/record.ts), one for each instruction. */
   readonly records: DataView;
+  /** Where they lie in the shared memory, for system operations: as long as the region is valid, so are they. */
+  readonly address: number;
 }
 
-/** Two buffers and a number, however many blocks there are: posting it must cost the vCPU little. */
+/** A few buffers and numbers, however many blocks there are: posting it must cost the vCPU little. */
 export interface RegionPlan {
   /** MODE_… bits (x86/state.ts) in which the code was decoded. */
   readonly mode: number;
@@ -36,16 +39,19 @@ export interface RegionPlan {
   readonly shape: Uint16Array<ArrayBuffer>;
   /** The records of all blocks, in the same order. */
   readonly records: Uint8Array<ArrayBuffer>;
+  /** {@link PlannedBlock.address} of each. */
+  readonly addresses: Uint32Array<ArrayBuffer>;
 }
 
 const SHAPE_FIELDS = 4;
 
-export function blocksOf({ shape, records }: RegionPlan): PlannedBlock[] {
+export function blocksOf({ shape, records, addresses }: RegionPlan): PlannedBlock[] {
   const blocks: PlannedBlock[] = [];
   let first = 0;
   for (let at = 0; at < shape.length; at += SHAPE_FIELDS) {
     const [start, end, stops, count] = shape.subarray(at, at + SHAPE_FIELDS) as unknown as [number, number, number, number];
-    blocks.push({ start, end, stops: stops !== 0, records: new DataView(records.buffer, records.byteOffset + first, count * RECORD_SIZE) });
+    const address = addresses[at / SHAPE_FIELDS] as number;
+    blocks.push({ start, end, stops: stops !== 0, records: new DataView(records.buffer, records.byteOffset + first, count * RECORD_SIZE), address });
     first += count * RECORD_SIZE;
   }
   return blocks;
@@ -65,6 +71,12 @@ const TRANSFERS: Readonly<Record<string, Transfer>> = {
   jmp_rel: 'jump', call_rel: 'call', call: 'indirect-call', ret: 'return', ret_imm: 'return', jmp: 'leave',
 };
 export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ?? 'none';
+
+/** What follows these in memory is not what comes next. */
+const FINAL = new Set([
+  'syscall', 'sysret', 'sysenter', 'sysexit', 'iret', 'int', 'int3', 'int1', 'hlt', 'undefined', 'instruction_too_long', 'jmp_far_immediate',
+  'call_far_immediate', 'jmp_far_memory', 'call_far_memory', 'ret_far',
+]);
 
 /** Offset in the page where the relative branch in this record goes; undefined when that is not on the page, or cut to 16 bits. */
 export function targetOf(view: DataView, record: number): number | undefined {
@@ -115,7 +127,11 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
     records.set(blocks.memory.subarray(record, record + count * RECORD_SIZE), at);
     at += count * RECORD_SIZE;
   }
-  return { mode, page, shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])), records };
+  return {
+    mode, page, records,
+    shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])),
+    addresses: Uint32Array.from(cuts, ({ record }) => record),
+  };
 }
 
 function outline(view: DataView, handlers: HandlerTable, start: number, record: number): Found {
@@ -125,9 +141,14 @@ function outline(view: DataView, handlers: HandlerTable, start: number, record: 
     const end = view.getUint16(at + OFFSET, true);
     const isEnd = handlers.isEnd(view.getUint16(at, true));
     if (!isEnd && handler !== undefined && !handler.semantics.repeats) continue;
-    const stops = !isEnd;
+    const stops = !isEnd || (count > 0 && isFinal(view, at - RECORD_SIZE));
     return { start, record, count, end, stops, successors: stops || count === 0 ? [] : successors(view, handlers, at - RECORD_SIZE, end) };
   }
+}
+
+/** A system operation that does not go on with the next instruction. */
+function isFinal(view: DataView, record: number): boolean {
+  return view.getUint16(record, true) === HANDLER_SYSTEM && FINAL.has(SYSTEM_MNEMONICS[view.getInt32(record + LINK, true)] as string);
 }
 
 function successors(view: DataView, handlers: HandlerTable, last: number, end: number): number[] {

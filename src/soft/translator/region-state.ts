@@ -3,7 +3,7 @@ import * as S from '../../x86/state.ts';
 import type { Code } from '../wasm/code.ts';
 import { getLocal, i64, store, type Value } from '../wasm/value.ts';
 import { STATE } from '../interpreter-scope.ts';
-import { LazyFlags } from './flags.ts';
+import { ELSEWHERE, LazyFlags } from './flags.ts';
 import type { X87Locals } from './x87-locals.ts';
 
 /** Registers as bit sets: general ones in bits 0–15, vector ones in bits 16–31. */
@@ -24,6 +24,8 @@ export class RegionState {
   readonly x87: X87Locals | undefined;
   /** Control does not come here: the code before has left. */
   hasLeft = false;
+  /** The instruction being generated does nothing about flags. */
+  keepsFlags = false;
   readonly #locals = new Map<string, number>();
   #read = 0;
   #changed = 0;
@@ -42,14 +44,16 @@ export class RegionState {
     return { read: this.#read, changed: this.#changed, flags: this.#usesFlags };
   }
 
+  /** i64. Outside 64-bit mode only the low halves are there: the upper ones are 0 (mode.ts). */
   general(n: number): Value {
     this.#read |= 1 << n;
-    return this.#get(`g${n}`, 'i64');
+    return this.#get(`g${n}`, this.#word).widen();
   }
   setGeneral(n: number, value: Value): void {
     this.#changed |= 1 << n;
-    this.#set(`g${n}`, value);
+    this.#set(`g${n}`, value.to(this.#word));
   }
+  get #word(): 'i32' | 'i64' { return this.is64Bit ? 'i64' : 'i32'; }
   vector(n: number): Value {
     this.#read |= 1 << (VECTOR + n);
     return this.#get(`v${n}`, 'v128');
@@ -82,8 +86,8 @@ export class RegionState {
   setBudget(value: Value): void { this.#set('budget', value); }
   get page(): Value { return this.#get('page', 'i64'); }
   get pageHost(): Value { return this.#get('page-host', 'i32'); }
-  get tlbRead(): Value { return this.#get('tlb-read', 'i32'); }
-  get tlbWrite(): Value { return this.#get('tlb-write', 'i32'); }
+  /** The TLB for reading; the one for writing lies behind it. */
+  get tlb(): Value { return this.#get('tlb', 'i32'); }
 
   /** RIP of an offset of the region's page, which may lie behind its end. */
   ripAt(offset: number): Value {
@@ -100,6 +104,7 @@ export class RegionState {
   settleFlags(): void {
     const { setter } = this.flags;
     if (setter === undefined) return;
+    if (setter === ELSEWHERE) throw new Error('nobody knows here what had set the flags');
     const result = this.flags.resultWord(setter);
     const aux = this.flags.auxWord(setter);
     this.setFlagAux(aux);
@@ -117,6 +122,10 @@ export class RegionState {
 
   /** `if`, after which the flags are as one side or the other left them. */
   branch(condition: Value, then: () => void, otherwise?: () => void): void {
+    if (this.keepsFlags) {
+      this.#branchKeepingFlags(condition, then, otherwise);
+      return;
+    }
     if (otherwise !== undefined) this.settleFlags();
     const before = this.flags.setter;
     let left = false;
@@ -143,6 +152,20 @@ export class RegionState {
     if (otherwise !== undefined) this.hasLeft = left;
   }
 
+  #branchKeepingFlags(condition: Value, then: () => void, otherwise?: () => void): void {
+    const before = this.flags.setter;
+    let left = false;
+    const side = (generate: () => void): boolean => {
+      this.flags.setter = before;
+      this.hasLeft = false;
+      this.#keepingX87(generate);
+      return this.hasLeft;
+    };
+    this.code.if(condition, () => { left = side(then); }, otherwise && (() => { left = side(otherwise) && left; }));
+    this.flags.setter = before;
+    this.hasLeft = otherwise !== undefined && left;
+  }
+
   /** Generates a way on which the x87 stack may move: behind it, it is where it was. */
   #keepingX87(generate: () => void): void {
     const { x87 } = this;
@@ -153,13 +176,14 @@ export class RegionState {
 
   /** Loads everything that the region touches. */
   load(): void {
-    for (let n = 0; n < 16; n++) if (this.#touches(n)) this.#set(`g${n}`, STATE.load('i64', 8, S.gpr(n)));
+    for (let n = 0; n < 16; n++) if (this.#touches(n)) this.#set(`g${n}`, STATE.load(this.#word, this.is64Bit ? 8 : 4, S.gpr(n)));
     for (let n = 0; n < 16; n++) if (this.#touches(VECTOR + n)) this.#set(`v${n}`, STATE.load('v128', 16, S.xmm(n)));
     if (this.#known.flags) {
       this.#set('result', STATE.load('i64', 8, S.FLAG_RESULT));
       this.#set('aux', STATE.load('i32', 4, S.FLAG_AUX));
     }
     this.x87?.load();
+    this.loadTlb();
     this.#set('budget', STATE.load('i32', 4, S.BUDGET));
     this.flags.setter = undefined;
   }
@@ -167,14 +191,17 @@ export class RegionState {
   loadOnce(): void {
     this.#set('page', STATE.load('i64', 8, S.CODE_PAGE));
     this.#set('page-host', STATE.load('i32', 4, S.CODE_HOST));
-    this.#set('tlb-read', STATE.load('i32', 4, S.TLB_READ));
-    this.#set('tlb-write', STATE.load('i32', 4, S.TLB_WRITE));
+  }
+
+  /** The TLBs of the current level, which STAC and CLAC exchange. */
+  loadTlb(): void {
+    this.#set('tlb', STATE.load('i32', 4, S.TLB_READ));
   }
 
   /** Stores everything that the region changes. The flags must be settled, and the x87 stack's place noted where control came from. */
   save(): void {
     const { code } = this;
-    for (let n = 0; n < 16; n++) if (this.#changes(n)) store(code, STATE, 8, this.#get(`g${n}`, 'i64'), S.gpr(n));
+    for (let n = 0; n < 16; n++) if (this.#changes(n)) store(code, STATE, this.is64Bit ? 8 : 4, this.#get(`g${n}`, this.#word), S.gpr(n));
     for (let n = 0; n < 16; n++) if (this.#changes(VECTOR + n)) store(code, STATE, 16, this.#get(`v${n}`, 'v128'), S.xmm(n));
     if (this.#known.flags) {
       store(code, STATE, 8, this.#get('result', 'i64'), S.FLAG_RESULT);

@@ -11,27 +11,24 @@
  *
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
-import type { Handler, HandlerTable } from '../handlers.ts';
+import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
 import { BLOCK_OFFSET, blockSlot } from '../layout.ts';
+import { Leave, REGION_INTERPRET, REGION_JUMP, REGION_UNWIND } from '../leave.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
-import { OFFSET, RECORD_SIZE } from '../../x86/record.ts';
+import { LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
 import type { Code, Label } from '../wasm/code.ts';
 import { call, getLocal, i32, i64, select, store, Value } from '../wasm/value.ts';
-import type { Setter } from './flags.ts';
+import { ELSEWHERE, isSameSetter, type Setter } from './flags.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
-import { flagsNeeded } from './flag-use.ts';
+import { type FlagNeed, flagsNeeded } from './flag-use.ts';
 import { blocksOf, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
 import { RegionState } from './region-state.ts';
-import type { TouchedRegisters } from './registers.ts';
+import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
 import { X87Locals } from './x87-locals.ts';
 import { planX87, type X87Plan } from './x87-plan.ts';
 
-/** What a region returns: go on at RIP … */
-export const REGION_JUMP = 0;
-/** … or interpret what is there: it is not translated, or the budget is short. */
-export const REGION_INTERPRET = 1;
 export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
 
 /** Calls nested deeper go on as jumps: the stack of the host is finite. */
@@ -50,23 +47,25 @@ export interface RegionEnvironment {
 }
 
 export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): void {
-  new RegionWriter(new RegionGraph(blocksOf(plan), environment.handlers), plan, environment, code).write();
+  new RegionWriter(new RegionGraph(blocksOf(plan), environment.handlers, environment.registers), plan, environment, code).write();
 }
 
-/** Where and how the interpreter takes over, packed into one number: offset in the page, instructions given back, what set the flags. */
+/** Where the interpreter takes over, packed into one number: offset in the page, instructions given back. */
 const UNSPENT_SHIFT = 13;
-const SETTER_SHIFT = 20;
+/** Exits settle the flags of so many different setters behind the region; what comes after them is settled before. */
+const MOST_SETTERS = 20;
 
 class RegionGraph {
   readonly blocks: readonly PlannedBlock[];
   readonly transfers: readonly Transfer[];
   readonly edges: readonly (readonly Edge[])[];
   readonly flow: Flow;
-  readonly needsFlags: readonly boolean[];
+  readonly needsFlags: readonly FlagNeed[];
+  readonly effects: readonly (readonly Effect[])[];
   readonly x87: X87Plan | undefined;
   readonly #numbers: ReadonlyMap<number, number>;
 
-  constructor(blocks: readonly PlannedBlock[], handlers: HandlerTable) {
+  constructor(blocks: readonly PlannedBlock[], handlers: HandlerTable, registers: TouchedRegisters) {
     this.blocks = blocks;
     this.#numbers = new Map(blocks.map(({ start }, number) => [start, number]));
     const instructions = blocks.map(({ records }) =>
@@ -75,12 +74,25 @@ class RegionGraph {
     this.edges = blocks.map((block, number) => this.#edgesOf(block, number));
     this.flow = analyse(this.edges, instructions.map(({ length }) => length));
     this.x87 = planX87(instructions, blocks.map(({ records }) => records), this.edges);
-    this.needsFlags = flagsNeeded(instructions, this.edges, (from, to) => this.flow.isForeign(from, to) || this.flow.isBack(from, to));
+    this.effects = blocks.map(({ records }) =>
+      Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => registers.effectOf(records, n * RECORD_SIZE)));
+    this.needsFlags = flagsNeeded(
+      this.effects,
+      blocks.map(({ stops }, number) => (stops ? 'exits' : this.#staysInside(number) ? 'none' : 'reads')),
+      this.edges,
+      (from, to) => (this.flow.isForeign(from, to) ? 'reads' : this.flow.isBack(from, to) ? 'exits' : 'none'),
+    );
   }
 
   /** The block that starts at an offset of the page. */
   numberAt(offset: number): number | undefined {
     return this.#numbers.get(offset);
+  }
+
+  /** Control goes from the block to one of this region, and to no other place. */
+  #staysInside(number: number): boolean {
+    const transfer = this.transfers[number] as Transfer;
+    return (transfer === 'none' || transfer === 'jump') && (this.edges[number] as readonly Edge[]).length > 0;
   }
 
   #edgesOf(block: PlannedBlock, number: number): Edge[] {
@@ -109,11 +121,13 @@ class RegionWriter {
   readonly #page: number;
   readonly #code: Code;
   readonly #state: RegionState;
-  /** What had set the flags at some exit; the first place stands for: they are settled. */
+  /** What had set the flags at some exit, or where paths meet; the first place stands for: they are settled. */
   readonly #setters: (Setter | undefined)[] = [undefined];
+  /** Where the interpreter takes over, for each of them, and for what a local tells. */
+  readonly #interpretExits: Label[] = [];
+  #toldExit: Label = { depth: 0 };
   readonly #labels: (Label | undefined)[];
   readonly #loops: (Label | undefined)[];
-  #interpretExit: Label = { depth: 0 };
   #jumpExit: Label = { depth: 0 };
   #returnExit: Label = { depth: 0 };
 
@@ -139,36 +153,55 @@ class RegionWriter {
       code.returnValue(i32(REGION_INTERPRET));
     }, undefined, false);
     state.load();
-    code.block((interpret) => {
-      this.#interpretExit = interpret;
-      code.block((jump) => {
-        this.#jumpExit = jump;
-        code.block((returning) => {
-          this.#returnExit = returning;
-          this.#tree(0);
-          code.op(UNREACHABLE);
+    const behindFlags = (setter: number): void => {
+      if (setter === MOST_SETTERS) {
+        code.block((told) => {
+          this.#toldExit = told;
+          this.#inside();
         });
-        state.save();
-        store(code, STATE, 8, this.#rip.value, S.RIP);
-        code.returnValue(i32(REGION_JUMP));
+        code.branchTable(this.#interpretExits, state.variable('setter', 'i32').value);
+        return;
+      }
+      code.block((exit) => {
+        this.#interpretExits.push(exit);
+        behindFlags(setter + 1);
       });
-      state.save();
-      store(code, STATE, 8, this.#rip.value, S.RIP);
-      const region = this.#findRegion();
-      code.if(region, () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
-      code.returnValue(i32(REGION_JUMP));
-    });
-    const exit = this.#exit.value;
-    const settle = (setter: Setter | undefined) => () => {
-      state.flags.setter = setter;
-      state.settleFlags();
+      if (setter === 0) return;
+      code.scope(() => {
+        state.flags.setter = this.#setters[setter];
+        state.settleFlags();
+      });
+      code.branch(this.#interpretExits[0] as Label);
     };
-    if (this.#setters.length > 1) code.switch(exit.shr(SETTER_SHIFT), this.#setters.map(settle), () => undefined);
-    state.setBudget(state.budget.add(exit.shr(UNSPENT_SHIFT).and((1 << (SETTER_SHIFT - UNSPENT_SHIFT)) - 1)));
+    behindFlags(0);
+    const exit = this.#exit.value;
+    state.setBudget(state.budget.add(exit.shr(UNSPENT_SHIFT)));
     state.save();
     const rip = state.page.add(exit.and((1 << UNSPENT_SHIFT) - 1).widen());
     store(code, STATE, 8, state.is64Bit ? rip : rip.and(i64(0xffff_ffffn)), S.RIP);
     code.returnValue(i32(REGION_INTERPRET));
+  }
+
+  /** All of the region but where the interpreter takes over. */
+  #inside(): void {
+    const code = this.#code;
+    const state = this.#state;
+    code.block((jump) => {
+      this.#jumpExit = jump;
+      code.block((returning) => {
+        this.#returnExit = returning;
+        this.#tree(0);
+        code.op(UNREACHABLE);
+      });
+      state.save();
+      store(code, STATE, 8, this.#rip.value, S.RIP);
+      code.returnValue(i32(REGION_JUMP));
+    });
+    state.save();
+    store(code, STATE, 8, this.#rip.value, S.RIP);
+    const region = this.#findRegion();
+    code.if(region, () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
+    code.returnValue(i32(REGION_JUMP));
   }
 
   get #exit(): ReturnType<RegionState['variable']> {
@@ -208,8 +241,31 @@ class RegionWriter {
       this.#within(node, merges, from + 1);
     });
     this.#state.hasLeft = false;
-    this.#state.flags.setter = undefined;
+    this.#state.flags.setter = this.#setterAtStart(merge);
     this.#tree(merge);
+  }
+
+  /** Where several paths meet: what those do that lead here is {@link #prepareFlags}. */
+  #setterAtStart(block: number): Setter | undefined {
+    return this.#graph.needsFlags[block] === 'exits' ? ELSEWHERE : undefined;
+  }
+
+  /** Before a branch to a block that other paths lead to. */
+  #prepareFlags(to: number): void {
+    const need = this.#graph.needsFlags[to];
+    const { flags } = this.#state;
+    if (need === 'reads') this.#state.settleFlags();
+    else if (need === 'exits' && flags.setter !== ELSEWHERE) this.#state.variable('setter', 'i32').set(i32(this.#placeOfSetter()));
+  }
+
+  /** The place of what set the flags last among the setters; they are settled when there is no room. */
+  #placeOfSetter(): number {
+    const { flags } = this.#state;
+    const known = this.#setters.findIndex((other) => isSameSetter(other, flags.setter));
+    if (known >= 0) return known;
+    if (this.#setters.length < MOST_SETTERS) return this.#setters.push(flags.setter) - 1;
+    this.#state.settleFlags();
+    return 0;
   }
 
   /** Control goes from a block to an offset of the page. */
@@ -224,7 +280,7 @@ class RegionWriter {
     const isBack = flow.isBack(from, to);
     if (!isBack && !flow.isMerge[to]) {
       // Other paths come back here with flags of their own.
-      if (flow.isLoopHeader[to] && this.#graph.needsFlags[to]) state.settleFlags();
+      if (flow.isLoopHeader[to]) this.#prepareFlags(to);
       this.#alignX87(to);
       this.#tree(to);
       return;
@@ -233,7 +289,7 @@ class RegionWriter {
       if (isBack) {
         this.#code.if(state.budget.lt(this.#need(to)), () => state.aside(() => this.#interpretAt(offset, 0)), undefined, false);
       }
-      if (this.#graph.needsFlags[to]) state.settleFlags();
+      this.#prepareFlags(to);
       this.#alignX87(to);
       this.#code.branch((isBack ? this.#loops[to] : this.#labels[to]) as Label);
     });
@@ -249,7 +305,7 @@ class RegionWriter {
     const block = this.#graph.blocks[number] as PlannedBlock;
     const state = this.#state;
     const count = block.records.byteLength / RECORD_SIZE;
-    if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = undefined;
+    if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = this.#setterAtStart(number);
     state.x87?.enterBlock(this.#graph.x87?.topAt[number] as number);
     state.setBudget(state.budget.sub(count));
     for (let n = 0; n < count && !state.hasLeft; n++) this.#instruction(number, block, n, count - 1 - n);
@@ -262,7 +318,12 @@ class RegionWriter {
   #instruction(number: number, block: PlannedBlock, n: number, behind: number): void {
     const { records } = block;
     const record = n * RECORD_SIZE;
-    const { semantics, shape, mnemonic } = this.#environment.handlers.at(records.getUint16(record, true)) as Handler;
+    if (records.getUint16(record, true) === HANDLER_SYSTEM) {
+      this.#system(block, record, behind);
+      return;
+    }
+    const handler = this.#environment.handlers.at(records.getUint16(record, true)) as Handler;
+    const { semantics, mnemonic } = handler;
     const offset = records.getUint16(record + OFFSET, true);
     const transfer = transferOf(mnemonic);
     const isCall = transfer === 'call' || transfer === 'indirect-call';
@@ -285,19 +346,43 @@ class RegionWriter {
       // Behind this instruction, not behind its block.
       budget: () => this.#state.budget.add(behind),
     };
-    const scope = new TranslatorScope(this.#state, shape, this.#environment.imports, exits, records, record);
+    const scope = new TranslatorScope(this.#state, handler, this.#environment.imports, exits, records, record);
+    this.#state.keepsFlags = this.#graph.effects[number]?.[n]?.flagUse === 'none';
     this.#code.scope(() => semantics.body(scope));
+  }
+
+  /** A system operation sees the whole state and may change all of it. */
+  #system(block: PlannedBlock, record: number, behind: number): void {
+    const code = this.#code;
+    const state = this.#state;
+    const { records, address } = block;
+    const offset = records.getUint16(record + OFFSET, true);
+    const next = offset + records.getUint8(record + LENGTH);
+    if (state.x87 !== undefined) {
+      // Where the x87 stack is behind it is not known.
+      this.#interpretAt(offset, behind + 1);
+      return;
+    }
+    state.settleFlags();
+    if (behind > 0) state.setBudget(state.budget.add(behind));
+    state.save();
+    store(code, STATE, 8, state.ripAt(offset), S.RIP);
+    store(code, STATE, 8, state.ripAt(next), S.NEXT_RIP);
+    const status = state.variable('status', 'i32');
+    status.set(call('i32', this.#environment.imports.system, [i32(address + record), i32(records.getInt32(record + LINK, true))]));
+    code.if(status.value, () => code.returnValue(status.value.add(REGION_UNWIND - Leave.Jump)), undefined, false);
+    state.load();
+    code.if(state.budget.lt(Math.max(behind, 1)), () => state.aside(() => this.#interpretAt(next, 0)), undefined, false);
+    if (behind > 0) state.setBudget(state.budget.sub(behind));
   }
 
   // ── ways out ──
 
   #interpretAt(offset: number, unspent: number): void {
-    const { setter } = this.#state.flags;
-    let place = this.#setters.findIndex((other) => isSame(other, setter));
-    if (place < 0) place = this.#setters.push(setter) - 1;
+    const exit = this.#state.flags.setter === ELSEWHERE ? this.#toldExit : this.#interpretExits[this.#placeOfSetter()] as Label;
     this.#state.x87?.beforeSave();
-    this.#exit.set(i32(offset | (unspent << UNSPENT_SHIFT) | (place << SETTER_SHIFT)));
-    this.#code.branch(this.#interpretExit);
+    this.#exit.set(i32(offset | (unspent << UNSPENT_SHIFT)));
+    this.#code.branch(exit);
     this.#state.hasLeft = true;
   }
 
@@ -358,9 +443,6 @@ class RegionWriter {
     return region.value;
   }
 }
-
-const isSame = (a: Setter | undefined, b: Setter | undefined): boolean =>
-  a?.kind === b?.kind && a?.size === b?.size && a?.isRotated === b?.isRotated;
 
 const UNREACHABLE = 0x00;
 const TOP_OF_STACK = new Value('i32', () => undefined);

@@ -48,12 +48,15 @@ export class Regions {
   readonly #byPage = new Map<number, number[]>();
   readonly #free: number[] = [];
 
-  constructor(core: Core, blocks: Blocks, handlers: HandlerTable, compiler: RegionCompiler, fill: (...args: number[]) => number) {
+  constructor(
+    core: Core, blocks: Blocks, handlers: HandlerTable, compiler: RegionCompiler,
+    fill: (...args: number[]) => number, system: (...args: number[]) => number,
+  ) {
     this.#core = core;
     this.#blocks = blocks;
     this.#handlers = handlers;
     this.#compiler = compiler;
-    this.#imports = { memory: core.memory.memory, table: this.table, fill };
+    this.#imports = { memory: core.memory.memory, table: this.table, fill, system };
   }
 
   /** The block at RIP was found hot. */

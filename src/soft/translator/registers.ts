@@ -2,9 +2,9 @@
  * Which registers an instruction touches. Nothing here knows instructions: each handler is generated once into the void, with
  * registers in its operand fields that no instruction uses of itself, and what was touched is kept.
  */
-import { BASE, INDEX, RECORD_SIZE, REG } from '../../x86/record.ts';
+import { BASE, IMM, INDEX, RECORD_SIZE, REG } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
-import type { Handler, HandlerTable } from '../handlers.ts';
+import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
 import type { Imports } from '../interpreter-scope.ts';
 import { Code } from '../wasm/code.ts';
 import type { PlannedBlock } from './plan.ts';
@@ -16,10 +16,21 @@ const ROLES = [{ field: REG, number: 8 }, { field: BASE, number: 9 }, { field: I
 const VECTOR = 16;
 const STAND_INS: number = ROLES.reduce((bits, { number }) => bits | (1 << number) | (1 << (VECTOR + number)), 0);
 
+/** What an instruction does besides computing. */
+export interface Effect extends Touched {
+  /** `sets`: all six, without looking at what they were; `reads`: anything else that concerns them. */
+  readonly flagUse: 'none' | 'sets' | 'reads';
+  /** The region may be left before it. */
+  readonly mayLeave: boolean;
+}
+
+/** What is in the state block, a system operation finds and changes there. */
+const SYSTEM_OPERATION: Effect = { ...NOTHING, flagUse: 'reads', mayLeave: true };
+
 export class TouchedRegisters {
   readonly #handlers: HandlerTable;
   readonly #imports: Imports;
-  readonly #known = new Map<number, Touched>();
+  readonly #known = new Map<number, Effect>();
 
   constructor(handlers: HandlerTable, imports: Imports) {
     this.#handlers = handlers;
@@ -31,12 +42,7 @@ export class TouchedRegisters {
     let { read, changed, flags } = NOTHING;
     for (const { records } of blocks) {
       for (let record = 0; record < records.byteLength; record += RECORD_SIZE) {
-        const number = records.getUint16(record, true);
-        let general = this.#known.get(number);
-        if (general === undefined) {
-          general = this.#learn(this.#handlers.at(number) as Handler, records, record);
-          this.#known.set(number, general);
-        }
+        const general = this.effectOf(records, record);
         read |= named(general.read, records, record);
         changed |= named(general.changed, records, record);
         flags ||= general.flags;
@@ -45,7 +51,21 @@ export class TouchedRegisters {
     return { read, changed, flags };
   }
 
-  #learn(handler: Handler, records: DataView, record: number): Touched {
+  /** With the stand-ins for the registers that the fields name. */
+  effectOf(records: DataView, record: number): Effect {
+    const number = records.getUint16(record, true);
+    if (number === HANDLER_SYSTEM) return SYSTEM_OPERATION;
+    // Shifts by nothing are different.
+    const key = number * 2 + ((records.getUint8(record + IMM) & 0x1f) === 0 ? 0 : 1);
+    let effect = this.#known.get(key);
+    if (effect === undefined) {
+      effect = this.#learn(this.#handlers.at(number) as Handler, records, record);
+      this.#known.set(key, effect);
+    }
+    return effect;
+  }
+
+  #learn(handler: Handler, records: DataView, record: number): Effect {
     const model = new DataView(new ArrayBuffer(RECORD_SIZE));
     for (let i = 0; i < RECORD_SIZE; i++) model.setUint8(i, records.getUint8(record + i));
     for (const { field, number } of ROLES) {
@@ -56,15 +76,19 @@ export class TouchedRegisters {
     }
     const code = new Code(2);
     const state = new RegionState(code, true, NOTHING);
+    let mayLeave = false;
     const nothing = (): void => undefined;
     const exits: Exits = {
-      interpret: nothing, jump: nothing, jumpRelative: nothing, next: nothing, fault: nothing, repeat: nothing, afterSystem: nothing,
+      interpret: () => { mayLeave = true; },
+      jump: nothing, jumpRelative: nothing, next: nothing, fault: nothing, repeat: nothing, afterSystem: nothing,
       setBudget: nothing, budget: () => state.budget, saveBudget: nothing, restoreBudget: nothing,
     };
-    const scope = new TranslatorScope(state, handler.shape, this.#imports, exits, model, 0);
+    const scope = new TranslatorScope(state, handler, this.#imports, exits, model, 0);
     code.scope(() => handler.semantics.body(scope));
     const { setter } = state.flags;
-    return { ...state.touched, flags: state.touched.flags || setter !== undefined };
+    const isWhole = setter !== undefined && setter.kind !== 'words' && setter.rotated === undefined && setter.carry === undefined;
+    const flags = state.touched.flags || setter !== undefined;
+    return { ...state.touched, flags, mayLeave, flagUse: !flags ? 'none' : isWhole && !state.touched.flags ? 'sets' : 'reads' };
   }
 }
 

@@ -8,15 +8,17 @@
  */
 import { BASE, DISP, INDEX, LENGTH, OFFSET, REG, SCALE, SEGMENT } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
-import { type Endings, type Imports, InterpreterScope, type Place, type Shape } from '../interpreter-scope.ts';
-import { TLB_ENTRIES, TLB_ENTRY_SIZE } from '../layout.ts';
-import type { Size, VectorRegister, Word } from '../semantics/dsl.ts';
+import type { Handler } from '../handlers.ts';
+import { type Endings, type Imports, InterpreterScope, type Place } from '../interpreter-scope.ts';
+import { TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_WRITE_DISTANCE } from '../layout.ts';
+import type { CarryOverflow, Size, VectorRegister, Word } from '../semantics/dsl.ts';
 import type { X87Stack } from '../semantics/x87-stack.ts';
 import type { ValueType } from '../wasm/code.ts';
 import { call, constant, i32, i64, type Value } from '../wasm/value.ts';
+import type { Setter } from './flags.ts';
 import { targetOf } from './plan.ts';
 import type { RegionState } from './region-state.ts';
-import { MISS_WRITES } from './shared-functions.ts';
+import { MISS_WAS_EMPTY_SHIFT, MISS_WRITES } from './shared-functions.ts';
 import { X87InLocals } from './x87-locals.ts';
 
 const TLB_INDEX_MASK = (TLB_ENTRIES - 1) * TLB_ENTRY_SIZE;
@@ -36,15 +38,17 @@ const LANES: Readonly<Record<string, readonly [number, number]>> = {
 
 export class TranslatorScope extends InterpreterScope {
   readonly #state: RegionState;
+  readonly #mnemonic: string;
   readonly #records: DataView;
   readonly #record: number;
   readonly #exits: Exits;
   readonly #miss: number;
 
   /** `record`: offset of the instruction's record in `records`; `imports.readSlow` is the module's `miss` (shared-functions.ts). */
-  constructor(state: RegionState, shape: Shape, imports: Imports, exits: Exits, records: DataView, record: number) {
+  constructor(state: RegionState, { shape, mnemonic }: Pick<Handler, 'shape' | 'mnemonic'>, imports: Imports, exits: Exits, records: DataView, record: number) {
     super(state.code, shape, imports, exits);
     this.#state = state;
+    this.#mnemonic = mnemonic;
     this.#records = records;
     this.#record = record;
     this.#exits = exits;
@@ -62,21 +66,49 @@ export class TranslatorScope extends InterpreterScope {
   }
 
   override effectiveAddress(): Value {
-    const base = this.readPlace({ field: BASE }, 8);
-    const index = this.readPlace({ field: INDEX }, 8).shl(this.#records.getUint8(this.#record + SCALE));
-    return base.add(index).add(i64(this.#records.getInt32(this.#record + DISP, true)));
+    const word = this.#addressWord;
+    const base = this.readPlace({ field: BASE }, 8).to(word);
+    const index = this.readPlace({ field: INDEX }, 8).to(word).shl(this.#records.getUint8(this.#record + SCALE));
+    return base.add(index).add(this.#records.getInt32(this.#record + DISP, true)).widen();
   }
+
+  /** Outside 64-bit mode addresses are formed in 32 bits, where they wrap by themselves. */
+  get #addressWord(): Word { return this.#state.is64Bit ? 'i64' : 'i32'; }
 
   override linearAddress(): Value {
     const segment = this.#records.getUint16(this.#record + SEGMENT, true);
     // Flat: the bases of ES, CS, SS and DS are 0.
     const hasBase = segment === S.segmentBase(S.FS) || segment === S.segmentBase(S.GS);
-    const address = hasBase ? this.effectiveAddress().add(super.field(segment, 'i64')) : this.effectiveAddress();
-    return address.and(this.field(S.LINEAR_MASK, 'i64'));
+    if (!hasBase) return this.effectiveAddress();
+    const word = this.#addressWord;
+    return this.effectiveAddress().to(word).add(super.field(segment, 'i64').to(word)).widen();
   }
 
   override local(value: Value): Value {
-    return value.known === undefined ? super.local(value) : value;
+    if (value.known !== undefined) return value;
+    return value.narrow === undefined ? super.local(value) : super.local(value.narrow).widen();
+  }
+
+  // ── the stack: flat, as wide as the mode ──
+
+  override push(value: Value, size: Size): void {
+    const kept = this.local(value);
+    const top = this.local(this.#stackTop(-size));
+    this.store(top, size, kept);
+    this.#state.setGeneral(S.RSP, top);
+  }
+
+  override readStack(size: Size, offset = 0): Value {
+    return this.load(this.local(this.#stackTop(offset)), size);
+  }
+
+  override releaseStack(bytes: Value | number): void {
+    this.#state.setGeneral(S.RSP, this.#stackTop(bytes));
+  }
+
+  #stackTop(distance: Value | number): Value {
+    const word = this.#addressWord;
+    return this.#state.general(S.RSP).to(word).add(typeof distance === 'number' ? distance : distance.to(word)).widen();
   }
 
   // ── where things live ──
@@ -94,7 +126,7 @@ export class TranslatorScope extends InterpreterScope {
     }
     const whole = this.#state.general((offset - S.GPR) >>> 3);
     if (size === 8) return whole;
-    const low = whole.shr((offset & 7) * 8).wrap();
+    const low = whole.wrap().shr((offset & 7) * 8);
     return size === 4 ? low : low.and(size === 1 ? 0xff : 0xffff);
   }
 
@@ -108,10 +140,11 @@ export class TranslatorScope extends InterpreterScope {
     if (size === 8) this.#state.setGeneral(number, value);
     else if (size === 4) this.#state.setGeneral(number, value.widen());
     else {
+      const word = this.#addressWord;
       const shift = (offset & 7) * 8;
       const mask = (size === 1 ? 0xffn : 0xffffn) << BigInt(shift);
-      const part = value.and(size === 1 ? 0xff : 0xffff).widen().shl(shift);
-      this.#state.setGeneral(number, this.#state.general(number).and(~mask).or(part));
+      const part = value.and(size === 1 ? 0xff : 0xffff).to(word).shl(shift);
+      this.#state.setGeneral(number, this.#state.general(number).to(word).and(constant(word, ~mask)).or(part).widen());
     }
   }
 
@@ -154,7 +187,10 @@ export class TranslatorScope extends InterpreterScope {
     if (offset === S.FLAG_RESULT) state.setFlagResult(value);
     else if (offset === S.FLAG_AUX) state.setFlagAux(value);
     else if (offset < S.GPR + GENERAL_REGISTERS * 8) state.setGeneral((offset - S.GPR) >>> 3, value);
-    else super.setField(offset, value);
+    else {
+      super.setField(offset, value);
+      if (offset === S.TLB_READ) state.loadTlb();
+    }
   }
 
   #offset(place: Place): number {
@@ -165,17 +201,22 @@ export class TranslatorScope extends InterpreterScope {
 
   #look(address: Value, size: number, forWrite: boolean): Value {
     const { code } = this;
-    const state = this.#state;
-    const table = forWrite ? state.tlbWrite : state.tlbRead;
-    const entry = this.local(table.add(address.shr(8).wrap().and(TLB_INDEX_MASK)));
-    const host = this.variable(address.wrap().add(entry.load('i32', 4, 8)));
+    const word = address.narrow === undefined ? address : address.narrow;
+    const table = forWrite ? TLB_WRITE_DISTANCE : 0;
+    const entry = this.local(this.#state.tlb.add(word.wrap().shr(8).and(TLB_INDEX_MASK)));
+    const tag = this.local(entry.load('i64', 8, table));
+    const addend = this.variable(entry.load('i32', 4, table + 8));
     // An access that crosses its page misses, because its last byte has another tag.
-    const last = size === 1 ? address : address.add(size - 1);
-    code.if(entry.load('i64', 8).ne(last.and(-4096)), () => {
-      host.set(call('i32', this.#miss, [address, i32(size | (forWrite ? MISS_WRITES : 0))]));
-      code.if(host.value.isZero(), () => this.#exits.interpret(), undefined, false);
+    const page = word.add(size - 1).and(-4096).widen();
+    code.if(tag.ne(page), () => {
+      // With another use of the tag V8 loads it once: else it does so for the comparison and once more for nothing.
+      const how = tag.wrap().and(1).shl(MISS_WAS_EMPTY_SHIFT).or(size | (forWrite ? MISS_WRITES : 0));
+      addend.set(call('i32', this.#miss, [address, how]));
+      code.if(addend.value.isZero(), () => this.#exits.interpret(), undefined, false);
+      addend.set(addend.value.sub(word.wrap()));
     }, undefined, false);
-    return host.value;
+    // Added only here: V8 knows of a sum, but not of what two paths bring, that its upper half is 0.
+    return this.local(addend.value.add(word.wrap()));
   }
 
   protected override hostForRead(address: Value, size: Size | 16): Value {
@@ -189,32 +230,39 @@ export class TranslatorScope extends InterpreterScope {
   // ── flags ──
 
   override addFlags(a: Value, b: Value, result: Value, carryIn = false): void {
-    this.#state.flags.set(carryIn ? 'add-with-carry' : 'add', this.size, result, a, b);
+    this.#state.flags.sum(carryIn ? 'add-with-carry' : 'add', this.size, a, b, result);
   }
 
   override subtractFlags(a: Value, b: Value, result: Value, borrowIn = false): void {
-    this.#state.flags.set(borrowIn ? 'subtract-with-borrow' : 'subtract', this.size, result, a, b);
+    this.#state.flags.sum(borrowIn ? 'subtract-with-borrow' : 'subtract', this.size, a, b, result);
   }
 
-  override incrementFlags(a: Value, result: Value): void {
-    this.#state.flags.keepCarry(this.carry());
-    this.#state.flags.set('increment', this.size, result, a);
+  override compareFlags(a: Value, b: Value): void {
+    this.#state.flags.sum('compare', this.size, a, b, a);
   }
 
-  override decrementFlags(a: Value, result: Value): void {
-    this.#state.flags.keepCarry(this.carry());
-    this.#state.flags.set('decrement', this.size, result, a);
+  override incrementFlags(_a: Value, result: Value): void {
+    this.#state.flags.count('increment', this.size, result);
+  }
+
+  override decrementFlags(_a: Value, result: Value): void {
+    this.#state.flags.count('decrement', this.size, result);
   }
 
   override logicFlags(result: Value): void {
-    this.#state.flags.set('logic', this.size, result);
+    this.#state.flags.logic(this.size, result);
   }
 
   override resultFlags(result: Value, carry: Value, overflow: Value): void {
-    const { flags } = this.#state;
-    flags.keepCarry(carry);
-    flags.keepOverflow(overflow);
-    flags.set('result', this.size, result);
+    this.#state.flags.result(this.size, result, { carry, overflow });
+  }
+
+  override resultFlagsLater(result: Value, operands: readonly Value[], flags: NonNullable<Setter['flags']>): void {
+    this.#state.flags.later(this.#mnemonic, this.size, result, operands, flags);
+  }
+
+  override rotatedFlagsLater(result: Value, flags: (result: Value) => CarryOverflow): void {
+    this.#state.flags.rotateLater(this.#mnemonic, this.size, result, flags);
   }
 
   override carryOverflowFlags(carry: Value, overflow: Value): void {

@@ -13,8 +13,10 @@ export interface SharedFunctions {
   readonly find: number;
 }
 
-/** How an access misses: its size, and this bit when it writes. */
+/** How an access misses: its size, this bit when it writes … */
 export const MISS_WRITES = 0x100;
+/** … and above it whether the entry was empty, which nobody looks at. */
+export const MISS_WAS_EMPTY_SHIFT = 9;
 
 export function defineSharedFunctions(builder: ModuleBuilder, fill: number): SharedFunctions {
   return {

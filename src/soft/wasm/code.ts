@@ -177,6 +177,13 @@ export class Code {
     this.bytes.byte(0x0d).unsigned(this.#depth - label.depth);
   }
 
+  /** Goes to `labels[selector]`; a selector beyond them to the last. */
+  branchTable(labels: readonly Label[], selector: Emittable): void {
+    selector.emit(this);
+    this.bytes.byte(0x0e).unsigned(labels.length - 1);
+    for (const label of labels) this.bytes.unsigned(this.#depth - label.depth);
+  }
+
   /** Runs `cases[selector]`; a selector beyond them runs `fallback`. Each case must leave by itself or falls out behind the switch. */
   switch(selector: Emittable, cases: readonly (() => void)[], fallback: () => void): void {
     const end = { depth: 0 };

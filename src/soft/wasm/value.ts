@@ -8,6 +8,7 @@ import type { Code, Emittable, ValueType } from './code.ts';
 type Operand = Value | number | bigint;
 
 /** Opcodes as [i32, i64]. */
+type Opcodes = readonly [number, number];
 const BINARY = {
   add: [0x6a, 0x7c], sub: [0x6b, 0x7d], mul: [0x6c, 0x7e],
   divSigned: [0x6d, 0x7f], divUnsigned: [0x6e, 0x80], remSigned: [0x6f, 0x81], remUnsigned: [0x70, 0x82],
@@ -24,26 +25,35 @@ export class Value implements Emittable {
   readonly emit: (code: Code) => void;
   /** What it is, when that is known: constants fold, so that code for known operands is as short as it can be. */
   readonly known: number | bigint | undefined;
+  /** Of an i64: the i32 that it extends by zeros. Narrowing it again is free. */
+  readonly narrow: Value | undefined;
 
-  constructor(type: ValueType, emit: (code: Code) => void, known?: number | bigint) {
+  constructor(type: ValueType, emit: (code: Code) => void, known?: number | bigint, narrow?: Value) {
     this.type = type;
     this.emit = emit;
     this.known = known;
+    this.narrow = narrow;
   }
 
-  add(b: Operand): Value { return isKnown(b, 0) ? this : isKnown(this, 0) ? asValue(this.type, b) : this.#binary(BINARY.add, b); }
-  sub(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.sub, b); }
-  mul(b: Operand): Value { return this.#binary(BINARY.mul, b); }
+  add(b: Operand): Value { return isKnown(b, 0) ? this : isKnown(this, 0) ? asValue(this.type, b) : this.#binary(BINARY.add, b, (x, y) => x + y); }
+  sub(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.sub, b, (x, y) => x - y); }
+  mul(b: Operand): Value { return this.#binary(BINARY.mul, b, (x, y) => x * y); }
   divSigned(b: Operand): Value { return this.#binary(BINARY.divSigned, b); }
   divUnsigned(b: Operand): Value { return this.#binary(BINARY.divUnsigned, b); }
   remSigned(b: Operand): Value { return this.#binary(BINARY.remSigned, b); }
   remUnsigned(b: Operand): Value { return this.#binary(BINARY.remUnsigned, b); }
-  and(b: Operand): Value { return this.#binary(BINARY.and, b); }
-  or(b: Operand): Value { return this.#binary(BINARY.or, b); }
-  xor(b: Operand): Value { return this.#binary(BINARY.xor, b); }
-  shl(b: Operand): Value { return this.#binary(BINARY.shl, b); }
-  shr(b: Operand): Value { return this.#binary(BINARY.shr, b); }
-  shrSigned(b: Operand): Value { return this.#binary(BINARY.shrSigned, b); }
+  and(b: Operand): Value {
+    const mask = asValue(this.type, b);
+    // Of what was extended by zeros the upper half is 0 anyway.
+    const kept = mask.known === undefined ? undefined : this.narrow === undefined ? signed(mask) : BigInt.asIntN(32, signed(mask));
+    if (kept === -1n) return this;
+    return kept === 0n ? constant(this.type, 0) : this.#binary(BINARY.and, mask, (x, y) => x & y);
+  }
+  or(b: Operand): Value { return isKnown(b, 0) ? this : isKnown(this, 0) ? asValue(this.type, b) : this.#binary(BINARY.or, b, (x, y) => x | y); }
+  xor(b: Operand): Value { return this.#binary(BINARY.xor, b, (x, y) => x ^ y); }
+  shl(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.shl, b, (x, y) => x << (y & this.#countMask)); }
+  shr(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.shr, b, (x, y) => BigInt.asUintN(this.#bits, x) >> (y & this.#countMask)); }
+  shrSigned(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.shrSigned, b, (x, y) => x >> (y & this.#countMask)); }
   rotl(b: Operand): Value { return this.#binary(BINARY.rotl, b); }
   rotr(b: Operand): Value { return this.#binary(BINARY.rotr, b); }
   not(): Value {
@@ -51,8 +61,8 @@ export class Value implements Emittable {
   }
   negate(): Value { return constant(this.type, 0).sub(this); }
 
-  eq(b: Operand): Value { return this.#compare(COMPARE.eq, b); }
-  ne(b: Operand): Value { return this.#compare(COMPARE.ne, b); }
+  eq(b: Operand): Value { return this.#compare(COMPARE.eq, b, (x, y) => x === y); }
+  ne(b: Operand): Value { return this.#compare(COMPARE.ne, b, (x, y) => x !== y); }
   lt(b: Operand): Value { return this.#compare(COMPARE.lt, b); }
   ltSigned(b: Operand): Value { return this.#compare(COMPARE.ltSigned, b); }
   gt(b: Operand): Value { return this.#compare(COMPARE.gt, b); }
@@ -62,7 +72,9 @@ export class Value implements Emittable {
   ge(b: Operand): Value { return this.#compare(COMPARE.ge, b); }
   geSigned(b: Operand): Value { return this.#compare(COMPARE.geSigned, b); }
   /** 1 when zero, as i32. */
-  isZero(): Value { return this.#unary('i32', this.type === 'i32' ? 0x45 : 0x50); }
+  isZero(): Value {
+    return this.known === undefined ? this.#unary('i32', this.type === 'i32' ? 0x45 : 0x50) : constant('i32', signed(this) === 0n ? 1 : 0);
+  }
 
   clz(): Value { return this.#unary(this.type, this.type === 'i32' ? 0x67 : 0x79); }
   ctz(): Value { return this.#unary(this.type, this.type === 'i32' ? 0x68 : 0x7a); }
@@ -74,9 +86,17 @@ export class Value implements Emittable {
     return this.#unary('i64', bits === 8 ? 0xc2 : bits === 16 ? 0xc3 : 0xc4);
   }
   /** i64 → i32. */
-  wrap(): Value { return this.type === 'i32' ? this : this.#unary('i32', 0xa7); }
+  wrap(): Value {
+    if (this.type === 'i32') return this;
+    if (this.known !== undefined) return constant('i32', Number(BigInt.asIntN(32, BigInt(this.known))));
+    return this.narrow ?? this.#unary('i32', 0xa7);
+  }
   /** i32 → i64, zero-extended. */
-  widen(): Value { return this.type === 'i64' ? this : this.#unary('i64', 0xad); }
+  widen(): Value {
+    if (this.type === 'i64') return this;
+    if (this.known !== undefined) return constant('i64', BigInt.asUintN(32, BigInt(this.known)));
+    return new Value('i64', (code) => { this.emit(code); code.op(0xad); }, undefined, this);
+  }
   /** i32 → i64, sign-extended. */
   widenSigned(): Value { return this.type === 'i64' ? this : this.#unary('i64', 0xac); }
   /** To `type`, zero-extending or dropping high bits. */
@@ -123,11 +143,22 @@ export class Value implements Emittable {
     });
   }
 
-  #binary(opcodes: readonly [number, number], b: Operand): Value {
-    return this.binary(this.type, this.type === 'i32' ? opcodes[0] : opcodes[1], asValue(this.type, b));
+  get #bits(): 32 | 64 { return this.type === 'i32' ? 32 : 64; }
+  get #countMask(): bigint { return this.type === 'i32' ? 31n : 63n; }
+
+  /** `fold` computes it for known operands, given as signed numbers; bits beyond the type's are cut. */
+  #binary(opcodes: Opcodes, b: Operand, fold?: (x: bigint, y: bigint) => bigint): Value {
+    const right = asValue(this.type, b);
+    if (fold !== undefined && this.known !== undefined && right.known !== undefined) {
+      const result = BigInt.asIntN(this.#bits, fold(signed(this), signed(right)));
+      return constant(this.type, this.type === 'i32' ? Number(result) : result);
+    }
+    return this.binary(this.type, this.type === 'i32' ? opcodes[0] : opcodes[1], right);
   }
-  #compare(opcodes: readonly [number, number], b: Operand): Value {
-    return this.binary('i32', this.type === 'i32' ? opcodes[0] : opcodes[1], asValue(this.type, b));
+  #compare(opcodes: Opcodes, b: Operand, fold?: (x: bigint, y: bigint) => boolean): Value {
+    const right = asValue(this.type, b);
+    if (fold !== undefined && this.known !== undefined && right.known !== undefined) return constant('i32', fold(signed(this), signed(right)) ? 1 : 0);
+    return this.binary('i32', this.type === 'i32' ? opcodes[0] : opcodes[1], right);
   }
   #unary(type: ValueType, opcode: number): Value {
     return new Value(type, (code) => { this.emit(code); code.op(opcode); });
@@ -160,6 +191,9 @@ const isKnown = (b: Operand, n: number): boolean => {
   const known = b instanceof Value ? b.known : b;
   return typeof known === 'bigint' ? BigInt.asIntN(64, known) === BigInt(n) : known === n;
 };
+
+/** A known integer as a signed one of its width. */
+const signed = ({ type, known }: Value): bigint => BigInt.asIntN(type === 'i32' ? 32 : 64, BigInt(known ?? 0));
 
 export const asValue = (type: ValueType, value: Operand): Value => (value instanceof Value ? value : constant(type, value));
 

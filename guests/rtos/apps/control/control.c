@@ -6,6 +6,7 @@
  */
 #include "control.h"
 #include "cpu.h"
+#include "drivers.h"
 #include "kernel.h"
 
 const char application_name[] = "control";

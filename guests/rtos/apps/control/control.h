@@ -7,13 +7,6 @@
 #define CONTROL_PERIOD_NS (1 * NS_PER_MS)
 #define CONTROL_HZ 1000
 
-/* hctl2016.c: the quadrature decoder card. */
-/* False when no card answers. Must be called from a task: it waits for the card to count. */
-bool hctl2016_probe(void);
-void hctl2016_reset(void);
-/* The 16-bit position, latched so that both bytes belong together. */
-u16 hctl2016_read(void);
-
 /* motor.c: what stands in for card and motor on a machine without them. */
 void motor_step(s32 drive);
 u16 motor_read(void);

@@ -3,8 +3,9 @@
  * high byte (SEL low) latches the whole counter, so that the low byte read next belongs to the same moment (data sheet,
  * "Inhibit logic"). Quadruple counting: four counts for each line of the encoder disc.
  */
-#include "control.h"
 #include "cpu.h"
+#include "drivers.h"
+#include "rtos.h"
 
 #define CARD_BASE 0x300
 #define READ_HIGH_AND_LATCH (CARD_BASE + 0)

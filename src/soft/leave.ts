@@ -1,0 +1,22 @@
+/** How generated code ends: the interpreter's main loop, system operations within it, and translated regions. */
+
+/** Why generated code came back. */
+export const Leave = {
+  /** The budget is used up; RIP is the next instruction. */
+  Budget: 0,
+  /** Of a system operation, and never the last word: continue at RIP, for which there may be a block. */
+  Jump: 1,
+  /** Continue at RIP, for which no block is known (or something changed that must be looked at first). */
+  Lookup: 2,
+  /** An exception is recorded in FAULT_VECTOR; RIP is the faulting instruction. */
+  Fault: 3,
+  /** The block at RIP is hot: worth translating. */
+  Hot: 4,
+} as const;
+
+/** What a region returns: go on at RIP … */
+export const REGION_JUMP = 0;
+/** … or interpret what is there: it is not translated, or the budget is short; */
+export const REGION_INTERPRET = 1;
+/** or, behind a system operation, what it said (interpreter.ts, Leave) and this, less 1. Whoever called the region returns, too. */
+export const REGION_UNWIND = 2;
