@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, type TestContext } from 'vitest';
@@ -80,7 +80,7 @@ function field(line: string, name: string): number {
   return Number(match[1]);
 }
 
-describe.each(['rtos', 'payloads'])('the images of guests/%s', (room) => {
+describe.each(['rtos', 'payloads', 'bios'])('the images of guests/%s', (room) => {
   const images = join(here, room, 'images');
   const sums = readFileSync(join(images, 'SHA256SUMS'), 'latin1').trim().split('\n').map((line) => line.split(/\s+/));
 
@@ -124,6 +124,27 @@ describe('the payloads on QEMU', () => {
       expect(result.status).toBe(run.end === 'triple-fault' ? 0 : run.end);
     });
   }
+});
+
+describe('the disk that tests firmware, on QEMU', () => {
+  it('gets from SeaBIOS what it expects', LIMIT, async (context) => {
+    if (withoutQemu) return skip(context, withoutQemu);
+    const folder = mkdtempSync(join(tmpdir(), 'bulkhead-bios-'));
+    try {
+      const disk = join(folder, 'disk.img');
+      copyFileSync(join(here, 'bios/images/services.img'), disk);
+      truncateSync(disk, 16 << 20);
+      const { text } = await qemu(['-nodefaults', '-vga', 'std', '-drive', `file=${disk},format=raw`]);
+      expect(text).toMatch(/^done$/m);
+      // How long something takes is up to the host here.
+      const isOfTime = /clock|ticks|follows-the-8254/;
+      const others = (text.match(/^(?:ok|fail|absent) .*$/gm) ?? []).filter((line) => !isOfTime.test(line));
+      expect(others.filter((line) => !line.startsWith('ok'))).toEqual(['absent typed-key']);
+      expect(others.length).toBeGreaterThan(80);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 describe('the RTOS on QEMU', () => {

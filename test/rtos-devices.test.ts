@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { device as encoderCard } from '../examples/devices/encoder-card.ts';
 import { MiB } from '../src/base/index.ts';
+import { MemoryDisk } from '../src/board/storage/memory-disk.ts';
 import { linuxCmdline } from '../src/boot/index.ts';
-import { type BlockBackend, SECTOR_BYTES } from '../src/contracts/index.ts';
+import { SECTOR_BYTES } from '../src/contracts/index.ts';
 import { driverImages } from './support/driver-images.ts';
 import { deviceOf, Guest } from './support/guest.ts';
 import { SHELL_PROMPT } from './support/linux.ts';
@@ -17,31 +18,14 @@ const TIMEOUT = 120_000;
 const MODELS = ['hpet', 'i6300esb', 'pci1710', 'i8042', 'stdvga', 'e1000'];
 const DISK_SECTORS = (4 * MiB) / SECTOR_BYTES;
 
-function memoryDisk(bytes: Uint8Array): BlockBackend {
-  const at = (sector: number) => sector * SECTOR_BYTES;
-  return {
-    sectors: bytes.length / SECTOR_BYTES,
-    readOnly: false,
-    read(sector, target) {
-      target.set(bytes.subarray(at(sector), at(sector) + target.length));
-      return true;
-    },
-    write(sector, source) {
-      bytes.set(source, at(sector));
-      return true;
-    },
-    flush: () => true,
-  };
-}
-
-function rtos(cmdline: string, disk = new Uint8Array(DISK_SECTORS * SECTOR_BYTES)): Guest {
+function rtos(cmdline: string, disk = new MemoryDisk(DISK_SECTORS)): Guest {
   const file = { option: 'disk', path: 'disk', access: 'rw', identity: 'disk' } as const;
   return new Guest(IMAGE, {
     cmdline,
     models: MODELS,
     own: { encoder: encoderCard },
     devices: [{ ...deviceOf('ahci', 'ahci'), files: [file] }],
-    block: () => memoryDisk(disk),
+    block: () => disk,
     instructionsPerMicrosecond: 100,
   });
 }
@@ -64,10 +48,10 @@ describe('the RTOS and its drivers', () => {
   });
 
   it('leave on the disk and on the screen what they say', { timeout: TIMEOUT }, () => {
-    const disk = new Uint8Array(DISK_SECTORS * SECTOR_BYTES);
+    const disk = new MemoryDisk(DISK_SECTORS);
     const guest = rtos('', disk);
     guest.run({ instructions: INSTRUCTIONS });
-    const sector = (number: number): Uint8Array => disk.subarray(number * SECTOR_BYTES, (number + 1) * SECTOR_BYTES);
+    const sector = (number: number): Uint8Array => disk.bytes.subarray(number * SECTOR_BYTES, (number + 1) * SECTOR_BYTES);
     for (const number of [1, 64, 73, 77, 191, DISK_SECTORS - 1]) expect(sector(number), `sector ${number}`).toEqual(sectorOf(number));
     for (const number of [74, 75, 76]) expect(sector(number)).toEqual(new Uint8Array(SECTOR_BYTES).fill(0xa5));
     for (const number of [0, 2, 63, 192, DISK_SECTORS - 2]) expect(sector(number)).toEqual(new Uint8Array(SECTOR_BYTES));

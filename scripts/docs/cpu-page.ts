@@ -33,12 +33,12 @@ function implementation(mnemonic: string): string {
 
 const results = readResults();
 
-/** Cases that agreed, in 64-bit and 32-bit code: to three digits, so that a minute more does not change the page. */
+/** Cases that agreed, in 64-bit, 32-bit and 16-bit code: to three digits, so that a minute more does not change the page. */
 function casesOf(mnemonic: string): string {
   const found = results.cases[mnemonic];
   if (found === undefined) return 'yes';
   const rounded = (count: number): string => Number(count.toPrecision(3)).toLocaleString('en');
-  return ([64, 32] as const).flatMap((bits) => (found[bits] === undefined ? [] : [`${rounded(found[bits])} (${bits})`])).join(', ');
+  return ([64, 32, 16] as const).flatMap((bits) => (found[bits] === undefined ? [] : [`${rounded(found[bits])} (${bits})`])).join(', ');
 }
 
 function verdict(mnemonic: string): string {
@@ -62,8 +62,8 @@ export function cpuPage(): string {
   page += 'Every instruction of the table (`src/x86/instructions*.ts`), in its notation. What stands nowhere here raises #UD, and so does\n';
   page += 'what a partition’s CPUID does not announce.\n\n';
   page += '*Implemented*: generated WebAssembly, in the interpreter’s main loop or in its second function, or TypeScript.\n';
-  const total = Object.values(results.cases).reduce((sum, { 64: wide = 0, 32: narrow = 0 }) => sum + wide + narrow, 0);
-  page += '*Silicon*: compared with a real CPU by `test/silicon`, in 64-bit and 32-bit code: registers, flags, memory, RIP, x87 and SSE state,\n';
+  const total = Object.values(results.cases).reduce((sum, counts) => sum + Object.values(counts).reduce((a, b) => a + b), 0);
+  page += '*Silicon*: compared with a real CPU by `test/silicon`, in 64-bit, 32-bit and (integers) 16-bit code with limited segments: registers, flags, memory, RIP, x87 and SSE state,\n';
   page += `exceptions, addresses of page faults. The numbers are cases that agreed in long runs (\`node test/silicon/long-run.ts\`) on an\n`;
   page += `${results.cpu}: ${Number(total.toPrecision(3)).toLocaleString('en')} together, none of which differed. The tests run some anew each time; \`BULKHEAD_CASES\` and\n`;
   page += '`BULKHEAD_SEED` scale and repeat that. Whole programs are compared, too (`test/silicon/sequence.test.ts`). Flags that the SDM leaves\n';

@@ -4,11 +4,12 @@
  *
  * What every board has (interrupt controllers, timer, clock, power management, PCI bridge, reset) is not here: see platform.ts.
  */
-import { BulkheadError, MiB, us } from '../base/index.ts';
+import { BulkheadError, GiB, KiB, MiB, us } from '../base/index.ts';
 import type { BlockBackend, CharacterBackend, Device, DeviceFile, DeviceSlot, DeviceSpec, InputBackend, IoRange, PowerControl, SharedEnd, SharedResource, WirePort } from '../contracts/index.ts';
 import { SECTOR_BYTES } from '../contracts/index.ts';
 import { AttachedChip, type Wired } from './attached-chip.ts';
 import { byteWide, type ByteRegisters } from './byte-wide.ts';
+import { CfiFlash } from './chips/cfi-flash.ts';
 import { DebugConsole } from './chips/debug-console.ts';
 import { DebugExit } from './chips/debug-exit.ts';
 import { Hpet, HPET_BYTES } from './chips/hpet.ts';
@@ -87,6 +88,8 @@ export interface DeviceModel {
   readonly network?: boolean;
   /** It is one partition's way to a shared resource of this kind. */
   readonly shared?: SharedResource['kind'];
+  /** It stands in front of the firmware's ROM, among the last addresses below 4 GiB. */
+  readonly besideFirmware?: boolean;
   /** What ACPI calls it (_HID), where its registers and line are to be announced so. */
   readonly acpiId?: string;
   readonly options: Readonly<Record<string, DeviceOption>>;
@@ -214,6 +217,32 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
         chip.connect(slot.pci(chip.description));
         const monochrome = { read: (at: number) => chip.vga.read(at), write: (at: number, value: number) => chip.vga.write(at, value) };
         return { chip, handlers: [chip.vga.window, byteWide(monochrome), byteWide(colourPorts(chip.vga)), chip.dispi] };
+      }),
+  },
+
+  'cfi-flash': {
+    title: 'Flash memory in front of the firmware, on a file: what UEFI keeps from one start to the next',
+    // The variables of OVMF's images of 2 MiB and of 4 MiB
+    places: [
+      { ranges: [{ space: 'mmio', base: 4 * GiB - 2 * MiB, size: 128 * KiB }], irqs: [] },
+      { ranges: [{ space: 'mmio', base: 4 * GiB - 4 * MiB, size: 528 * KiB }], irqs: [] },
+    ],
+    relocatable: false,
+    besideFirmware: true,
+    console: false,
+    options: { image: { type: 'file', default: '', access: 'rw', description: 'what it holds: as many bytes as it has' } },
+    create: (spec, environment) =>
+      attached(spec, (slot) => {
+        const [range] = spec.ranges;
+        const file = spec.files?.find((candidate) => candidate.option === 'image');
+        const chip = new CfiFlash({
+          memory: slot.memory,
+          base: range?.base ?? 0,
+          size: range?.size ?? 0,
+          file: file === undefined ? undefined : environment.block?.(file),
+          failed: () => slot.log.log('error', `${spec.name}: ${file?.path ?? 'its file'} does not take what was written`),
+        });
+        return { chip, handlers: [chip] };
       }),
   },
 

@@ -6,7 +6,7 @@
  *
  * Not modelled: the I/O APIC's pin 0 as an 8259 output; sources of NMI other than {@link Platform.raiseNmi}.
  */
-import { BulkheadError } from '../base/index.ts';
+import { BulkheadError, GiB } from '../base/index.ts';
 import type {
   AccessSize,
   BlockBackend,
@@ -176,7 +176,7 @@ export class Platform implements Disposable {
     this.#port92 = new Port92({ reset });
     this.#portCf9 = new PortCf9({ reset });
     const { rom } = options;
-    this.#romSocket = rom === undefined ? undefined : new RomSocket(memory, rom.image);
+    this.#romSocket = rom === undefined ? undefined : new RomSocket(memory, behindFlash(rom.image, options.devices));
     this.dma = new DmaGate({
       memory,
       log: options.log,
@@ -484,6 +484,13 @@ export class Platform implements Disposable {
 
 function cmosSettings({ rom }: PlatformOptions): ReadonlyMap<number, number> {
   return rom === undefined ? new Map() : bootOrderCmos(rom.order);
+}
+
+/** The part of the image that is ROM: what lies behind the flash memory in front of it, where there is some. */
+function behindFlash(image: Uint8Array, devices: readonly DeviceSpec[]): Uint8Array {
+  const base = 4 * GiB - image.length;
+  const ends = devices.filter(({ model }) => DEVICE_CATALOGUE[model]?.besideFirmware).flatMap(({ ranges }) => ranges.map((range) => range.base + range.size));
+  return image.subarray(Math.max(base, ...ends) - base);
 }
 
 function cpuidOf({ cpuid }: PlatformOptions, id: VcpuId): CpuidModel {

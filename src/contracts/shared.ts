@@ -56,6 +56,8 @@ export interface PortBuffers {
 
 /** The device's end of a port, in the partition's thread: looked after between slices. */
 export interface SharedEnd extends Disposable {
+  /** Something was asked and will be answered, soon by the host's clock. Absent: nothing ever is. */
+  readonly awaiting?: boolean;
   /** Lets the device see what its broker has answered by now: at an instruction that is known. */
   admit(): void;
 }

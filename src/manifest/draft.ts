@@ -109,7 +109,7 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       cores: written.cores,
       memory: { size: wanted[index]!.size, base: bases[index], placedByHand: wanted[index]!.base !== undefined },
       boot: bootOf(written.boot),
-      devices: resolveAll(['partitions', name, 'devices'], modelled(written.devices, manifest, catalogue), catalogue).map((own) => {
+      devices: resolveAll(['partitions', name, 'devices'], { ...modelled(written.devices, manifest, catalogue), ...flashOf(written) }, catalogue).map((own) => {
         const owned = own.board === undefined ? undefined : boardDevices.find((candidate) => candidate.name === own.board);
         const { name, path, board, shared, written } = own;
         return owned === undefined ? own : { ...owned, name, path, board, shared, written, misplaced: [] };
@@ -148,6 +148,11 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
   };
 }
 
+/** Flash memory for what UEFI stores, where `boot.vars` names a file for it. */
+function flashOf({ boot: { vars } }: ManifestPartition): Readonly<Record<string, WrittenDevice>> {
+  return vars === undefined ? {} : { [FLASH]: { model: FLASH, options: { image: vars } } };
+}
+
 /** What is shared chooses the model of a device in front of it, where that names none. */
 function modelled(devices: ManifestPartition['devices'], { shared }: Manifest, { models }: DeviceCatalogue): Readonly<Record<string, WrittenDevice>> {
   return Object.fromEntries(
@@ -170,6 +175,8 @@ function memoryOf(partition: ManifestPartition): { readonly size: number; readon
   return typeof written === 'number' ? { size: written, base: undefined } : { size: written.size, base: written.base };
 }
 
+/** Name and model of the flash memory. */
+const FLASH = 'cfi-flash';
 /** Firmware that goes by a name comes from a package. */
 const FIRMWARE_NAMES = ['seabios', 'ovmf'];
 

@@ -33,6 +33,8 @@ export interface DeviceModel {
   readonly network?: boolean;
   /** It is one partition's way to something shared of this kind. */
   readonly shared?: SharedResource['kind'];
+  /** It stands in front of the firmware's ROM, among the last addresses below 4 GiB. */
+  readonly besideFirmware?: boolean;
   readonly options: Readonly<Record<string, DeviceOption>>;
 }
 

@@ -81,6 +81,7 @@ const device = keyed({
 const boot = keyed({
   kernel: text('The image to start: a path relative to this file, or `package:NAME`. Its kind is found out from its bytes.').optional(),
   firmware: text("In place of a kernel: `seabios` (a BIOS), `ovmf` (UEFI), or the path of a PC's firmware image. It finds a system on the partition's disks.").optional(),
+  vars: text('Where UEFI firmware keeps what it stores: a file for its flash memory, of 128 KiB for `ovmf`. Left out: it lasts until the partition stops.').optional(),
   order: z
     .array(z.enum(['disk', 'cdrom', 'floppy', 'network']))
     .min(1)

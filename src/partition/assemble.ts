@@ -112,6 +112,7 @@ export function assemble(options: AssemblyOptions): Hardware {
       for (const wire of wires) wire.admit();
       for (const end of shared) end.admit();
     },
+    awaiting: () => shared.some(({ awaiting }) => awaiting === true),
     // A port that nobody has written to tells nothing: most guests do not know it.
     telemetry: () => (telemetry !== undefined && telemetry.report.periods + telemetry.report.heartbeats > 0 ? telemetry.report : undefined),
     deviceFaults: () => ({ dmaViolations: platform.dma.violations, stoppedDevices: platform.stoppedDevices().length }),

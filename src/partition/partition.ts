@@ -58,6 +58,8 @@ export interface Hardware extends Disposable {
   reset(kind: 'cold' | 'warm'): void;
   /** Between slices: devices may take console input that has arrived. */
   admitInput(): void;
+  /** A device waits for an answer of the host, which will come soon. Absent: none ever does. */
+  awaiting?(): boolean;
   /** Undefined where the partition has no telemetry port. */
   telemetry(): TelemetryReading | undefined;
   /** What devices did wrong so far. Absent: none can. */
@@ -308,7 +310,8 @@ export class RunningPartition implements Disposable {
       }
     }
     if (this.#pace === 'free') {
-      if (next === Number.POSITIVE_INFINITY) return next;
+      // What the host is about to answer takes no time of the guest's: its time-outs are meant for slower things.
+      if (next === Number.POSITIVE_INFINITY || this.#hardware.awaiting?.() === true) return Number.POSITIVE_INFINITY;
       this.clock.skipTo(next);
       return 0;
     }

@@ -33,6 +33,10 @@ interface KnownBlock {
   heat: number;
 }
 
+/** Instructions that name memory and do not touch it. */
+const ADDRESS_ONLY = /^(lea|nop|ud)$/;
+const BIT_STRING = /^bt[src]?$/;
+
 const keyOf = (host: number, mode: number): number => host * S.MODE_LIMIT + mode;
 
 export class Blocks {
@@ -384,7 +388,9 @@ export class Blocks {
       : row.mnemonic === 'cmpxchg8b' && d.size === 3 ? 'cmpxchg16b' : row.mnemonic;
     const absent = this.#absence(row, name, mode);
     if (absent !== undefined) return this.#system(first, offset, absent);
-    const handler = !isCheckedString ? this.#handler(row, d.size, d.isMemory ? 1 : 0, row.conditional ? d.opcode & 15 : 0) : -1;
+    // The index moves such an operand: what must be checked, or wraps, is known when it has.
+    const isBitString = BIT_STRING.test(name) && d.isMemory && row.operands[1]?.kind === 'G' && (isCheckedExtra || segmented || d.addressBits === 16);
+    const handler = !isCheckedString && !isBitString ? this.#handler(row, d.size, d.isMemory ? 1 : 0, row.conditional ? d.opcode & 15 : 0) : -1;
     const info = d.size
       | (d.isMemory ? R.INFO_MEMORY : 0)
       | ((d.addressBits === 16 ? 0 : d.addressBits === 32 ? 1 : 2) << R.INFO_ADDRESS_SHIFT)
@@ -410,9 +416,9 @@ export class Blocks {
       // Code is never writable, however flat it is (SDM 3A §5.5.1).
       const writesCode = d.segment === S.CS && (mode & S.MODE_PROTECTED) !== 0 && !readsOnly(row);
       const isLimited = d.segment < S.FS ? segmented || writesCode : isCheckedExtra;
-      const checked = row.mnemonic !== 'lea' && row.mnemonic !== 'nop' && !is64 && isLimited;
+      const checked = !ADDRESS_ONLY.test(name) && !isBitString && !is64 && isLimited;
       const usual = is64 ? 64 : 32;
-      if (checked || overflows || d.addressBits !== usual || d.displacementHigh !== d.displacement >> 31) {
+      if (checked || overflows || (d.addressBits !== usual && !isBitString) || d.displacementHigh !== d.displacement >> 31) {
         const operation = checked ? 'check_segment' : d.addressBits !== usual ? 'prepare_address' : overflows ? 'prepare_far' : 'prepare_absolute';
         const bytes = memoryBytes(row, d.size);
         // POP addresses with the stack pointer as it is behind what it pops (SDM 2B, POP), and this runs before it

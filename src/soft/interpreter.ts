@@ -11,7 +11,7 @@ import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
-import { Leave, REGION_INTERPRET, REGION_UNWIND } from './leave.ts';
+import { JUMP, Leave, NEXT, REGION_INTERPRET, REGION_UNWIND, REPEAT } from './leave.ts';
 import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
 import { REGION_SIGNATURE } from './translator/region.ts';
@@ -20,10 +20,6 @@ import { ModuleBuilder } from './wasm/module.ts';
 import { call, constant, getLocal, i32, store, Value } from './wasm/value.ts';
 import { f80FunctionsOf } from './x87/f80-functions.ts';
 
-/** Status of the second function beyond those of a system operation. */
-const NEXT = 0;
-const REPEAT = 5;
-const JUMP = 6;
 
 /** Backward links inside a page are not looked up: so many of them count as as many lookups of the target. */
 export const LOOP_SAMPLE = 256;
@@ -43,6 +39,11 @@ export interface Interpreter {
 
 export interface RunExports {
   run(state: number, record: number): number;
+  /**
+   * One rarer instruction, already taken from the budget: NEXT, REPEAT (once more, if the budget has it), JUMP (RIP is set), or a Leave code. For
+   * translated code that leaves it to the interpreter.
+   */
+  execute(state: number, record: number): number;
 }
 
 export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
@@ -57,7 +58,7 @@ export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
   };
   const imports: Imports = { ...functions, f80: f80FunctionsOf(builder) };
   const signature = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
-  const coldFunction = builder.function(signature, undefined, (code) =>
+  const coldFunction = builder.function(signature, 'execute', (code) =>
     emitColdFunction(code, handlers.cold, imports, FIRST_HANDLER + handlers.hot.length));
   builder.importTable();
   const regionType = builder.typeIndex(REGION_SIGNATURE);

@@ -14,6 +14,11 @@ export const Leave = {
   Hot: 4,
 } as const;
 
+/** Status of the interpreter's second function beyond those of a system operation. */
+export const NEXT = 0;
+export const REPEAT = 5;
+export const JUMP = 6;
+
 /** What a region returns: go on at RIP … */
 export const REGION_JUMP = 0;
 /** … or interpret what is there: it is not translated, or the budget is short; */

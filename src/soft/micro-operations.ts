@@ -54,20 +54,20 @@ const READ_ONLY = new Set([
   'cmp', 'test', 'push', 'call', 'jmp', 'mul', 'imul', 'div', 'idiv', 'bt', 'lgdt', 'lidt', 'lmsw', 'lldt', 'ltr', 'verr', 'verw',
   'mov_to_sreg', 'invlpg', 'call_far_memory', 'jmp_far_memory', 'fxrstor', 'ldmxcsr', 'fldenv', 'frstor', 'fldcw', 'fbld', 'xrstor', 'clflush',
 ]);
-const X87_STORE = /^f(n?st|ist|bstp|nsave|nstenv|nstcw|nstsw)/;
 
 /** Whether the memory operand is only read, so that a read-only segment will do. */
 export function readsOnly(row: InstructionRow): boolean {
   if (row.operands[0]?.role !== 'rm' || row.attributes.has('reversed')) return true;
-  if (row.map === 0 && row.opcode >= 0xd8 && row.opcode <= 0xdf) return !X87_STORE.test(row.mnemonic);
+  if (row.attributes.has('x87')) return !row.attributes.has('writes');
   return READ_ONLY.has(row.mnemonic);
 }
 
 const UNSIZED: Readonly<Record<string, number>> = {
-  sgdt: 6, sidt: 6, lgdt: 6, lidt: 6, fxsave: 512, fxrstor: 512, fld_m80: 10, fstp_m80: 10, fbld: 10, fbstp: 10,
-  xsave: 576, xsaveopt: 576, xsavec: 576, xrstor: 576,
-  fldenv: 28, fnstenv: 28, frstor: 108, fnsave: 108, cmpxchg8b: 8, invlpg: 1,
+  sgdt: 6, sidt: 6, lgdt: 6, lidt: 6, fxsave: 512, fxrstor: 512, xsave: 576, xsaveopt: 576, xsavec: 576, xrstor: 576,
+  cmpxchg8b: 8, invlpg: 1, invpcid: 16, sldt: 2, str: 2, smsw: 2, mov_from_sreg: 2,
 };
+/** x87 images that are smaller with 16-bit operands (SDM 1 figures 8-9 to 8-12): the table has the smaller. */
+const X87_IMAGES: ReadonlyMap<number, number> = new Map([[14, 28], [94, 108]]);
 
 /** Bytes that the memory operand spans, for limit checks. */
 export function memoryBytes(row: InstructionRow, sizeLog2: number): number {
@@ -82,6 +82,10 @@ export function memoryBytes(row: InstructionRow, sizeLog2: number): number {
   const unsized = UNSIZED[row.mnemonic];
   if (unsized !== undefined) return unsized;
   const size = 1 << sizeLog2;
+  if (row.attributes.has('x87')) {
+    const bytes = Number([...row.attributes].find((attribute) => attribute.startsWith('bytes:'))?.slice('bytes:'.length));
+    return size === 2 ? bytes : (X87_IMAGES.get(bytes) ?? bytes);
+  }
   if (row.mnemonic.endsWith('far_memory') || row.mnemonic.startsWith('les_')) return size + 2;
   return row.mnemonic === 'bound' ? size * 2 : size;
 }

@@ -54,26 +54,29 @@ export function blameFlatSegment(core: Core, low: number, size: number): boolean
 }
 
 /**
- * RIP cannot be fetched, and `record` was the last instruction before. A near branch that goes to a non-canonical address, or beyond the
- * limit of CS, raises #GP(0) itself and has changed neither RIP, RSP nor its count (SDM 2, JMP, CALL, RET, Jcc, LOOP). The return address
- * that a CALL wrote below the stack's top stays there. Nothing happens when another instruction was the last, or the target's page is absent.
+ * Generated code has left because it does not know the block at RIP; BRANCH_RECORD is what it executed last. A near branch that went to a
+ * non-canonical address, or beyond the limit of CS, raises #GP(0) itself and has changed neither RIP, RSP nor its count (SDM 2, JMP, CALL,
+ * RET, Jcc, LOOP): true, and the fault is recorded. The return address that a CALL wrote below the stack's top stays there.
  */
-export function undoBranch(core: Core, record: number): void {
+export function undoBranch(core: Core): boolean {
   const target = core.getCanonical(S.RIP);
   const isReachable = core.is64Bit ? isCanonical(target) : target <= core.get32(S.segmentLimit(S.CS));
-  if (isReachable || (core.u16[(record + HANDLER) >>> 1] as number) < FIRST_HANDLER) return;
+  const record = core.get32(S.BRANCH_RECORD);
+  if (isReachable || record === 0 || (core.u16[(record + HANDLER) >>> 1] as number) < FIRST_HANDLER) return false;
   const linear = core.getCanonical(S.CODE_PAGE) + (core.u16[(record + OFFSET) >>> 1] as number);
   const row = decodeAt(core, linear, CODE_BITS[core.get32(S.MODE) & S.MODE_CODE_SIZE]);
-  if (row === undefined || !Object.hasOwn(CONTROL, row.mnemonic)) return;
+  if (row === undefined || !Object.hasOwn(CONTROL, row.mnemonic)) return false;
   const { length, size, addressBits, immediate } = decoder.out;
   const rip = core.is64Bit ? linear : (linear - core.get32(S.CODE_BASE)) >>> 0;
-  if (CONDITIONAL.test(row.mnemonic) && rip + length === target) return;
+  if (CONDITIONAL.test(row.mnemonic) && rip + length === target) return false;
   core.setNumber(S.RIP, rip);
+  core.recordFault(GENERAL_PROTECTION, 0);
   if (row.mnemonic.startsWith('loop')) countBack(core, addressBits);
-  if (row.stack === 0) return;
+  if (row.stack === 0) return true;
   const released = row.stack < 0 ? (1 << size) + (row.mnemonic === 'ret_imm' ? immediate & 0xffff : 0) : -(1 << size);
   if (core.is64Bit) core.setNumber(RSP, core.getCanonical(RSP) - released);
   else writeRegister(core, RSP, core.get32(S.STACK_MASK) === 0xffff ? 2 : 4, core.get32(RSP) - released);
+  return true;
 }
 
 /** The count of LOOP, which has been taken, as it was before. */

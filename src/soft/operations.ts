@@ -1,4 +1,5 @@
 /** Every instruction that is executed by TypeScript and not by generated code, except x87: mnemonic → operation. */
+import { BIT_STRING_OPERATIONS } from './operations/bit-strings.ts';
 import { CONTROL_REGISTER_OPERATIONS } from './operations/control-registers.ts';
 import { DECIMAL_OPERATIONS } from './operations/decimal.ts';
 import { DESCRIPTOR_OPERATIONS } from './operations/descriptor-tables.ts';
@@ -15,6 +16,7 @@ import { TRANSFER_OPERATIONS } from './operations/transfers.ts';
 import { XSAVE_OPERATIONS } from './operations/xsave.ts';
 
 export const SYSTEM_OPERATIONS: SystemOperations = {
+  ...BIT_STRING_OPERATIONS,
   ...CONTROL_REGISTER_OPERATIONS,
   ...DECIMAL_OPERATIONS,
   ...DESCRIPTOR_OPERATIONS,

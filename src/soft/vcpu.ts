@@ -25,7 +25,7 @@ import { blameFlatSegment, blameSegment, undoBranch } from './non-canonical.ts';
 import { powerOn, startUp } from './power-on.ts';
 import { OPERATIONS } from './system-operations.ts';
 import type { RegionCompiler } from './translator/compile.ts';
-import { Regions } from './translator/regions.ts';
+import { MOST_REGIONS, Regions } from './translator/regions.ts';
 
 const CONTINUE = 0;
 /** Low half of CODE_PAGE that no page has. */
@@ -59,11 +59,6 @@ export class SoftVcpu implements Vcpu {
     this.#blocks = new Blocks(this.#core, tracker, interpreter.handlers, this.#hotAfter);
     this.#blocks.onForget = () => this.#leaveSoon();
     const { mmu } = this.#core;
-    this.#regions =
-      translation &&
-      new Regions(this.#core, this.#blocks, interpreter.handlers, translation.compiler, (low, high, size, write) =>
-        mmu.fill(low as number, high as number, size as number, write as number),
-        (record, operation) => this.#system(record as number, operation as number));
     this.#blocks.onForgetAll = () => this.#regions?.forgetAll();
     tracker.users.push({
       dropWritable: (page) => mmu.dropWritable(page),
@@ -76,17 +71,24 @@ export class SoftVcpu implements Vcpu {
         this.#leaveSoon();
       },
     });
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: translation === undefined ? 1 : MOST_REGIONS });
     const instance = new WebAssembly.Instance(interpreter.module, {
       env: {
         memory: memory.memory,
-        table: this.#regions?.table ?? new WebAssembly.Table({ element: 'anyfunc', initial: 1 }),
+        table,
         readSlow: (low: number, high: number, size: number) => mmu.readSlow(low, high, size),
         writeSlow: (low: number, high: number, size: number, readFirst: number) => mmu.writeSlow(low, high, size, readFirst),
         commitStore: () => mmu.commitStore(),
         system: (record: number, operation: number) => this.#system(record, operation),
       },
     });
-    this.#run = (instance.exports as unknown as RunExports).run;
+    const { run, execute } = instance.exports as unknown as RunExports;
+    this.#run = run;
+    this.#regions = translation && new Regions(this.#core, this.#blocks, interpreter.handlers, translation.compiler, table, {
+      fill: (low: number, high: number, size: number, write: number) => mmu.fill(low, high, size, write),
+      system: (record: number, operation: number) => this.#system(record, operation),
+      execute,
+    });
     this.reset(id === 0);
   }
 
@@ -146,11 +148,9 @@ export class SoftVcpu implements Vcpu {
         breakpoints.hits = 0;
         this.#limitToOne();
       }
-      const branch = core.get32(S.BRANCH_RECORD);
       const record = this.#blocks.find();
       if (record === 0) {
         this.#takeOne();
-        if (branch !== 0) undoBranch(core, branch);
         deliverException(core);
         continue;
       }
@@ -163,7 +163,8 @@ export class SoftVcpu implements Vcpu {
       this.#restoreBudget();
       core.mmu.permitsWrap = false;
       if (core.get32(S.REPEATING) !== 0) this.#interruptRepetition(reason);
-      if (reason === Leave.Fault) {
+      if (reason === Leave.Lookup && undoBranch(core)) deliverException(core);
+      else if (reason === Leave.Fault) {
         if (core.mmu.mustRepeat) {
           core.mmu.mustRepeat = false;
           continue;

@@ -54,7 +54,7 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [[CF, 'CF'], [PF, 'PF
 export const flagNames = (flags: number): string => FLAG_NAMES.filter(([bit]) => flags & bit).map(([, name]) => name).join(' ');
 
 /** 16-bit SHLD and SHRD by more than 16 promise nothing (SDM 2B, "if COUNT > SIZE"): CF is not compared either. */
-export function definedFlags(mnemonic: string, code: readonly number[]): number {
-  const isNarrow = /^sh[lr]d/.test(mnemonic) && code.includes(0x66);
+export function definedFlags(mnemonic: string, code: readonly number[], bits: number): number {
+  const isNarrow = /^sh[lr]d/.test(mnemonic) && (bits === 16 || code.includes(0x66));
   return ALL & ~(UNDEFINED_FLAGS[mnemonic] ?? 0) & ~(isNarrow ? CF : 0);
 }

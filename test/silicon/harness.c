@@ -1,21 +1,23 @@
 /*
- * Runs single instructions, and programs, on the host CPU: the oracle for unprivileged code, 64-bit and 32-bit.
+ * Runs single instructions, and programs, on the host CPU: the oracle for unprivileged code, 64-bit, 32-bit and 16-bit.
  *
- * stdin: cases of 15 code bytes, their length, mode (64 or 32), most steps, length of more code, 4 unused bytes, RAX..R15 (16 x 8),
+ * stdin: cases of 15 code bytes, their length, mode (64, 32 or 16), most steps, length of more code, 4 unused bytes, RAX..R15 (16 x 8),
  * RFLAGS (8), MEMORY bytes of memory, more code. stdout: per case RAX..R15, RFLAGS, memory, RIP (8), signal (8),
  * address of a page fault (8).
  *
  * Every case is entered by returning from a signal handler with the wanted registers and TF set, and left by the single-step trap
  * (or the fault) that follows: so RSP and RIP can be anything, and 32-bit code needs nothing but another CS. A repeated string
  * instruction traps after each iteration with RIP still on it: it is stepped on, at most `steps` times. With no steps it runs freely,
- * up to a fault.
+ * up to a fault. 16-bit code has segments of an LDT, which begin at the code and at the memory: cases.ts says which.
  */
 #define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -28,6 +30,12 @@
 #define USER_CODE_32 0x23
 #define USER_CODE_64 0x33
 #define USER_DATA 0x2b
+/* of the LDT, level 3 */
+#define SELECTOR(index) ((index) << 3 | 7)
+enum { CODE_16, DATA_16, DOWN_16, READ_16 };
+#define CONTENTS_DATA 0
+#define CONTENTS_DOWN 1
+#define CONTENTS_CODE 2
 
 struct state { uint64_t gpr[16], flags; uint8_t memory[MEMORY]; };
 struct input { uint8_t code[15], length, mode, steps; uint16_t more; uint8_t unused[4]; struct state state; };
@@ -39,12 +47,24 @@ static const int registers[16] = {
 static struct input in;
 static int running, steps;
 
+static int make_segment(int index, unsigned long base, unsigned limit, int contents, int read_only)
+{
+    struct user_desc d = { .entry_number = index, .base_addr = base, .limit = limit, .contents = contents, .read_exec_only = read_only };
+    return syscall(SYS_modify_ldt, 0x11, &d, sizeof d);
+}
+
+static void load_data_segments(int mode)
+{
+    unsigned ds = mode == 16 ? SELECTOR(DATA_16) : USER_DATA, es = mode == 16 ? SELECTOR(DOWN_16) : USER_DATA;
+    __asm__ volatile("mov %0, %%ds\n\tmov %1, %%es\n\tmov %2, %%gs" : : "r"(ds), "r"(es), "r"(mode == 16 ? SELECTOR(READ_16) : 0));
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
     if (running) {
         struct output out;
-        if (number == SIGTRAP && (uint64_t)r[REG_RIP] == CODE && ++steps < in.steps) return;
+        if (number == SIGTRAP && (uint64_t)r[REG_RIP] == (in.mode == 16 ? 0 : CODE) && ++steps < in.steps) return;
         for (int i = 0; i < 16; i++) out.state.gpr[i] = r[registers[i]];
         out.state.flags = r[REG_EFL];
         memcpy(out.state.memory, (void *)DATA, MEMORY);
@@ -67,10 +87,13 @@ static void on_signal(int number, siginfo_t *info, void *context)
     memset((void *)DATA, 0, PAGE);
     memcpy((void *)DATA, in.state.memory, MEMORY);
     for (int i = 0; i < 16; i++) r[registers[i]] = in.state.gpr[i];
-    r[REG_RIP] = CODE;
+    r[REG_RIP] = in.mode == 16 ? 0 : CODE;
     r[REG_EFL] = in.state.flags | (in.steps ? TRAP_FLAG : 0) | 0x202;
-    /* CS lies in the low 16 bits, GS, FS and SS above */
-    r[REG_CSGSFS] = (r[REG_CSGSFS] & ~0xffffL) | (in.mode == 32 ? USER_CODE_32 : USER_CODE_64);
+    /* CS lies in the low 16 bits, GS, FS and SS above; DS, ES and GS are not restored from here */
+    uint64_t cs = in.mode == 16 ? SELECTOR(CODE_16) : in.mode == 32 ? USER_CODE_32 : USER_CODE_64;
+    uint64_t ss = in.mode == 16 ? SELECTOR(DATA_16) : USER_DATA;
+    r[REG_CSGSFS] = (r[REG_CSGSFS] & 0xffffffff0000L) | cs | ss << 48;
+    load_data_segments(in.mode);
 }
 
 int main(void)
@@ -85,8 +108,8 @@ int main(void)
     if (mmap((void *)CODE, PAGE, rwx, fixed, -1, 0) == MAP_FAILED) return 1;
     if (mmap((void *)DATA, PAGE, PROT_READ | PROT_WRITE, fixed, -1, 0) == MAP_FAILED) return 1;
     sigaltstack(&alternate, NULL);
-    /* 32-bit code needs data segments, which 64-bit Linux leaves null */
-    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(USER_DATA));
+    if (make_segment(CODE_16, CODE, 0xffff, CONTENTS_CODE, 0) || make_segment(DATA_16, DATA, MEMORY - 1, CONTENTS_DATA, 0)) return 4;
+    if (make_segment(DOWN_16, DATA, 31, CONTENTS_DOWN, 0) || make_segment(READ_16, DATA, MEMORY - 1, CONTENTS_DATA, 1)) return 4;
     for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
     raise(SIGUSR1);
     return 2;

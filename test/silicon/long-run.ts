@@ -4,7 +4,7 @@
  * nothing is.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { FORMS, makeCase, Random } from './cases.ts';
+import { type Bits, type FlatBits, FORMS, makeCase, Random } from './cases.ts';
 import { EngineUnderTest } from './fpu/engine.ts';
 import { difference, type Image } from './fpu/image.ts';
 import { randomFrom } from './fpu/random.ts';
@@ -17,7 +17,6 @@ import { RESULTS_FILE, readResults, type SiliconResults } from './results.ts';
 import { SoftMachine } from './soft.ts';
 import { formatVector } from './vector.ts';
 
-type Bits = 64 | 32;
 const CONTROLS = ['default', 'masked', 'any'] as const;
 const MINUTE = 60_000;
 /** Per form and round. */
@@ -66,7 +65,7 @@ interface FpuCase {
   readonly mask: (result: Image, expected: Image) => Image;
 }
 
-function fpuCases(bits: Bits): FpuCase[] {
+function fpuCases(bits: FlatBits): FpuCase[] {
   const repeat = <T>(make: (i: number) => T): T[] => Array.from({ length: FPU_CASES }, (_, i) => make(i));
   const x87 = EXACT_X87_FORMS.flatMap((form) =>
     repeat((i): FpuCase => {
@@ -111,7 +110,7 @@ function record(): void {
   const before: SiliconResults = existsSync(RESULTS_FILE) ? readResults() : { cpu, seeds: [], cases: {} };
   for (const [mnemonic, both] of Object.entries(before.cases)) {
     const now = counts.get(mnemonic) ?? new Map<Bits, number>();
-    for (const bits of [64, 32] as const) {
+    for (const bits of [64, 32, 16] as const) {
       const sum = (now.get(bits) ?? 0) + (both[bits] ?? 0);
       if (sum > 0) now.set(bits, sum);
     }

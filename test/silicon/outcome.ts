@@ -25,13 +25,13 @@ export function comparable(test: Case, outcome: Outcome): Outcome {
   const memory = outcome.memory.slice();
   // the host runs with IF, and TF for the single step
   if (test.mnemonic === 'pushf') {
-    const at = Number(outcome.gpr[RSP]) - DATA_ADDRESS;
+    const at = test.bits === 16 ? Number((outcome.gpr[RSP] as bigint) & 0xffffn) : Number(outcome.gpr[RSP]) - DATA_ADDRESS;
     if (at >= 0 && at + 2 < MEMORY_BYTES) {
       memory[at + 1] = (memory[at + 1] as number) & ~0x03;
       memory[at + 2] = (memory[at + 2] as number) & ~0x01;
     }
   }
-  const flags = (definedFlags(test.mnemonic, test.code) & ARITHMETIC_FLAGS) | DIRECTION;
+  const flags = (definedFlags(test.mnemonic, test.code, test.bits) & ARITHMETIC_FLAGS) | DIRECTION;
   return {
     // what 64-bit registers hold above 32 bits after 32-bit code is not promised (SDM 1 §3.4.1.1)
     gpr: is64 ? outcome.gpr : outcome.gpr.slice(0, 8).map((value) => value & 0xffff_ffffn),

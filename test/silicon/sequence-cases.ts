@@ -10,11 +10,11 @@ import { x87Instructions } from '../../src/x86/instructions-x87.ts';
 import { INSTRUCTIONS_SSE } from '../../src/x86/instructions-sse.ts';
 import { INSTRUCTIONS_SSE4 } from '../../src/x86/instructions-sse4.ts';
 import { type InstructionRow, parseRow } from '../../src/x86/table.ts';
-import { ARITHMETIC_FLAGS, type Bits, CODE_ADDRESS, DATA_ADDRESS, FORMS, MEMORY_BYTES, type Random } from './cases.ts';
+import { ARITHMETIC_FLAGS, CODE_ADDRESS, DATA_ADDRESS, type FlatBits, FORMS, MEMORY_BYTES, type Random } from './cases.ts';
 import { UNDEFINED_FLAGS, unaskable } from './coverage.ts';
 
 export interface Sequence {
-  readonly bits: Bits;
+  readonly bits: FlatBits;
   /** One or a few instructions each that belong together. */
   readonly parts: readonly (readonly number[])[];
   readonly gpr: readonly bigint[];
@@ -51,7 +51,7 @@ const NOT_BY_TABLE = /^(div|idiv|xlat|enter|leave|popf|pushf|lahf|aaa|aas|daa|da
 const isUsable = (row: InstructionRow): boolean =>
   row.stack === 0 && !row.attributes.has('end') && !row.attributes.has('string') && !NOT_BY_TABLE.test(row.mnemonic) && !row.operands.some(({ kind }) => kind === 'O');
 
-const INTEGER_FORMS: Readonly<Record<Bits, readonly InstructionRow[]>> = {
+const INTEGER_FORMS: Readonly<Record<FlatBits, readonly InstructionRow[]>> = {
   64: FORMS.filter(({ row, bits }) => bits === 64 && isUsable(row)).map(({ row }) => row),
   32: FORMS.filter(({ row, bits }) => bits === 32 && isUsable(row)).map(({ row }) => row),
 };
@@ -63,13 +63,13 @@ const X87 = [...x87Instructions()].filter(({ instruction }) => !NOT_X87.test(ins
 
 const long = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff];
 
-export function makeSequence(random: Random, bits: Bits, flavour: Flavour): Sequence {
+export function makeSequence(random: Random, bits: FlatBits, flavour: Flavour): Sequence {
   return new Writer(random, bits, flavour).write();
 }
 
 class Writer {
   readonly #random: Random;
-  readonly #bits: Bits;
+  readonly #bits: FlatBits;
   readonly #flavour: Flavour;
   readonly #free: readonly number[];
   readonly #parts: number[][] = [];
@@ -79,7 +79,7 @@ class Writer {
   /** Offsets of immediates that a store may change. */
   readonly #patches: number[] = [];
 
-  constructor(random: Random, bits: Bits, flavour: Flavour) {
+  constructor(random: Random, bits: FlatBits, flavour: Flavour) {
     this.#random = random;
     this.#bits = bits;
     this.#flavour = flavour;

@@ -1,5 +1,5 @@
 /**
- * The software engine against the host CPU, instruction by instruction, in 64-bit and 32-bit code. `BULKHEAD_CASES` per encoding
+ * The software engine against the host CPU, instruction by instruction, in 64-bit, 32-bit and 16-bit code. `BULKHEAD_CASES` per encoding
  * (default 20) and `BULKHEAD_SEED` (default: random, printed) choose the run. What differs is shrunk and printed as a line for
  * vectors/kept.txt: put there, it is a test that needs no host CPU. vectors/integers.txt is made by make-vectors.ts.
  */
@@ -96,7 +96,7 @@ describe('a difference', () => {
 });
 
 describe(`live on silicon, ${casesPerForm} cases per encoding, seed ${seed}`, () => {
-  it.skipIf(harness.path === undefined)(`every integer encoding agrees in 64-bit and 32-bit code${harness.reason ? ` (skipped: ${harness.reason})` : ''}`, () => {
+  it.skipIf(harness.path === undefined)(`every integer encoding agrees in 64-bit, 32-bit and 16-bit code${harness.reason ? ` (skipped: ${harness.reason})` : ''}`, () => {
     const host = hostFeatures();
     const forms = FORMS.filter(({ row }) => row.feature === undefined || host.has(row.feature));
     const wrong: Case[] = [];

@@ -2,7 +2,7 @@
 import { ExitReason, type Vcpu, type VcpuState } from '../../src/contracts/index.ts';
 import type { SoftEngineOptions } from '../../src/soft/index.ts';
 import { type BareVcpu, bareVcpu, longModeState } from '../support/bare-vcpu.ts';
-import { type Bits, type Case, CODE_ADDRESS, DATA_ADDRESS, MEMORY_BYTES } from './cases.ts';
+import { type Bits, type Case, CODE_ADDRESS, DATA_ADDRESS, MEMORY_BYTES, SEGMENTS_16, startOf } from './cases.ts';
 import type { Outcome } from './outcome.ts';
 
 /** What Linux makes of exceptions, by vector (arch/x86/kernel/traps.c). */
@@ -25,6 +25,9 @@ const PADDED_BYTES = 16;
 const NOP = 0x90;
 
 const segment = (selector: number, attributes: number): VcpuState['segments']['cs'] => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
+/** Of the LDT, at level 3. */
+const small = ({ index, base, limit, access }: (typeof SEGMENTS_16)[keyof typeof SEGMENTS_16]): VcpuState['segments']['cs'] =>
+  ({ selector: (index << 3) | 7, base: BigInt(base), limit, attributes: access });
 
 export class SoftMachine {
   readonly #bare: BareVcpu;
@@ -52,6 +55,12 @@ export class SoftMachine {
     this.#states = {
       64: { ...before, idtr, segments: { ...segments, cs: segment(0x33, 0xa0fb) } },
       32: { ...before, idtr, segments: { ...segments, cs: segment(0x23, 0xc0fb) } },
+      16: {
+        ...before, idtr,
+        segments: {
+          ...segments, cs: small(SEGMENTS_16.cs), ds: small(SEGMENTS_16.ds), ss: small(SEGMENTS_16.ds), es: small(SEGMENTS_16.es), gs: small(SEGMENTS_16.gs),
+        },
+      },
     };
   }
 
@@ -73,16 +82,17 @@ export class SoftMachine {
     padded.set(code);
     memory.write(CODE_ADDRESS, padded);
     changed(CODE_ADDRESS, padded.length);
-    vcpu.writeState({ ...this.#states[bits], gpr, rip: RIP, rflags: BigInt(flags) });
+    vcpu.writeState({ ...this.#states[bits], gpr, rip: startOf(bits), rflags: BigInt(flags) });
   }
 
   run(test: Case): Outcome {
     const { gpr, flags, memory: contents, steps } = test;
     const { vcpu } = this.#bare;
+    const start = startOf(test.bits);
     this.start(test);
     let state = vcpu.readState();
-    for (let step = 0; step < steps && state.rip === RIP; step++) {
-      if (vcpu.run(1) === ExitReason.Shutdown) return { gpr, flags, memory: contents, rip: RIP, ...this.signal() };
+    for (let step = 0; step < steps && state.rip === start; step++) {
+      if (vcpu.run(1) === ExitReason.Shutdown) return { gpr, flags, memory: contents, rip: start, ...this.signal() };
       state = vcpu.readState();
     }
     return { gpr: state.gpr, flags: Number(state.rflags), memory: this.contents, rip: state.rip, signal: 0, address: 0n };

@@ -3,7 +3,7 @@
  * `m=offset:bytes`, `signal=` and `a=` (address of a page fault), in hexadecimal. Before: what is not zero; after: what is not as before.
  */
 import { difference, patch } from './fpu/image.ts';
-import { type Bits, type Case, CODE_ADDRESS, MEMORY_BYTES } from './cases.ts';
+import { type Bits, type Case, MEMORY_BYTES, startOf } from './cases.ts';
 import type { Outcome } from './outcome.ts';
 
 const ZEROS = new Uint8Array(MEMORY_BYTES);
@@ -23,7 +23,7 @@ export function formatVector(test: Case, outcome: Outcome): string {
   if (outcome.signal !== 0) return `${formatCase(test)} | signal=${hex(outcome.signal)} a=${hex(outcome.address)}`;
   const parts = outcome.gpr.flatMap((value, n) => (value === test.gpr[n] ? [] : [`r${n}=${hex(value)}`]));
   parts.push(`f=${hex(outcome.flags)}`);
-  if (outcome.rip !== BigInt(CODE_ADDRESS + test.code.length)) parts.push(`rip=${hex(outcome.rip)}`);
+  if (outcome.rip !== startOf(test.bits) + BigInt(test.code.length)) parts.push(`rip=${hex(outcome.rip)}`);
   const bytes = difference(test.memory, outcome.memory);
   if (bytes !== '') parts.push(`m=${bytes}`);
   return `${formatCase(test)} | ${parts.join(' ')}`;
@@ -49,7 +49,7 @@ export function parseVector(line: string): { readonly test: Case; readonly expec
       gpr: registers(left, bits === 64 ? gpr : gpr.slice(0, 8)),
       flags: Number(`0x${left.get('f') ?? 0}`),
       memory: patch(test.memory, left.get('m') ?? ''),
-      rip: BigInt(`0x${left.get('rip') ?? hex(CODE_ADDRESS + code.length)}`),
+      rip: BigInt(`0x${left.get('rip') ?? hex(startOf(bits) + BigInt(code.length))}`),
       signal: 0,
       address: 0n,
     },

@@ -14,6 +14,17 @@ export interface PackagedProgram {
   readonly path: string;
 }
 
+/** A file of this project, and where the guest finds it. */
+export interface OwnProgram {
+  /** From the root of the checkout. */
+  readonly own: string;
+  readonly path: string;
+}
+
+/** Memory shared with other partitions, from user space. */
+export const CHANNEL: OwnProgram = { own: 'guests/channel/linux/images/channel', path: 'bin/channel' };
+
+const ROOT = join(import.meta.dirname, '../..');
 const KERNEL = 'linux-image-amd64';
 const INIT = join(import.meta.dirname, '../../guests/linux/init');
 const LIBRARIES = 'lib/x86_64-linux-gnu';
@@ -30,7 +41,7 @@ export const WDCTL: readonly PackagedProgram[] = [
  * `modules` are paths below `kernel/drivers/` of the module folder, without `.ko`; they lie in /modules of the guest, under their last
  * name. `name` names the RAM disk in the cache. Throws BH610 to BH615 as `packageFile` does.
  */
-export async function driverImages(name: string, modules: readonly string[], programs: readonly PackagedProgram[] = []): Promise<LinuxImages> {
+export async function driverImages(name: string, modules: readonly string[], programs: readonly (PackagedProgram | OwnProgram)[] = []): Promise<LinuxImages> {
   const kernel = await packageFile(KERNEL, 'amd64', 'boot/vmlinuz-*');
   const busybox = await packageFile('busybox-static', 'amd64', '{bin,usr/bin}/busybox');
   const file = async (path: string, source: string, permissions: number): Promise<CpioEntry> => ({ kind: 'file', path, permissions, data: await readFile(source) });
@@ -40,7 +51,10 @@ export async function driverImages(name: string, modules: readonly string[], pro
     const source = await packageFile(KERNEL, 'amd64', `lib/modules/*/kernel/drivers/${module}.ko`);
     entries.push(await file(`modules/${module.split('/').at(-1)}.ko`, source, 0o644));
   }
-  for (const program of programs) entries.push(await file(program.path, await packageFile(program.package, 'amd64', program.file), 0o755));
+  for (const program of programs) {
+    const source = 'own' in program ? join(ROOT, program.own) : await packageFile(program.package, 'amd64', program.file);
+    entries.push(await file(program.path, source, 0o755));
+  }
   const system = buildInitramfs(await readFile(busybox), await readFile(INIT));
   const initrd = join(cacheFolder(), 'images', `drivers-${name}-amd64.cpio`);
   // Linux unpacks one archive after the other (Documentation/driver-api/early-userspace/buffer-format.rst).

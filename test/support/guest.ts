@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ByteRing, MiB } from '../../src/base/index.ts';
 import { DEVICE_CATALOGUE, type DeviceModel, drawPicture, keystrokes, type Picture } from '../../src/board/index.ts';
-import type { AttachedWire, BlockBackend, BootMedium, Clock, DeviceFile, DeviceSpec, Engine, Nanos, Partition, PointerEvent } from '../../src/contracts/index.ts';
+import type { AttachedWire, BlockBackend, BootMedium, Clock, DeviceFile, DeviceSpec, Engine, Nanos, Partition, PointerEvent, SharedEnd } from '../../src/contracts/index.ts';
 import { assemble, PartitionLink, RunningPartition } from '../../src/partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 
@@ -23,6 +23,8 @@ export interface GuestOptions {
   readonly block?: (file: DeviceFile) => BlockBackend;
   /** What network cables lead to, by device. */
   readonly wires?: (clock: Clock) => ReadonlyMap<string, AttachedWire>;
+  /** What is shared, by device. */
+  readonly shared?: (clock: Clock) => ReadonlyMap<string, SharedEnd>;
   /** The image is firmware, which looks for a system in this order. */
   readonly order?: readonly BootMedium[];
   /** Expansion ROMs, by device. */
@@ -71,6 +73,7 @@ export class Guest {
           models: options.own ?? {},
           ...(options.block === undefined ? {} : { block: options.block }),
           ...(options.wires === undefined ? {} : { wires: options.wires(clock) }),
+          ...(options.shared === undefined ? {} : { shared: options.shared(clock) }),
           clock,
           power,
           log: { log: (severity, message) => void log.push(`${severity}: ${message}`) },

@@ -7,7 +7,7 @@ import type { PackagedProgram } from './driver-images.ts';
 const LIBRARIES = 'lib/x86_64-linux-gnu';
 
 /** For {@link driverImages}, in the order in which they are to be loaded. */
-export const VIRTIO_PCI_MODULES: readonly string[] = ['virtio/virtio', 'virtio/virtio_ring', 'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci_legacy_dev', 'virtio/virtio_pci'];
+export const VIRTIO_PCI_MODULES: readonly string[] = ['virtio/virtio_ring', 'virtio/virtio', 'virtio/virtio_pci_modern_dev', 'virtio/virtio_pci_legacy_dev', 'virtio/virtio_pci'];
 
 const library = (name: string, file: string): PackagedProgram => ({ package: name, file: `{lib,usr/lib}/x86_64-linux-gnu/${file}`, path: `${LIBRARIES}/${file}` });
 

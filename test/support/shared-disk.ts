@@ -4,8 +4,8 @@ import { driverImages, type PackagedProgram } from './driver-images.ts';
 
 /** In the order in which they have to be loaded; paths below `kernel/drivers/`. */
 const MODULES = [
-  'virtio/virtio',
   'virtio/virtio_ring',
+  'virtio/virtio',
   'virtio/virtio_pci_modern_dev',
   'virtio/virtio_pci_legacy_dev',
   'virtio/virtio_pci',

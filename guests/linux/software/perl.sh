@@ -3,4 +3,5 @@ mkdir /tmp/perl
 # Tests write beside themselves.
 cp -r /software/perl/t /tmp/perl/t
 ln -s /software/perl/lib /tmp/perl/lib
-cd /tmp/perl/t && perl /software/perl-tests.pl $(cat /software/perl-tests)
+# There is a terminal on the host and none in a guest.
+cd /tmp/perl/t && PERL_SKIP_TTY_TEST=1 perl /software/perl-tests.pl $(cat /software/perl-tests)

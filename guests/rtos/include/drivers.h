@@ -38,6 +38,21 @@ u32 pci_address(const struct pci_function *function, u32 number);
 void pci_enable(const struct pci_function *function);
 bool pci_attach_interrupt(const struct pci_function *function, void (*handler)(void));
 
+/* ---- Memory shared with other partitions (ivshmem.c) ---- */
+
+struct shared_memory {
+	void *memory;
+	size_t bytes;
+	volatile u32 *registers;
+};
+
+/* The first (0), second … in the order of PCI; false when there is none. */
+bool shared_memory_find(u32 number, struct shared_memory *shared);
+/* Number of this partition among those that share it. */
+u32 shared_memory_position(const struct shared_memory *shared);
+/* Rings a doorbell of another partition. Any context. */
+void shared_memory_ring(const struct shared_memory *shared, u16 peer, u16 vector);
+
 /* ---- HPET (hpet.c) ---- */
 
 bool hpet_init(void);

@@ -169,7 +169,9 @@ export class TelnetDecoder {
     const columns = ((columnsHigh as number) << 8) | (columnsLow as number);
     const rows = ((rowsHigh as number) << 8) | rowsLow;
     // RFC 1073: 0 says that the size is not known.
-    if (columns > 0 && rows > 0) this.#events.resized({ columns, rows });
+    if (columns === 0 || rows === 0) return;
+    this.#flush();
+    this.#events.resized({ columns, rows });
   }
 }
 

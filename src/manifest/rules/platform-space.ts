@@ -32,6 +32,7 @@ export const platformSpace: Rule = {
           const platform = first.owner.platform ?? second.owner.platform;
           // Two devices of the partition in each other's way are another rule's.
           if (device === undefined || platform === undefined) continue;
+          if (device.known?.besideFirmware && host.catalogue.firmware.includes(platform)) continue;
           const written = device.written.includes(key);
           yield {
             message: `${device.name} of ${name} takes ${formatRange(second.start, Math.min(first.end, second.end) - second.start)} from the ${platform.name} that ${host.catalogue.firmware.includes(platform) ? 'its firmware needs' : 'every partition has'}`,

@@ -52,6 +52,10 @@ export class DiskEnd implements SharedEnd {
     return this.slots.control.closed;
   }
 
+  get awaiting(): boolean {
+    return this.slots.inFlight > 0 && !this.closed;
+  }
+
   /** `changed` is called when requests were answered or slots became free. One listener. */
   listen(changed: () => void): void {
     this.#changed = changed;

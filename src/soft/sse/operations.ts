@@ -16,6 +16,7 @@ import { type FloatEnvironment, ROUND_TO_ZERO } from '../float/environment.ts';
 import { fromInteger as integerValue, pack32, pack64, unpack32, unpack64 } from '../float/formats.ts';
 import { BINARY32, BINARY64, type FloatValue } from '../float/value.ts';
 import { linearAddress, namesMemory, readRmBig, writeRegisterBig } from '../operands.ts';
+import { checkedLinear } from '../segments.ts';
 import { addExactly, divideExactly, type Exactly, multiplyExactly, squareRootExactly, subtractExactly } from './exactness.ts';
 import * as Scalar from './scalar.ts';
 import * as U from './unit.ts';
@@ -251,7 +252,9 @@ function maskedMove(bytes: number): Operation {
     const width = (info >>> INFO_ADDRESS_SHIFT) & 3;
     const rdi = core.getCanonical(S.gpr(S.RDI));
     const offset = width === 2 ? rdi : width === 1 ? core.get32(S.gpr(S.RDI)) : core.get32(S.gpr(S.RDI)) & 0xffff;
-    const address = linearAddress(core, (info >>> INFO_SEGMENT_SHIFT) & 7, offset);
+    // The whole operand must lie in the segment, whatever the mask (SDM 2B, MASKMOVDQU).
+    const segment = (info >>> INFO_SEGMENT_SHIFT) & 7;
+    const address = core.is64Bit ? linearAddress(core, segment, offset) : checkedLinear(core, segment, offset, bytes, true);
     if (core.is64Bit && (address >= 2 ** 47 || address < -(2 ** 47))) core.raise(GENERAL_PROTECTION, 0);
     const value = core.base + U.regOffset(core, record);
     const mask = core.base + U.rmOffset(core, record);

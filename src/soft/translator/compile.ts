@@ -36,12 +36,13 @@ export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUC
     const builder = new ModuleBuilder();
     const fill = builder.importFunction('fill', { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] });
     const system = builder.importFunction('system', { parameters: ['i32', 'i32'], results: ['i32'] });
+    const execute = builder.importFunction('execute', { parameters: ['i32', 'i32'], results: ['i32'] });
     builder.importTable();
     const type = builder.typeIndex(REGION_SIGNATURE);
-    const { miss, find } = defineSharedFunctions(builder, fill);
-    const imports: Imports = { readSlow: miss, writeSlow: -1, commitStore: -1, system, f80: f80FunctionsOf(builder) };
+    const { miss, translate, find } = defineSharedFunctions(builder, fill);
+    const imports: Imports = { readSlow: miss, writeSlow: translate, commitStore: -1, system, f80: f80FunctionsOf(builder) };
     registers ??= new TouchedRegisters(handlers, { ...imports, f80: F80_NOWHERE });
-    const environment = { handlers, imports, find, type, registers };
+    const environment = { handlers, imports, execute, find, type, registers };
     for (const [n, plan] of plans.entries()) builder.function(REGION_SIGNATURE, `r${n}`, (code) => writeRegion(plan, environment, code));
     return builder.build();
   };

@@ -25,7 +25,7 @@ interface Bench {
 function bench(options: SoftEngineOptions): Bench {
   const vectors: number[] = [];
   const wiring: VcpuWiring = {
-    io: { read: () => 0xff, write: () => undefined },
+    io: { read: () => 0xff, write: (_space, _port, _size, value) => vcpu.limit(value) },
     cpuid: { lookup: (_leaf, _subleaf, out) => void out.fill(0) },
     acknowledgeInterrupt: () => {
       vcpu.setInterruptPin(false);
@@ -71,6 +71,29 @@ function both(scenario: (machine: Bench) => void): void {
 }
 
 describe('translated as interpreted', () => {
+  it('a run that a port access cuts short ends where it says, in whatever block that is', () => {
+    for (let left = 0; left < 12; left++) {
+      both(({ load, start, vcpu }) => {
+        // inc eax; out 0x80, al; three blocks in a row, and back
+        load(CODE, `b0 ${left.toString(16).padStart(2, '0')} e6 80 41 eb 00 42 42 eb 00 43 43 43 eb f0`);
+        start(CODE);
+        vcpu.run(1000);
+        expect(vcpu.retired).toBe(2 + left);
+      });
+    }
+  });
+
+  it('a repeated string instruction ends with the budget, and so does what follows it', () => {
+    for (let budget = 1; budget < 40; budget++) {
+      both(({ load, start, vcpu }) => {
+        load(CODE, 'bf 00 80 00 00 b9 0b 00 00 00 f3 ab 41 eb 00 42 42 eb 00 43 43 43 eb e8'); // edi, ecx = 11; rep stosd; three blocks, and back
+        start(CODE);
+        vcpu.run(budget);
+        expect(vcpu.retired).toBe(budget);
+      });
+    }
+  });
+
   it('an instruction across two pages is another one when the second page is, and faults when there is none', () => {
     both(({ load, put32, start, vcpu }) => {
       put32(DIRECTORY, TABLE | 3);

@@ -21,6 +21,10 @@ export interface Flow {
   /** An edge that is no branch: it would enter a loop beside its header. */
   isForeign(from: number, to: number): boolean;
   isBack(from: number, to: number): boolean;
+  /** What may run between the end of `node` and the start of a merge below it in the dominator tree. */
+  between(node: number, merge: number): readonly number[];
+  /** The loop of a header: it, and whatever leads back to it without leaving. */
+  loopOf(header: number): readonly number[];
   /** Instructions on the longest way from the start of a node to the next back edge, call or end. */
   readonly longestPath: readonly number[];
 }
@@ -81,7 +85,19 @@ export function analyse(edges: readonly (readonly Edge[])[], weights: readonly n
     }
     longestPath[node] = (weights[node] as number) + behind;
   }
-  return { order, isLoopHeader, isMerge, merges, isForeign, isBack, longestPath };
+  const between = (node: number, merge: number): number[] =>
+    sequence.filter((other) => other !== node && dominates(node, other) && !dominates(merge, other));
+  const loopOf = (header: number): number[] => {
+    const loop = new Set([header]);
+    const queue = (predecessors[header] as number[]).filter((node) => isBack(node, header));
+    for (const node of queue) {
+      if (loop.has(node)) continue;
+      loop.add(node);
+      queue.push(...(predecessors[node] as number[]));
+    }
+    return [...loop];
+  };
+  return { between, loopOf, order, isLoopHeader, isMerge, merges, isForeign, isBack, longestPath };
 }
 
 /** Immediate dominators: K. Cooper, T. Harvey, K. Kennedy, "A Simple, Fast Dominance Algorithm" (2001). */

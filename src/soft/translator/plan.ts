@@ -140,7 +140,7 @@ function outline(view: DataView, handlers: HandlerTable, start: number, record: 
     const handler = handlers.at(view.getUint16(at, true));
     const end = view.getUint16(at + OFFSET, true);
     const isEnd = handlers.isEnd(view.getUint16(at, true));
-    if (!isEnd && handler !== undefined && !handler.semantics.repeats) continue;
+    if (!isEnd && handler !== undefined) continue;
     const stops = !isEnd || (count > 0 && isFinal(view, at - RECORD_SIZE));
     return { start, record, count, end, stops, successors: stops || count === 0 ? [] : successors(view, handlers, at - RECORD_SIZE, end) };
   }

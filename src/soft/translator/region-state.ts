@@ -1,9 +1,11 @@
 /** What lives in the locals of a region's function, and which registers the region touches. */
 import * as S from '../../x86/state.ts';
 import type { Code } from '../wasm/code.ts';
-import { getLocal, i64, store, type Value } from '../wasm/value.ts';
+import { getLocal, i32, i64, select, store, type Value } from '../wasm/value.ts';
 import { STATE } from '../interpreter-scope.ts';
+import { TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_WRITE_DISTANCE } from '../layout.ts';
 import { ELSEWHERE, LazyFlags } from './flags.ts';
+import { NOT_OPEN, Windows } from './windows.ts';
 import type { X87Locals } from './x87-locals.ts';
 
 /** Registers as bit sets: general ones in bits 0–15, vector ones in bits 16–31. */
@@ -15,6 +17,7 @@ export interface Touched {
 export const NOTHING: Touched = { read: 0, changed: 0, flags: false };
 
 const VECTOR = 16;
+const PAGE = 4096;
 
 export class RegionState {
   readonly code: Code;
@@ -31,9 +34,12 @@ export class RegionState {
   #changed = 0;
   #usesFlags = false;
   readonly #known: Touched;
+  readonly windows: Windows;
 
-  constructor(code: Code, is64Bit: boolean, known: Touched, x87?: X87Locals) {
+  /** `worthwhile`: registers that windows pay for. */
+  constructor(code: Code, is64Bit: boolean, known: Touched, x87?: X87Locals, worthwhile = 0) {
     this.code = code;
+    this.windows = new Windows(worthwhile);
     this.is64Bit = is64Bit;
     this.flags = new LazyFlags(code, () => ({ result: this.flagResult, aux: this.flagAux }));
     this.x87 = x87;
@@ -47,11 +53,12 @@ export class RegionState {
   /** i64. Outside 64-bit mode only the low halves are there: the upper ones are 0 (mode.ts). */
   general(n: number): Value {
     this.#read |= 1 << n;
-    return this.#get(`g${n}`, this.#word).widen();
+    return this.#get(`g${n}`, this.#word).from(this.windows.originOf(n)).widen();
   }
   setGeneral(n: number, value: Value): void {
     this.#changed |= 1 << n;
     this.#set(`g${n}`, value.to(this.#word));
+    this.windows.changed(n, value.origin);
   }
   get #word(): 'i32' | 'i64' { return this.is64Bit ? 'i64' : 'i32'; }
   vector(n: number): Value {
@@ -89,6 +96,19 @@ export class RegionState {
   /** The TLB for reading; the one for writing lies behind it. */
   get tlb(): Value { return this.#get('tlb', 'i32'); }
 
+  /** Opens a window at a distance from a register, where the TLB has the page. */
+  openWindow(n: number, distance: number, isForWrite: boolean): void {
+    const address = this.general(n).to(this.#word).add(distance);
+    const window = address.origin && this.windows.open(address.origin, isForWrite, () => this.code.permanentLocal('i32'));
+    if (window === undefined) return;
+    const table = isForWrite ? TLB_WRITE_DISTANCE : 0;
+    const entry = getLocal('i32', window.host);
+    this.code.setLocal(window.host, this.tlb.add(address.wrap().shr(8).and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
+    const isKnown = entry.load('i64', 8, table).eq(address.and(-PAGE).widen());
+    this.code.setLocal(window.offset, select(isKnown, address.wrap().and(PAGE - 1), i32(NOT_OPEN)));
+    this.code.setLocal(window.host, address.wrap().add(entry.load('i32', 4, table + 8)));
+  }
+
   /** RIP of an offset of the region's page, which may lie behind its end. */
   ripAt(offset: number): Value {
     const rip = this.page.add(i64(offset));
@@ -114,14 +134,27 @@ export class RegionState {
   /** Generates something that leaves beside the path that goes on: what is known here stays as it is. */
   aside(generate: () => void): void {
     const { setter } = this.flags;
-    const { hasLeft } = this;
+    const { hasLeft, windows: { places } } = this;
     this.#keepingX87(generate);
     this.flags.setter = setter;
     this.hasLeft = hasLeft;
+    this.windows.places = places;
   }
 
   /** `if`, after which the flags are as one side or the other left them. */
   branch(condition: Value, then: () => void, otherwise?: () => void): void {
+    const { places } = this.windows;
+    const changed = new Set<number>();
+    const side = (generate: () => void) => (): void => {
+      this.windows.places = places;
+      generate();
+      if (!this.hasLeft) for (let n = 0; n < 16; n++) if (this.windows.originOf(n) !== places.origins[n]) changed.add(n);
+    };
+    this.#branchFlags(condition, side(then), otherwise && side(otherwise));
+    this.windows.resume(places, [...changed].reduce((bits, n) => bits | (1 << n), 0));
+  }
+
+  #branchFlags(condition: Value, then: () => void, otherwise?: () => void): void {
     if (this.keepsFlags) {
       this.#branchKeepingFlags(condition, then, otherwise);
       return;
@@ -182,6 +215,7 @@ export class RegionState {
       this.#set('result', STATE.load('i64', 8, S.FLAG_RESULT));
       this.#set('aux', STATE.load('i32', 4, S.FLAG_AUX));
     }
+    this.windows.forget();
     this.x87?.load();
     this.loadTlb();
     this.#set('budget', STATE.load('i32', 4, S.BUDGET));
@@ -195,6 +229,7 @@ export class RegionState {
 
   /** The TLBs of the current level, which STAC and CLAC exchange. */
   loadTlb(): void {
+    this.windows.close();
     this.#set('tlb', STATE.load('i32', 4, S.TLB_READ));
   }
 

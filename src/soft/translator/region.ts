@@ -13,7 +13,7 @@
  */
 import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
 import { BLOCK_OFFSET, blockSlot } from '../layout.ts';
-import { Leave, REGION_INTERPRET, REGION_JUMP, REGION_UNWIND } from '../leave.ts';
+import { Leave, REGION_INTERPRET, REGION_JUMP, REGION_UNWIND, REPEAT } from '../leave.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
 import { LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
@@ -26,6 +26,7 @@ import { blocksOf, type PlannedBlock, type RegionPlan, targetOf, type Transfer, 
 import { RegionState } from './region-state.ts';
 import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
+import { type Access, accessesOf, type Places, worthwhile } from './windows.ts';
 import { X87Locals } from './x87-locals.ts';
 import { planX87, type X87Plan } from './x87-plan.ts';
 
@@ -40,6 +41,8 @@ export interface RegionEnvironment {
   readonly handlers: HandlerTable;
   readonly registers: TouchedRegisters;
   readonly imports: Imports;
+  /** Function index of the interpreter's `execute`. */
+  readonly execute: number;
   /** Function index of `find` (shared-functions.ts). */
   readonly find: number;
   /** Type index of {@link REGION_SIGNATURE}. */
@@ -55,6 +58,8 @@ const UNSPENT_SHIFT = 13;
 /** Exits settle the flags of so many different setters behind the region; what comes after them is settled before. */
 const MOST_SETTERS = 20;
 
+const CLOBBERS = new Set(['call', 'call_rel', 'system', 'stac', 'clac']);
+
 class RegionGraph {
   readonly blocks: readonly PlannedBlock[];
   readonly transfers: readonly Transfer[];
@@ -62,6 +67,12 @@ class RegionGraph {
   readonly flow: Flow;
   readonly needsFlags: readonly FlagNeed[];
   readonly effects: readonly (readonly Effect[])[];
+  /** General registers that each block changes. */
+  readonly changed: readonly number[];
+  /** A call or a system operation is in it: nothing is as it was. */
+  readonly clobbers: readonly boolean[];
+  /** Accesses to memory at a constant distance from a general register. */
+  readonly accesses: readonly (readonly Access[])[];
   readonly x87: X87Plan | undefined;
   readonly #numbers: ReadonlyMap<number, number>;
 
@@ -76,6 +87,13 @@ class RegionGraph {
     this.x87 = planX87(instructions, blocks.map(({ records }) => records), this.edges);
     this.effects = blocks.map(({ records }) =>
       Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => registers.effectOf(records, n * RECORD_SIZE)));
+    this.changed = blocks.map(({ records }) => {
+      let changed = 0;
+      for (let record = 0; record < records.byteLength; record += RECORD_SIZE) changed |= registers.changedBy(records, record);
+      return changed;
+    });
+    this.clobbers = instructions.map((list) => list.some(({ mnemonic, semantics }) => CLOBBERS.has(mnemonic) || semantics.repeats));
+    this.accesses = blocks.map(({ records }, number) => accessesOf(instructions[number] as Handler[], records));
     this.needsFlags = flagsNeeded(
       this.effects,
       blocks.map(({ stops }, number) => (stops ? 'exits' : this.#staysInside(number) ? 'none' : 'reads')),
@@ -126,6 +144,8 @@ class RegionWriter {
   /** Where the interpreter takes over, for each of them, and for what a local tells. */
   readonly #interpretExits: Label[] = [];
   #toldExit: Label = { depth: 0 };
+  /** What was known before the last instruction of each block. */
+  readonly #ends: (Places | undefined)[];
   readonly #labels: (Label | undefined)[];
   readonly #loops: (Label | undefined)[];
   #jumpExit: Label = { depth: 0 };
@@ -138,7 +158,9 @@ class RegionWriter {
     this.#page = page;
     this.#code = code;
     const x87 = graph.x87 && new X87Locals(code, graph.x87.touched);
-    this.#state = new RegionState(code, (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64, environment.registers.of(graph.blocks), x87);
+    const is64Bit = (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64;
+    this.#state = new RegionState(code, is64Bit, environment.registers.of(graph.blocks), x87, worthwhile(graph.accesses.flat()));
+    this.#ends = graph.blocks.map(() => undefined);
     this.#labels = graph.blocks.map(() => undefined);
     this.#loops = graph.blocks.map(() => undefined);
   }
@@ -224,6 +246,7 @@ class RegionWriter {
       this.#within(node, merges, 0);
       return;
     }
+    this.#beforeLoop(node);
     this.#code.loop((label) => {
       this.#loops[node] = label;
       this.#within(node, merges, 0);
@@ -242,7 +265,44 @@ class RegionWriter {
     });
     this.#state.hasLeft = false;
     this.#state.flags.setter = this.#setterAtStart(merge);
+    this.#resumeAt(node, merge);
     this.#tree(merge);
+  }
+
+  /** Several paths lead from a block to a merge: what is known there is what was, less what they change. */
+  #resumeAt(from: number, merge: number): void {
+    const { windows } = this.#state;
+    const { flow, changed, clobbers } = this.#graph;
+    const between = flow.between(from, merge);
+    const places = this.#ends[from];
+    if (places === undefined || clobbers[from] || between.some((block) => clobbers[block])) windows.forget();
+    else windows.resume(places, between.reduce((bits, block) => bits | (changed[block] as number), this.#lastChanges(from)));
+  }
+
+  /** Registers that the last instruction of a block changes. */
+  #lastChanges(number: number): number {
+    const { records } = this.#graph.blocks[number] as PlannedBlock;
+    return this.#environment.registers.changedBy(records, records.byteLength - RECORD_SIZE);
+  }
+
+  /** Other paths come back: only what the loop leaves alone is known in it. For registers that it goes through, windows are opened. */
+  #beforeLoop(header: number): void {
+    const { windows } = this.#state;
+    const { flow, changed, clobbers, accesses } = this.#graph;
+    const loop = flow.loopOf(header);
+    if (loop.some((block) => clobbers[block])) {
+      windows.forget();
+      return;
+    }
+    const changes = loop.reduce((bits, block) => bits | (changed[block] as number), 0);
+    windows.resume(windows.places, changes);
+    const inside = loop.flatMap((block) => accesses[block] as readonly Access[]);
+    for (const { register, distance } of inside) {
+      if (changes & (1 << register)) continue;
+      const isForWrite = inside.some((other) => other.register === register && other.isWrite);
+      const window = windows.windowOf(windows.originOf(register));
+      if (window === undefined || (isForWrite && !window.isForWrite)) this.#state.openWindow(register, distance, isForWrite);
+    }
   }
 
   /** Where several paths meet: what those do that lead here is {@link #prepareFlags}. */
@@ -308,7 +368,10 @@ class RegionWriter {
     if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = this.#setterAtStart(number);
     state.x87?.enterBlock(this.#graph.x87?.topAt[number] as number);
     state.setBudget(state.budget.sub(count));
-    for (let n = 0; n < count && !state.hasLeft; n++) this.#instruction(number, block, n, count - 1 - n);
+    for (let n = 0; n < count && !state.hasLeft; n++) {
+      if (n === count - 1) this.#ends[number] = state.windows.places;
+      this.#instruction(number, block, n, count - 1 - n);
+    }
     if (state.hasLeft) return;
     if (block.stops) this.#interpretAt(block.end, 0);
     else this.#goto(number, block.end);
@@ -319,11 +382,15 @@ class RegionWriter {
     const { records } = block;
     const record = n * RECORD_SIZE;
     if (records.getUint16(record, true) === HANDLER_SYSTEM) {
-      this.#system(block, record, behind);
+      this.#system(number, n, behind);
       return;
     }
     const handler = this.#environment.handlers.at(records.getUint16(record, true)) as Handler;
     const { semantics, mnemonic } = handler;
+    if (semantics.repeats) {
+      this.#repeating(number, n, behind);
+      return;
+    }
     const offset = records.getUint16(record + OFFSET, true);
     const transfer = transferOf(mnemonic);
     const isCall = transfer === 'call' || transfer === 'indirect-call';
@@ -352,10 +419,11 @@ class RegionWriter {
   }
 
   /** A system operation sees the whole state and may change all of it. */
-  #system(block: PlannedBlock, record: number, behind: number): void {
+  #system(number: number, n: number, behind: number): void {
     const code = this.#code;
     const state = this.#state;
-    const { records, address } = block;
+    const { records, address } = this.#graph.blocks[number] as PlannedBlock;
+    const record = n * RECORD_SIZE;
     const offset = records.getUint16(record + OFFSET, true);
     const next = offset + records.getUint8(record + LENGTH);
     if (state.x87 !== undefined) {
@@ -371,8 +439,49 @@ class RegionWriter {
     const status = state.variable('status', 'i32');
     status.set(call('i32', this.#environment.imports.system, [i32(address + record), i32(records.getInt32(record + LINK, true))]));
     code.if(status.value, () => code.returnValue(status.value.add(REGION_UNWIND - Leave.Jump)), undefined, false);
+    this.#resume(number, n, behind);
+  }
+
+  /** A repeated string instruction is the interpreter's, which counts its iterations. */
+  #repeating(number: number, n: number, behind: number): void {
+    const code = this.#code;
+    const state = this.#state;
+    const { records, address } = this.#graph.blocks[number] as PlannedBlock;
+    const record = n * RECORD_SIZE;
+    const offset = records.getUint16(record + OFFSET, true);
+    if (state.x87 !== undefined) {
+      this.#interpretAt(offset, behind + 1);
+      return;
+    }
+    state.settleFlags();
+    state.setBudget(state.budget.add(behind));
+    state.save();
+    store(code, STATE, 8, state.ripAt(offset), S.RIP);
+    const status = state.variable('status', 'i32');
+    code.block((isDone) => {
+      code.loop((again) => {
+        status.set(call('i32', this.#environment.execute, [STATE, i32(address + record)]));
+        code.branchIf(isDone, status.value.ne(REPEAT));
+        const left = state.variable('budget', 'i32');
+        left.set(STATE.load('i32', 4, S.BUDGET));
+        code.if(left.value.isZero(), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+        store(code, STATE, 4, left.value.sub(1), S.BUDGET);
+        code.branch(again);
+      });
+    });
+    code.if(status.value, () => code.returnValue(status.value.add(REGION_UNWIND - Leave.Jump)), undefined, false);
+    this.#resume(number, n, behind);
+  }
+
+  /** Behind an instruction that was executed elsewhere, and may have taken any part of the budget or all of it. */
+  #resume(number: number, n: number, behind: number): void {
+    const state = this.#state;
+    const { records } = this.#graph.blocks[number] as PlannedBlock;
+    const record = n * RECORD_SIZE;
+    const next = records.getUint16(record + OFFSET, true) + records.getUint8(record + LENGTH);
     state.load();
-    code.if(state.budget.lt(Math.max(behind, 1)), () => state.aside(() => this.#interpretAt(next, 0)), undefined, false);
+    const need = Math.max(this.#need(number) - n - 1, 1);
+    this.#code.if(state.budget.lt(need), () => state.aside(() => this.#interpretAt(next, 0)), undefined, false);
     if (behind > 0) state.setBudget(state.budget.sub(behind));
   }
 

@@ -14,7 +14,7 @@ import { planRegion, type RegionPlan } from './plan.ts';
 
 const PAGE = 4096;
 /** Functions in the table; when it is full, everything is translated anew. */
-const MOST_REGIONS = 16_384;
+export const MOST_REGIONS = 16_384;
 /** A block that is not to be translated is never hot again. */
 const NEVER = -0x4000_0000;
 /** Batches that may be with the compiler, and requests that may wait for it: a guest makes hot code faster than anybody translates it. */
@@ -32,7 +32,7 @@ interface Request {
 }
 
 export class Regions {
-  readonly table: WebAssembly.Table = new WebAssembly.Table({ element: 'anyfunc', initial: MOST_REGIONS });
+  readonly #table: WebAssembly.Table;
   readonly #core: Core;
   readonly #blocks: Blocks;
   readonly #handlers: HandlerTable;
@@ -49,14 +49,15 @@ export class Regions {
   readonly #free: number[] = [];
 
   constructor(
-    core: Core, blocks: Blocks, handlers: HandlerTable, compiler: RegionCompiler,
-    fill: (...args: number[]) => number, system: (...args: number[]) => number,
+    core: Core, blocks: Blocks, handlers: HandlerTable, compiler: RegionCompiler, table: WebAssembly.Table,
+    functions: Readonly<Record<'fill' | 'system' | 'execute', CallableFunction>>,
   ) {
     this.#core = core;
     this.#blocks = blocks;
     this.#handlers = handlers;
     this.#compiler = compiler;
-    this.#imports = { memory: core.memory.memory, table: this.table, fill, system };
+    this.#table = table;
+    this.#imports = { memory: core.memory.memory, table, ...functions };
   }
 
   /** The block at RIP was found hot. */
@@ -107,7 +108,7 @@ export class Regions {
         this.#blocks.forgetAll();
         return;
       }
-      this.table.set(number, exports[`r${n}`]);
+      this.#table.set(number, exports[`r${n}`]);
       if (!this.#blocks.setHeat(request.host, request.plan.mode, number)) {
         this.#release(number);
         continue;
@@ -143,7 +144,7 @@ export class Regions {
   }
 
   #release(number: number): void {
-    this.table.set(number, null);
+    this.#table.set(number, null);
     this.#free.push(number);
   }
 }

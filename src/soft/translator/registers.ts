@@ -51,15 +51,22 @@ export class TouchedRegisters {
     return { read, changed, flags };
   }
 
+  /** General registers that an instruction changes, as a bit set. */
+  changedBy(records: DataView, record: number): number {
+    return named(this.effectOf(records, record).changed, records, record) & 0xffff;
+  }
+
   /** With the stand-ins for the registers that the fields name. */
   effectOf(records: DataView, record: number): Effect {
     const number = records.getUint16(record, true);
-    if (number === HANDLER_SYSTEM) return SYSTEM_OPERATION;
+    const handler = this.#handlers.at(number) as Handler;
+    // The interpreter executes it, on the state as it is in memory.
+    if (handler.semantics.repeats || number === HANDLER_SYSTEM) return SYSTEM_OPERATION;
     // Shifts by nothing are different.
     const key = number * 2 + ((records.getUint8(record + IMM) & 0x1f) === 0 ? 0 : 1);
     let effect = this.#known.get(key);
     if (effect === undefined) {
-      effect = this.#learn(this.#handlers.at(number) as Handler, records, record);
+      effect = this.#learn(handler, records, record);
       this.#known.set(key, effect);
     }
     return effect;

@@ -14,14 +14,16 @@ import { TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_WRITE_DISTANCE } from '../layout.ts';
 import type { CarryOverflow, Size, VectorRegister, Word } from '../semantics/dsl.ts';
 import type { X87Stack } from '../semantics/x87-stack.ts';
 import type { ValueType } from '../wasm/code.ts';
-import { call, constant, i32, i64, type Value } from '../wasm/value.ts';
+import { call, constant, getLocal, i32, i64, type Value } from '../wasm/value.ts';
 import type { Setter } from './flags.ts';
 import { targetOf } from './plan.ts';
 import type { RegionState } from './region-state.ts';
 import { MISS_WAS_EMPTY_SHIFT, MISS_WRITES } from './shared-functions.ts';
+import { NOT_OPEN, type Window } from './windows.ts';
 import { X87InLocals } from './x87-locals.ts';
 
 const TLB_INDEX_MASK = (TLB_ENTRIES - 1) * TLB_ENTRY_SIZE;
+const PAGE = 4096;
 const GENERAL_REGISTERS = 16;
 const VECTOR_REGISTERS = 16;
 
@@ -43,8 +45,9 @@ export class TranslatorScope extends InterpreterScope {
   readonly #record: number;
   readonly #exits: Exits;
   readonly #miss: number;
+  readonly #translate: number;
 
-  /** `record`: offset of the instruction's record in `records`; `imports.readSlow` is the module's `miss` (shared-functions.ts). */
+  /** `record`: offset of the instruction's record in `records`; `imports.readSlow` and `writeSlow` are the module's `miss` and `translate` (shared-functions.ts). */
   constructor(state: RegionState, { shape, mnemonic }: Pick<Handler, 'shape' | 'mnemonic'>, imports: Imports, exits: Exits, records: DataView, record: number) {
     super(state.code, shape, imports, exits);
     this.#state = state;
@@ -53,6 +56,7 @@ export class TranslatorScope extends InterpreterScope {
     this.#record = record;
     this.#exits = exits;
     this.#miss = imports.readSlow;
+    this.#translate = imports.writeSlow;
   }
 
   override recordField(offset: number, type: Word, size: Size): Value {
@@ -86,7 +90,7 @@ export class TranslatorScope extends InterpreterScope {
 
   override local(value: Value): Value {
     if (value.known !== undefined) return value;
-    return value.narrow === undefined ? super.local(value) : super.local(value.narrow).widen();
+    return value.narrow === undefined ? super.local(value).from(value.origin) : super.local(value.narrow).from(value.origin).widen();
   }
 
   // ── the stack: flat, as wide as the mode ──
@@ -200,23 +204,54 @@ export class TranslatorScope extends InterpreterScope {
   // ── memory ──
 
   #look(address: Value, size: number, forWrite: boolean): Value {
+    const { windows } = this.#state;
+    const word = address.narrow ?? address;
+    const { origin } = word;
+    const window = origin && windows.windowOf(origin);
+    if (origin === undefined) return this.#lookUp(address, word, size, forWrite, undefined);
+    if (window !== undefined && (window.isForWrite || !forWrite)) {
+      const distance = origin.distance - window.distance;
+      if (Math.abs(distance) <= PAGE - size) return this.#lookThrough(window, address, distance, size, forWrite);
+    }
+    return this.#lookUp(address, word, size, forWrite, windows.open(origin, forWrite, () => this.code.permanentLocal('i32')));
+  }
+
+  /** In the TLB. */
+  #lookUp(address: Value, word: Value, size: number, forWrite: boolean, window: Window | undefined): Value {
     const { code } = this;
-    const word = address.narrow === undefined ? address : address.narrow;
     const table = forWrite ? TLB_WRITE_DISTANCE : 0;
     const entry = this.local(this.#state.tlb.add(word.wrap().shr(8).and(TLB_INDEX_MASK)));
     const tag = this.local(entry.load('i64', 8, table));
     const addend = this.variable(entry.load('i32', 4, table + 8));
+    if (window !== undefined) code.setLocal(window.offset, word.wrap().and(PAGE - 1));
     // An access that crosses its page misses, because its last byte has another tag.
-    const page = word.add(size - 1).and(-4096).widen();
+    const page = word.add(size - 1).and(-PAGE).widen();
     code.if(tag.ne(page), () => {
       // With another use of the tag V8 loads it once: else it does so for the comparison and once more for nothing.
       const how = tag.wrap().and(1).shl(MISS_WAS_EMPTY_SHIFT).or(size | (forWrite ? MISS_WRITES : 0));
       addend.set(call('i32', this.#miss, [address, how]));
       code.if(addend.value.isZero(), () => this.#exits.interpret(), undefined, false);
       addend.set(addend.value.sub(word.wrap()));
+      if (window !== undefined) code.setLocal(window.offset, i32(NOT_OPEN));
     }, undefined, false);
     // Added only here: V8 knows of a sum, but not of what two paths bring, that its upper half is 0.
-    return this.local(addend.value.add(word.wrap()));
+    const host = this.local(addend.value.add(word.wrap()));
+    if (window !== undefined) code.setLocal(window.host, host);
+    return host;
+  }
+
+  /** On the page of an earlier access, when it is that. */
+  #lookThrough(window: Window, address: Value, distance: number, size: number, forWrite: boolean): Value {
+    const { code } = this;
+    const offset = getLocal('i32', window.offset);
+    const base = this.variable(getLocal('i32', window.host));
+    const leaves = distance >= 0 ? offset.gt(PAGE - size - distance) : offset.add(distance).gt(PAGE - size);
+    code.if(leaves, () => {
+      base.set(call('i32', this.#translate, [this.#state.tlb.add(forWrite ? TLB_WRITE_DISTANCE : 0), address, i32(size | (forWrite ? MISS_WRITES : 0))]));
+      code.if(base.value.isZero(), () => this.#exits.interpret(), undefined, false);
+      base.set(base.value.sub(distance));
+    }, undefined, false);
+    return this.local(base.value.add(distance));
   }
 
   protected override hostForRead(address: Value, size: Size | 16): Value {

@@ -9,6 +9,8 @@ import { call, constant, getLocal, i32, store } from '../wasm/value.ts';
 export interface SharedFunctions {
   /** `miss(address, how) → host`: fills a TLB; 0 when the interpreter must do the instruction. */
   readonly miss: number;
+  /** `translate(table, address, how) → host`: the same, where the TLB at `table` may know. */
+  readonly translate: number;
   /** `find(state, rip) → region`: the number of the region that starts there, 0 when there is none. CODE_PAGE and CODE_HOST are its page's then. */
   readonly find: number;
 }
@@ -19,18 +21,31 @@ export const MISS_WRITES = 0x100;
 export const MISS_WAS_EMPTY_SHIFT = 9;
 
 export function defineSharedFunctions(builder: ModuleBuilder, fill: number): SharedFunctions {
+  const miss = builder.function({ parameters: ['i64', 'i32'], results: ['i32'] }, undefined, (code) => {
+    const address = getLocal('i64', 0);
+    const how = getLocal('i32', 1);
+    code.returnValue(call('i32', fill, [address.wrap(), address.shr(32).wrap(), how.and(MISS_WRITES - 1), how.and(MISS_WRITES)]));
+    code.op(UNREACHABLE);
+  });
   return {
-    miss: builder.function({ parameters: ['i64', 'i32'], results: ['i32'] }, undefined, (code) => {
-      const address = getLocal('i64', 0);
-      const how = getLocal('i32', 1);
-      code.returnValue(call('i32', fill, [address.wrap(), address.shr(32).wrap(), how.and(MISS_WRITES - 1), how.and(MISS_WRITES)]));
-      code.op(UNREACHABLE);
-    }),
+    miss,
+    translate: builder.function({ parameters: ['i32', 'i64', 'i32'], results: ['i32'] }, undefined, (code) => writeTranslate(code, miss)),
     find: builder.function({ parameters: ['i32', 'i64'], results: ['i32'] }, undefined, writeFind),
   };
 }
 
 const UNREACHABLE = 0x00;
+
+function writeTranslate(code: Code, miss: number): void {
+  const [table, address, how] = [getLocal('i32', 0), getLocal('i64', 1), getLocal('i32', 2)];
+  const entry = code.permanentLocal('i32');
+  const entryValue = getLocal('i32', entry);
+  code.setLocal(entry, table.add(address.wrap().shr(8).and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
+  const last = address.add(how.and(MISS_WRITES - 1).widen()).sub(1);
+  code.if(entryValue.load('i64', 8).eq(last.and(-4096)), () => code.returnValue(address.wrap().add(entryValue.load('i32', 4, 8))));
+  code.returnValue(call('i32', miss, [address, how]));
+  code.op(UNREACHABLE);
+}
 
 /** As the interpreter looks up a block (interpreter.ts), in flat code. */
 function writeFind(code: Code): void {

@@ -20,6 +20,14 @@ const COMPARE = {
   leSigned: [0x4c, 0x57], le: [0x4d, 0x58], geSigned: [0x4e, 0x59], ge: [0x4f, 0x5a],
 } as const;
 
+/** Some value, by a number of its own, and what was added to it since (modulo the width). */
+export interface Origin {
+  readonly root: number;
+  readonly distance: number;
+}
+/** Beyond, an origin is of no use. */
+const FARTHEST = 1 << 20;
+
 export class Value implements Emittable {
   readonly type: ValueType;
   readonly emit: (code: Code) => void;
@@ -27,16 +35,27 @@ export class Value implements Emittable {
   readonly known: number | bigint | undefined;
   /** Of an i64: the i32 that it extends by zeros. Narrowing it again is free. */
   readonly narrow: Value | undefined;
+  /** How it came from another value, when that is a constant distance. */
+  readonly origin: Origin | undefined;
 
-  constructor(type: ValueType, emit: (code: Code) => void, known?: number | bigint, narrow?: Value) {
+  constructor(type: ValueType, emit: (code: Code) => void, known?: number | bigint, narrow?: Value, origin?: Origin) {
     this.type = type;
     this.emit = emit;
     this.known = known;
     this.narrow = narrow;
+    this.origin = origin;
   }
 
-  add(b: Operand): Value { return isKnown(b, 0) ? this : isKnown(this, 0) ? asValue(this.type, b) : this.#binary(BINARY.add, b, (x, y) => x + y); }
-  sub(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.sub, b, (x, y) => x - y); }
+  /** The same value, known to come from there. */
+  from(origin: Origin | undefined): Value {
+    return origin === undefined ? this : new Value(this.type, this.emit, this.known, this.narrow, origin);
+  }
+
+  add(b: Operand): Value {
+    if (isKnown(b, 0)) return this;
+    return isKnown(this, 0) ? asValue(this.type, b) : this.#binary(BINARY.add, b, (x, y) => x + y).from(this.#moved(b, 1));
+  }
+  sub(b: Operand): Value { return isKnown(b, 0) ? this : this.#binary(BINARY.sub, b, (x, y) => x - y).from(this.#moved(b, -1)); }
   mul(b: Operand): Value { return this.#binary(BINARY.mul, b, (x, y) => x * y); }
   divSigned(b: Operand): Value { return this.#binary(BINARY.divSigned, b); }
   divUnsigned(b: Operand): Value { return this.#binary(BINARY.divUnsigned, b); }
@@ -95,7 +114,7 @@ export class Value implements Emittable {
   widen(): Value {
     if (this.type === 'i64') return this;
     if (this.known !== undefined) return constant('i64', BigInt.asUintN(32, BigInt(this.known)));
-    return new Value('i64', (code) => { this.emit(code); code.op(0xad); }, undefined, this);
+    return new Value('i64', (code) => { this.emit(code); code.op(0xad); }, undefined, this, this.origin);
   }
   /** i32 → i64, sign-extended. */
   widenSigned(): Value { return this.type === 'i64' ? this : this.#unary('i64', 0xac); }
@@ -141,6 +160,13 @@ export class Value implements Emittable {
       this.emit(code);
       code.bytes.byte(opcode).unsigned(0).unsigned(offset);
     });
+  }
+
+  #moved(by: Operand, sign: 1 | -1): Origin | undefined {
+    const { known } = asValue(this.type, by);
+    if (this.origin === undefined || known === undefined) return undefined;
+    const distance = this.origin.distance + sign * Number(BigInt.asIntN(this.#bits, BigInt(known)));
+    return Math.abs(distance) < FARTHEST ? { root: this.origin.root, distance } : undefined;
   }
 
   get #bits(): 32 | 64 { return this.type === 'i32' ? 32 : 64; }

@@ -3,11 +3,14 @@
  * supervisor, with a logger and the shell below it.
  *
  * Command line: setpoint=RPM, lines=N (of the encoder disc).
+ * With memory shared with other partitions it tells them how it is, a hundred times a second (guests/channel/cell.h).
  */
 #include "control.h"
 #include "cpu.h"
 #include "drivers.h"
 #include "kernel.h"
+#include "drivers.h"
+#include "cell.h"
 
 const char application_name[] = "control";
 
@@ -53,6 +56,8 @@ static bool card_present, log_enabled = true;
 static u32 counts_per_turn;
 static struct report report_storage[4];
 static struct queue reports;
+static struct channel_state motion;
+static bool is_watched;
 
 /* Gains for counts per second in, drive out; tuned on the motor model, where the loop settles in a third of a second. */
 static struct pid pid = {
@@ -123,6 +128,26 @@ static void control(void *unused)
 	}
 }
 
+/* For whoever shares memory with us: the last picture of the loop. */
+static void publish(void)
+{
+	const struct period *period = &control_task.period;
+	struct loop now = loop_snapshot();
+	struct cell_motion state = {
+		.kind = CELL_MOTION,
+		.seconds = (u32)div_u64(clock_now(), (u32)NS_PER_S),
+		.speed_rpm = speed_to_rpm(now.speed),
+		.setpoint_rpm = speed_to_rpm(now.setpoint),
+		.drive_permille = (now.drive * 125) >> 13,
+		.jobs = period->jobs,
+		.misses = period->misses,
+		.worst_latency_ns = period->worst_latency_ns,
+	};
+
+	channel_write(&motion, &state);
+	channel_state_beat(&motion);
+}
+
 /* Watches the loop and condenses each second into one report. */
 static void supervise(void *unused)
 {
@@ -135,6 +160,8 @@ static void supervise(void *unused)
 		u32 jobs;
 
 		task_wait_next_period();
+		if (is_watched)
+			publish();
 		jobs = control_task.period.jobs;
 		report.loop = loop_snapshot();
 		if (report.loop.speed < report.slowest)
@@ -219,6 +246,10 @@ static u32 option_number(const char *name, u32 fallback, u32 limit)
 
 void application_init(void)
 {
+	struct shared_memory shared;
+
+	is_watched = shared_memory_find(0, &shared) &&
+		channel_attach_writer(&motion, shared.memory, shared.bytes, sizeof(struct cell_motion));
 	counts_per_turn = option_number("lines", DEFAULT_ENCODER_LINES, ENCODER_LINES_MAX) * COUNTS_PER_LINE;
 	set_setpoint(option_number("setpoint", DEFAULT_SETPOINT_RPM, RPM_MAX));
 	queue_init(&reports, report_storage, sizeof(struct report), ARRAY_SIZE(report_storage));

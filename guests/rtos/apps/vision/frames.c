@@ -30,6 +30,8 @@ void process_frames(void *reports)
 		chained = (chained << 1 | chained >> 31) ^ report.checksum ^ report.blobs.count;
 		took_us = (u32)((clock_now() - started) / NS_PER_US);
 
+		publish_frame(frame, &report, took_us);
+
 		total_us += took_us;
 		if (took_us < least_us)
 			least_us = took_us;

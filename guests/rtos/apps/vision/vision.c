@@ -5,8 +5,11 @@
  * What is computed depends on the number of the frame alone, so the printed checksums are the same on every correct machine.
  *
  * Command line: fps=N (1 to 1000).
+ * With memory shared with other partitions it tells them what it sees, frame by frame (guests/channel/cell.h).
  */
+#include "cell.h"
 #include "cpu.h"
+#include "drivers.h"
 #include "kernel.h"
 #include "vision.h"
 
@@ -30,6 +33,9 @@ static bool log_enabled = true;
 static struct frame_report last_report;
 static struct frame_report report_storage[4];
 static struct queue reports;
+static struct channel_state state;
+static struct channel_ring seen;
+static bool is_watched;
 
 static void print_report(const struct frame_report *r)
 {
@@ -39,6 +45,43 @@ static void print_report(const struct frame_report *r)
 		"us=%u/%u/%u jobs=%u misses=%u worst=%uns\n",
 		r->frame, r->checksum, r->chained, r->blobs.count, r->blobs.largest, r->blobs.bright_pixels, precision.errors,
 		precision.runs, precision.interrupted, r->least_us, r->mean_us, r->worst_us, period->jobs, period->misses, period->worst_latency_ns);
+}
+
+void publish_frame(u32 number, const struct frame_report *report, u32 took_us)
+{
+	const struct period *period = &frame_task.period;
+	struct cell_vision now = {
+		.kind = CELL_VISION,
+		.frames_per_second = frames_per_second,
+		.jobs = period->jobs,
+		.misses = period->misses,
+		.worst_latency_ns = period->worst_latency_ns,
+	};
+	struct cell_frame frame = {
+		.number = number,
+		.checksum = report->checksum,
+		.blobs = report->blobs.count,
+		.largest = report->blobs.largest,
+		.microseconds = took_us,
+	};
+
+	if (!is_watched)
+		return;
+	channel_write(&state, &now);
+	channel_state_beat(&state);
+	(void)channel_send(&seen, &frame, sizeof(frame)); /* a reader that is too slow loses frames, we never do */
+}
+
+static void attach_channels(void)
+{
+	struct shared_memory shared;
+	u8 *memory;
+
+	if (!shared_memory_find(0, &shared) || shared.bytes <= CELL_FRAMES_AT)
+		return;
+	memory = shared.memory;
+	is_watched = channel_attach_writer(&state, memory, CELL_FRAMES_AT, sizeof(struct cell_vision)) &&
+		channel_attach_producer(&seen, memory + CELL_FRAMES_AT, shared.bytes - CELL_FRAMES_AT, CELL_FRAME_SLOTS, sizeof(struct cell_frame));
 }
 
 static void log_reports(void *unused)
@@ -77,6 +120,7 @@ void application_init(void)
 {
 	char text[12];
 
+	attach_channels();
 	frames_per_second = boot_option("fps", text, sizeof(text)) ? parse_u32(text) : DEFAULT_FPS;
 	if (frames_per_second < 1 || frames_per_second > FPS_MAX)
 		frames_per_second = DEFAULT_FPS;

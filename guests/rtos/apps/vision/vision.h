@@ -43,6 +43,9 @@ struct frame_report {
 extern u32 frames_per_second;
 void process_frames(void *reports);
 
+/* vision.c: tells whoever shares memory with us what was seen in a frame. */
+void publish_frame(u32 number, const struct frame_report *report, u32 took_us);
+
 /* precision.c */
 struct precision {
 	u32 runs, errors;

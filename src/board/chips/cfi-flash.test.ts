@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import { GiB, KiB } from '../../base/index.ts';
+import { createPhysicalMemory, pcRamRegions } from '../memory.ts';
+import { MemoryDisk } from '../storage/memory-disk.ts';
+import { CfiFlash, FLASH_BLOCK } from './cfi-flash.ts';
+
+const SIZE = 128 * KiB;
+const BASE = 4 * GiB - 2048 * KiB;
+const SECTORS = SIZE / 512;
+
+function flash(file: MemoryDisk | 'none' = new MemoryDisk(SECTORS)) {
+  const memory = createPhysicalMemory(pcRamRegions(1024 * KiB), 0, SIZE);
+  let failures = 0;
+  const chip = new CfiFlash({ memory, base: BASE, size: SIZE, file: file === 'none' ? undefined : file, failed: () => void failures++ });
+  const command = (...bytes: number[]) => {
+    for (const byte of bytes) chip.write(0, 1, byte);
+  };
+  const program = (offset: number, ...bytes: number[]) => {
+    for (const [index, byte] of bytes.entries()) {
+      chip.write(offset + index, 1, 0x40);
+      chip.write(offset + index, 1, byte);
+    }
+  };
+  const erase = (offset: number) => {
+    chip.write(offset, 1, 0x20);
+    chip.write(offset, 1, 0xd0);
+  };
+  /** What a processor sees there without asking the chip; undefined when its loads go to the chip. */
+  const shown = (offset: number) => {
+    const range = memory.map.find(({ base, size }) => base <= BASE + offset && BASE + offset < base + size);
+    return range === undefined ? undefined : memory.bytes[range.offset + BASE + offset - range.base];
+  };
+  return { chip, file: file as MemoryDisk, command, program, erase, shown, failures: () => failures };
+}
+
+describe('flash memory with Intel’s command set', () => {
+  it('holds what its file holds, and shows it to loads directly', () => {
+    const file = new MemoryDisk(SECTORS);
+    file.bytes.set([1, 2, 3, 4]);
+    const { chip, shown } = flash(file);
+    expect([shown(0), shown(3)]).toEqual([1, 4]);
+    expect(chip.read(0, 4)).toBe(0x04030201);
+  });
+
+  it('is erased where a file is shorter, and without one', () => {
+    const { shown } = flash(new MemoryDisk(1));
+    expect([shown(0), shown(512), shown(SIZE - 1)]).toEqual([0, 0xff, 0xff]);
+    expect(flash('none').shown(0)).toBe(0xff);
+  });
+
+  it('programs by clearing bits, and erases a block by setting them (28F640J3A §4.1)', () => {
+    const { chip, command, program, erase } = flash();
+    erase(FLASH_BLOCK);
+    program(FLASH_BLOCK + 8, 0xf0);
+    program(FLASH_BLOCK + 8, 0x3c);
+    command(0xff);
+    expect(chip.read(FLASH_BLOCK + 8, 1)).toBe(0x30);
+    expect(chip.read(FLASH_BLOCK + 9, 1)).toBe(0xff);
+    expect(chip.read(FLASH_BLOCK - 1, 1)).toBe(0);
+    expect(chip.read(2 * FLASH_BLOCK, 1)).toBe(0);
+  });
+
+  it('shows its status instead of its bytes until it is told to read the array', () => {
+    const { chip, command, erase, shown } = flash();
+    erase(0);
+    expect(chip.read(0x123, 1)).toBe(0x80);
+    expect(chip.read(0x120, 4)).toBe(0x80808080);
+    expect(shown(0)).toBeUndefined();
+    command(0xff);
+    expect([chip.read(0, 1), shown(0)]).toEqual([0xff, 0xff]);
+  });
+
+  it('is told from RAM and ROM by firmware as that wants it: cleared status reads as zero', () => {
+    const { chip, command, erase } = flash();
+    erase(0);
+    command(0x50, 0x70);
+    expect(chip.read(0, 1)).toBe(0);
+  });
+
+  it('calls an erase that is not confirmed a wrong sequence, and leaves the block (table 5)', () => {
+    const { chip, command } = flash();
+    command(0x20, 0x55);
+    expect(chip.read(0, 1)).toBe(0xb0);
+    command(0xff);
+    expect(chip.read(0, 1)).toBe(0);
+  });
+
+  it('says who it is and how it is made (JESD68.01 §4.3)', () => {
+    const { chip, command } = flash();
+    command(0x90);
+    expect([chip.read(0, 1), chip.read(1, 1)]).toEqual([0x89, 0x17]);
+    command(0x98);
+    expect(String.fromCharCode(chip.read(0x10, 1), chip.read(0x11, 1), chip.read(0x12, 1))).toBe('QRY');
+    expect(chip.read(0x13, 2)).toBe(1);
+    expect(chip.read(0x27, 1)).toBe(17);
+    expect([chip.read(0x2c, 1), chip.read(0x2d, 2) + 1, chip.read(0x2f, 2) * 256]).toEqual([1, SIZE / FLASH_BLOCK, FLASH_BLOCK]);
+  });
+
+  it('puts what has changed into the file when the dialogue ends, in whole sectors and nothing else', () => {
+    const { file, command, program, erase } = flash();
+    erase(FLASH_BLOCK);
+    program(FLASH_BLOCK, 0x12, 0x34);
+    expect(file.bytes[FLASH_BLOCK]).toBe(0);
+    command(0xff);
+    expect([...file.bytes.subarray(FLASH_BLOCK, FLASH_BLOCK + 3)]).toEqual([0x12, 0x34, 0xff]);
+    expect(file.bytes.subarray(0, FLASH_BLOCK).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('keeps what it held over a reset, and reports a file that cannot be written', () => {
+    const file = new MemoryDisk(SECTORS);
+    const { chip, erase, program, failures } = flash(file);
+    erase(0);
+    program(0, 0x42);
+    chip.reset();
+    expect(chip.read(0, 1)).toBe(0x42);
+    expect(failures()).toBe(0);
+    file.badSector = 0;
+    erase(0);
+    chip.reset();
+    expect(failures()).toBe(1);
+  });
+
+  it('goes on in the middle of a dialogue after it was saved and restored', () => {
+    const { chip, command } = flash();
+    command(0x20);
+    const state = JSON.parse(JSON.stringify(chip.save()));
+    command(0xff);
+    chip.restore(state);
+    chip.write(0, 1, 0xd0);
+    command(0xff);
+    expect(chip.read(0, 1)).toBe(0xff);
+  });
+
+  it('answers whatever is written with a byte, wherever', () => {
+    const { chip } = flash();
+    let seed = 12345;
+    const random = (below: number) => {
+      seed = (seed * 1103515245 + 12345) % 2 ** 31;
+      return seed % below;
+    };
+    for (let i = 0; i < 20_000; i++) {
+      chip.write(random(SIZE), 1, random(256));
+      const value = chip.read(random(SIZE), 1);
+      if (!(value >= 0 && value <= 0xff)) throw new Error(`${value} from seed ${seed}`);
+    }
+    expect(chip.read(SIZE - 1, 4)).toBeGreaterThanOrEqual(0);
+  });
+});
