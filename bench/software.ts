@@ -29,7 +29,7 @@ const GIGA = 1e9;
 /** What is run without options. Compilers and interpreters care for the processor, not the kernel; the rest is a test of both. */
 const PLAN: readonly { readonly load: string; readonly kernels: readonly string[]; readonly cpus: number; readonly speed: number }[] = [
   { load: 'openssl', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
-  { load: 'perl', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
+  ...LOADS.filter(({ name }) => name.startsWith('perl-')).map(({ name }) => ({ load: name, kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 })),
   { load: 'python-numbers', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
   { load: 'python-system', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
   { load: 'gcc', kernels: ['6.1 cloud-amd64', '6.1 686-pae'], cpus: 1, speed: 1000 },
@@ -202,7 +202,9 @@ function readRows(): string[][] {
   // The table of loads begins alike.
   const from = table.findIndex((line) => COLUMNS.every(({ title }) => line.includes(`| ${title} `) || line.includes(` ${title} |`)));
   if (from < 0) return [];
-  return table.slice(from + 2).flatMap((line) => (line.startsWith('| ') ? [line.slice(1, -1).split('|').map((cell) => cell.trim())] : []));
+  const rows = table.slice(from + 2).flatMap((line) => (line.startsWith('| ') ? [line.slice(1, -1).split('|').map((cell) => cell.trim())] : []));
+  // What is no load any more has no row.
+  return rows.filter(([load]) => LOADS.some(({ name }) => name === load));
 }
 
 /** As the tables of loads and kernels have it. */

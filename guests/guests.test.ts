@@ -140,7 +140,7 @@ describe('the disk that tests firmware, on QEMU', () => {
       const isOfTime = /clock|ticks|follows-the-8254/;
       const others = (text.match(/^(?:ok|fail|absent) .*$/gm) ?? []).filter((line) => !isOfTime.test(line));
       expect(others.filter((line) => !line.startsWith('ok'))).toEqual(['absent typed-key']);
-      expect(others.length).toBeGreaterThan(80);
+      expect(others.length).toBeGreaterThan(90);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { eventually } from './support/shell.ts';
 
 const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 const image = (name: string): string => fileURLToPath(new URL(`../guests/rtos/images/${name}`, import.meta.url));
@@ -34,7 +35,8 @@ function bulkhead(...args: string[]): Process {
 function visit(where: { path: string } | { host: string; port: number }): { socket: Socket; text(): string } {
   const socket = connect(where as { path: string });
   let text = '';
-  socket.on('data', (bytes) => void (text += bytes.toString('latin1')));
+  const decoder = new TextDecoder();
+  socket.on('data', (bytes) => void (text += decoder.decode(bytes, { stream: true })));
   socket.on('error', () => undefined);
   return { socket, text: () => text };
 }
@@ -51,7 +53,7 @@ describe('a machine with shared consoles', () => {
   let machine: Process;
   let telnet: number;
   let websocket: number;
-  const sees = (text: () => string, pattern: RegExp) => expect.poll(text, { timeout: PATIENCE, interval: 50 }).toMatch(pattern);
+  const sees = (text: () => string, pattern: RegExp) => eventually(String(pattern), () => pattern.test(text()), text, PATIENCE * 0.9);
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'bulkhead-consoles-'));
@@ -147,8 +149,8 @@ partitions:
     const writer = bulkhead('console', 'control', '--write');
     await sees(() => writer.output, /setpoint 900/);
     await new Promise((resolve) => setTimeout(resolve, 200));
-    writer.child.stdin?.write('setpoint 700\r');
-    await sees(() => looker.output, /setpoint 700 rpm/);
+    writer.child.stdin?.write('setpoint 690\r');
+    await sees(() => looker.output, /setpoint 690 rpm/);
     expect(looker.output).not.toMatch(/setpoint 600 rpm/);
     const nobody = bulkhead('console', 'control', '--device', 'com9');
     await sees(() => nobody.output, /BH644/);
@@ -169,6 +171,6 @@ partitions:
   it('keeps the lines of its consoles, with the time, in their file and in the logs', async () => {
     const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (second: )?control: t=\d+s/m;
     expect(readFileSync(join(folder, 'all.log'), 'utf8')).toMatch(line);
-    expect(readFileSync(join(folder, 'logs/second.log'), 'utf8')).toMatch(line);
+    expect(readFileSync(join(folder, 'logs/consoles/second.log'), 'utf8')).toMatch(line);
   });
 });

@@ -31,7 +31,7 @@ it('has four commands and three files', () => {
 
 it('its files have no type errors', () => {
   const tsc = join(ROOT, 'node_modules', '.bin', 'tsc');
-  const options = '--noEmit --strict --module nodenext --target es2023 --lib es2023,esnext.disposable --allowImportingTsExtensions --skipLibCheck --types node';
+  const options = '--noEmit --strict --module nodenext --target es2024 --lib es2024,esnext.disposable --allowImportingTsExtensions --skipLibCheck --types node';
   const { stdout } = shell(`${tsc} ${options} --typeRoots ${join(ROOT, 'node_modules', '@types')} ${join(ROOT, 'types')}/*.d.ts encoder.ts encoder.test.ts`);
   expect(stdout).toBe('');
 });

@@ -1,6 +1,7 @@
 // SeaBIOS on the modelled board, and what PCs start from disks and CDs with it: unmodified, from Debian packages.
 import { describe, expect, it } from 'vitest';
-import { MiB } from '../src/base/index.ts';
+import { KiB, MiB } from '../src/base/index.ts';
+import { MemoryDisk } from '../src/board/storage/memory-disk.ts';
 import { type BlockBackend, type BootMedium, type DeviceFile, SECTOR_BYTES } from '../src/contracts/index.ts';
 import { packageFile } from '../src/host/node/packages.ts';
 import { efiDisk, grubDisk, isolinuxCd } from './support/boot-disk.ts';
@@ -150,6 +151,32 @@ describe.skipIf(seabios === undefined || cd === undefined)('ISOLINUX on a CD', (
       const media = { disk: disk!, cdrom: cd! };
       expect(until(pc({ media, order: ['cdrom', 'disk'] }), 'Hello from the CD')).not.toContain('GRUB');
       expect(until(pc({ media, order: ['disk', 'cdrom'] }), 'Switch off')).not.toContain('ISOLINUX');
+    },
+    TIMEOUT,
+  );
+});
+
+describe.skipIf(ovmf === undefined)('OVMF and its flash memory', () => {
+  it(
+    'keep variables in a file that was all zeros, from one life of the partition to the next',
+    () => {
+      const file = new MemoryDisk((128 * KiB) / SECTOR_BYTES);
+      const shell = (command: string): string => {
+        const flash = { ...deviceOf('cfi-flash', 'flash'), files: [{ option: 'image', path: 'vars', identity: 'vars', access: 'rw' } as const] };
+        // The serial port takes keys and lines from the shell; what draws on a screen would only cost time.
+        const guest = new Guest(ovmf!, { order: ['disk'], instructionsPerMicrosecond: 100, devices: [flash], block: () => file });
+        until(guest, 'any other key to continue');
+        guest.type('\x1b');
+        until(guest, 'Shell>');
+        guest.type(`${command}\r`);
+        guest.run({ instructions: INSTRUCTIONS, until: ({ console }) => console.split('Shell>').length > 2 });
+        return guest.console.replaceAll(/\x1b(\[[0-9;?]*[A-Za-z]|c)/g, '');
+      };
+      // The names of the specification's own namespace are given; any other GUID is a namespace of ours.
+      const variable = 'setvar Bulkhead -guid 0f2a1b7c-5d1e-4c58-9a55-6b6f3c9d2e10';
+      shell(`${variable} -nv -bs =0x4c6f`);
+      expect(Buffer.from(file.bytes).includes(Buffer.from('Bulkhead', 'utf16le'))).toBe(true);
+      expect(shell(variable)).toMatch(/Bulkhead - 0002 Bytes\n6F 4C/);
     },
     TIMEOUT,
   );

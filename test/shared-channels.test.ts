@@ -10,7 +10,7 @@ import { ifAvailable } from './support/packages.ts';
 import { eventually, shell } from './support/shell.ts';
 
 /** Each takes seconds; this allows for a machine that has other things to do. */
-const TIMEOUT = 300_000;
+const TIMEOUT = 400_000;
 const MODULES = [...VIRTIO_PCI_MODULES, 'char/virtio_console', 'char/hw_random/virtio-rng', 'uio/uio', 'uio/uio_pci_generic'];
 const LOAD = MODULES.map((path) => `insmod /modules/${path.split('/').at(-1)}.ko`).join(' && ');
 const TIMES = 10_000;

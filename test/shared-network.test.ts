@@ -130,7 +130,7 @@ describe.skipIf(images === undefined)('two partitions on a shared network with a
   });
 
   it('do not reach what is not open on the host', { timeout: TIMEOUT }, async () => {
-    expect(await run('left', `wget -T 5 -O - http://10.0.2.2:${ports.forward}/ 2>&1; true`)).toMatch(/refused/);
+    expect(await run('left', `nc -w 5 10.0.2.2 ${ports.forward} < /dev/null 2>&1; true`)).toMatch(/refused/);
   });
 
   it('are reached from the host through a forwarded port', { timeout: TIMEOUT }, async () => {

@@ -106,6 +106,7 @@ main:
         call check_clock
         call check_interrupts
         call check_pci
+        call check_tables
         call check_v86
         mov si, .done
         call print
@@ -127,6 +128,7 @@ main:
 %include "keyboard.inc"
 %include "clock.inc"
 %include "pci.inc"
+%include "tables.inc"
 %include "v86.inc"
 
         section .data align=4

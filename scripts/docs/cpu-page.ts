@@ -63,11 +63,12 @@ export function cpuPage(): string {
   page += 'what a partition’s CPUID does not announce.\n\n';
   page += '*Implemented*: generated WebAssembly, in the interpreter’s main loop or in its second function, or TypeScript.\n';
   const total = Object.values(results.cases).reduce((sum, counts) => sum + Object.values(counts).reduce((a, b) => a + b), 0);
-  page += '*Silicon*: compared with a real CPU by `test/silicon`, in 64-bit, 32-bit and (integers) 16-bit code with limited segments: registers, flags, memory, RIP, x87 and SSE state,\n';
-  page += `exceptions, addresses of page faults. The numbers are cases that agreed in long runs (\`node test/silicon/long-run.ts\`) on an\n`;
-  page += `${results.cpu}: ${Number(total.toPrecision(3)).toLocaleString('en')} together, none of which differed. The tests run some anew each time; \`BULKHEAD_CASES\` and\n`;
-  page += '`BULKHEAD_SEED` scale and repeat that. Whole programs are compared, too (`test/silicon/sequence.test.ts`). Flags that the SDM leaves\n';
-  page += 'undefined are not compared, and named.\n\n';
+  page += '*Silicon*: compared with a real CPU by `test/silicon`, in 64-bit and 32-bit code, integers in 16-bit code with limited segments too:\n';
+  page += 'registers, flags, memory, RIP, x87 and SSE state, exceptions, addresses of page faults. The numbers are cases that agreed in long\n';
+  page += 'runs (`node test/silicon/long-run.ts`) on an ';
+  page += `${results.cpu}: ${Number(total.toPrecision(3)).toLocaleString('en')} together, none of which differed. The tests run some anew each\n`;
+  page += 'time; `BULKHEAD_CASES` and `BULKHEAD_SEED` scale and repeat that. Whole programs are compared, too (`test/silicon/sequence.test.ts`).\n';
+  page += 'Flags that the SDM leaves undefined are not compared, and named.\n\n';
   page += `## Features\n\n\`cpu:\` in the manifest chooses a level, \`cpuid:\` puts single features in or leaves them out.\n\n| feature | CPUID | ${CPU_LEVELS.map((level) => `\`${level}\``).join(' | ')} | may be chosen |\n|---|---|---|---|---|\n`;
   const levels = CPU_LEVELS.map((level) => featuresOf(level));
   for (const [name, { leaf, subleaf, register, bit, kind }] of CPU_FEATURES) {

@@ -59,6 +59,8 @@ export interface DeviceEnvironment {
   rom?(deviceName: string): Uint8Array | undefined;
   /** A file of {@link DeviceSpec.files}, opened. Throws BH506 when it cannot be. Absent: the partition has no files. */
   block?(file: DeviceFile): BlockBackend;
+  /** The firmware's image, whose last byte is the last below 4 GiB. */
+  readonly firmware?: Uint8Array;
   /** Its end of the shared resource behind it. */
   shared?(deviceName: string): SharedEnd | undefined;
   /** The lines of the 8254 and the real-time clock, for a timer that replaces them. */
@@ -222,24 +224,28 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
 
   'cfi-flash': {
     title: 'Flash memory in front of the firmware, on a file: what UEFI keeps from one start to the next',
-    // The variables of OVMF's images of 2 MiB and of 4 MiB
-    places: [
-      { ranges: [{ space: 'mmio', base: 4 * GiB - 2 * MiB, size: 128 * KiB }], irqs: [] },
-      { ranges: [{ space: 'mmio', base: 4 * GiB - 4 * MiB, size: 528 * KiB }], irqs: [] },
-    ],
+    // Where OVMF's images of 2 MiB have their variables
+    places: [{ ranges: [{ space: 'mmio', base: 4 * GiB - 2 * MiB, size: 128 * KiB }], irqs: [] }],
     relocatable: false,
     besideFirmware: true,
     console: false,
     options: { image: { type: 'file', default: '', access: 'rw', description: 'what it holds: as many bytes as it has' } },
     create: (spec, environment) =>
       attached(spec, (slot) => {
-        const [range] = spec.ranges;
+        const { base = 0, size = 0 } = spec.ranges[0] ?? {};
+        const { firmware = new Uint8Array(0) } = environment;
         const file = spec.files?.find((candidate) => candidate.option === 'image');
+        const backend = file === undefined ? undefined : environment.block?.(file);
+        if (backend !== undefined && backend.sectors * SECTOR_BYTES !== size) {
+          slot.log.log('warn', `${spec.name}: ${file?.path ?? 'its file'} has ${backend.sectors * SECTOR_BYTES} bytes where the chip has ${size}`);
+        }
         const chip = new CfiFlash({
           memory: slot.memory,
-          base: range?.base ?? 0,
-          size: range?.size ?? 0,
-          file: file === undefined ? undefined : environment.block?.(file),
+          base,
+          size,
+          file: backend,
+          // An image with room for variables has an empty store there.
+          factory: firmware.length >= 4 * GiB - base ? firmware.subarray(firmware.length - (4 * GiB - base)).subarray(0, size) : undefined,
           failed: () => slot.log.log('error', `${spec.name}: ${file?.path ?? 'its file'} does not take what was written`),
         });
         return { chip, handlers: [chip] };

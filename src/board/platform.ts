@@ -440,6 +440,7 @@ export class Platform implements Disposable {
       wire: (name) => options.wire?.(name) ?? UNPLUGGED,
       legacyTimers: this.#legacyTimers,
       ...(options.block === undefined ? {} : { block: options.block }),
+      ...(options.rom === undefined ? {} : { firmware: options.rom.image }),
       shared: (name) => options.shared?.(name),
       partition: options.partition,
       vcpus: options.vcpus,
@@ -486,10 +487,11 @@ function cmosSettings({ rom }: PlatformOptions): ReadonlyMap<number, number> {
   return rom === undefined ? new Map() : bootOrderCmos(rom.order);
 }
 
-/** The part of the image that is ROM: what lies behind the flash memory in front of it, where there is some. */
+/** The part of the image that is ROM: what lies behind flash memory in its place, where there is some. */
 function behindFlash(image: Uint8Array, devices: readonly DeviceSpec[]): Uint8Array {
   const base = 4 * GiB - image.length;
-  const ends = devices.filter(({ model }) => DEVICE_CATALOGUE[model]?.besideFirmware).flatMap(({ ranges }) => ranges.map((range) => range.base + range.size));
+  const flash = devices.filter(({ model }) => DEVICE_CATALOGUE[model]?.besideFirmware).flatMap(({ ranges }) => ranges);
+  const ends = flash.filter((range) => range.base <= base).map((range) => range.base + range.size);
   return image.subarray(Math.max(base, ...ends) - base);
 }
 

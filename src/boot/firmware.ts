@@ -3,7 +3,6 @@
  * begins as after power-on, at the reset vector in the image's last 16 bytes. Nothing is loaded into RAM.
  *
  * Spec: SDM 3A §10.1.4 (first instruction), table 10-1 (state after power-on); Intel 82371SB §4.1 (where a PC decodes its ROM).
- * Not modelled: flash memory that firmware writes to (its settings last until the partition stops).
  */
 import { BulkheadError, KiB, MiB } from '../base/index.ts';
 import type { BootPlan, Bytes } from '../contracts/index.ts';

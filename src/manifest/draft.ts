@@ -149,8 +149,8 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
 }
 
 /** Flash memory for what UEFI stores, where `boot.vars` names a file for it. */
-function flashOf({ boot: { vars } }: ManifestPartition): Readonly<Record<string, WrittenDevice>> {
-  return vars === undefined ? {} : { [FLASH]: { model: FLASH, options: { image: vars } } };
+function flashOf({ boot: { firmware, vars } }: ManifestPartition): Readonly<Record<string, WrittenDevice>> {
+  return vars === undefined || firmware === undefined ? {} : { [FLASH]: { model: FLASH, options: { image: vars } } };
 }
 
 /** What is shared chooses the model of a device in front of it, where that names none. */

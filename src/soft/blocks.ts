@@ -27,6 +27,8 @@ const CROSSING_RECORDS = 7;
 /** Then there is one that leads to the block table. */
 const FIXED_RECORDS: number = CROSSING_RECORDS + 1;
 
+const FEW_LOOKUPS = 8;
+
 interface KnownBlock {
   readonly record: number;
   /** The last word of its entry in the table, as it was when another block took the place. */
@@ -109,6 +111,13 @@ export class Blocks {
   /** First record of the flat block that starts at `host` in the current mode; 0 when it is not known. */
   recordOf(host: number): number {
     return this.#knownAt(host, this.#core.get32(S.MODE))?.record ?? 0;
+  }
+
+  /** The flat block that starts at `host` in the current mode was looked up more than a few times: no links lead there. */
+  isSought(host: number): boolean {
+    const slot = this.slotOf(host);
+    const heat = slot < 0 ? -this.#hotAfter : this.#core.i32[slot + 3] as number;
+    return heat > 0 || heat < -this.#hotAfter || heat >= FEW_LOOKUPS - this.#hotAfter;
   }
 
   /** Sets the last word of a block's entry, wherever that is. False: there is no such block any more. */

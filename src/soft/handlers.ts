@@ -41,6 +41,9 @@ const CONDITIONS: readonly number[] = Array.from({ length: 16 }, (_, i) => i);
 const key = (mnemonic: string, pattern: string, sizeLog2: number, memory: 0 | 1, condition: number): string =>
   `${mnemonic} ${pattern} ${sizeLog2} ${memory} ${condition}`;
 
+/** The main loop is one function: what it holds the host has to optimise in one go, at a cost in time and memory that grows faster than it. */
+const isHot = ({ semantics, shape }: Handler): boolean => semantics.hot && shape.size !== 2;
+
 export function createHandlers(rows: readonly InstructionRow[]): HandlerTable {
   const byKey = new Map<string, Handler>();
   for (const row of rows) {
@@ -63,8 +66,8 @@ export function createHandlers(rows: readonly InstructionRow[]): HandlerTable {
     }
   }
   const all = [...new Set(byKey.values())];
-  const hot = all.filter(({ semantics }) => semantics.hot);
-  const cold = all.filter(({ semantics }) => !semantics.hot);
+  const hot = all.filter(isHot);
+  const cold = all.filter((handler) => !isHot(handler));
   const ordered = [...hot, ...cold];
   const numbers = new Map(ordered.map((handler, i) => [handler, FIRST_HANDLER + i]));
   return {

@@ -58,8 +58,13 @@ export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
   };
   const imports: Imports = { ...functions, f80: f80FunctionsOf(builder) };
   const signature = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
-  const coldFunction = builder.function(signature, 'execute', (code) =>
-    emitColdFunction(code, handlers.cold, imports, FIRST_HANDLER + handlers.hot.length));
+  // A function each: the host optimises those that a guest uses, which is soon done. Of all of them in one it has to make machine code at once.
+  const cold = handlers.cold.map((handler) => builder.function(signature, undefined, (code) => emitColdHandler(code, handler, imports)));
+  const coldFunction = builder.function(signature, 'execute', (code) => {
+    const selector = RECORD.load('i32', 2, HANDLER).sub(FIRST_HANDLER + handlers.hot.length);
+    code.switch(selector, cold.map((index) => () => code.returnCall(index, [STATE, RECORD])), () => code.op(0x00));
+    code.op(0x00); // unreachable: every case returns
+  });
   builder.importTable();
   const regionType = builder.typeIndex(REGION_SIGNATURE);
   builder.function(signature, 'run', (code) => emitMainLoop(code, handlers.hot, imports, coldFunction, regionType));
@@ -75,31 +80,28 @@ function emitHandler(code: Code, handler: Handler, imports: Imports, ends: Endin
   handler.semantics.body(scope);
 }
 
-function emitColdFunction(code: Code, handlers: readonly Handler[], imports: Imports, first: number): void {
+function emitColdHandler(code: Code, handler: Handler, imports: Imports): void {
   const give = (status: number): void => code.returnValue(i32(status));
-  const scopeOf = (handler: Handler): void => {
-    const ends: Endings = {
-      saveBudget: () => {},
-      restoreBudget: () => {},
-      next: () => give(NEXT),
-      fault: () => give(Leave.Fault),
-      jump: (rip) => {
-        storeRip(code, rip);
-        give(JUMP);
-      },
-      jumpRelative: () => ends.jump(new InterpreterScope(code, handler.shape, imports, ends).relativeTarget()),
-      repeat: () => give(REPEAT),
-      afterSystem: (status) => code.returnValue(status),
-      setBudget: (value) => {
-        store(code, STATE, 4, value, S.BUDGET);
-      },
-      budget: () => STATE.load('i32', 4, S.BUDGET),
-    };
-    emitHandler(code, handler, imports, ends);
-    give(NEXT);
+  const ends: Endings = {
+    saveBudget: () => {},
+    restoreBudget: () => {},
+    next: () => give(NEXT),
+    fault: () => give(Leave.Fault),
+    jump: (rip) => {
+      storeRip(code, rip);
+      give(JUMP);
+    },
+    jumpRelative: () => ends.jump(new InterpreterScope(code, handler.shape, imports, ends).relativeTarget()),
+    repeat: () => give(REPEAT),
+    afterSystem: (status) => code.returnValue(status),
+    setBudget: (value) => {
+      store(code, STATE, 4, value, S.BUDGET);
+    },
+    budget: () => STATE.load('i32', 4, S.BUDGET),
   };
-  code.switch(RECORD.load('i32', 2, HANDLER).sub(first), handlers.map((handler) => () => scopeOf(handler)), () => code.op(0x00));
-  code.op(0x00); // unreachable: every case returns
+  emitHandler(code, handler, imports, ends);
+  give(NEXT);
+  code.op(0x00); // unreachable: it returned
 }
 
 function storeRip(code: Code, rip: Value): void {

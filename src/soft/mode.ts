@@ -43,17 +43,33 @@ export function updateMode(core: Core): void {
   if ((mode & S.MODE_CODE_SIZE) === S.MODE_CODE_32 && !isBigStack) mode |= S.MODE_SEGMENTED;
   if ((core.getSigned32(S.CR0) & (CR0_EM | CR0_TS)) !== 0) mode |= S.MODE_FPU_OFF;
   if ((core.getSigned32(S.CR4) & CR4_OSFXSR) !== 0) mode |= S.MODE_SSE_ENABLED;
-  core.set32(S.MODE, mode);
+  setMode(core, mode);
   // Outside 64-bit mode the upper halves are undefined (SDM 1 §3.4.1.1). They are 0, so that translated code need not keep them.
   if (!is64Bit) for (let n = S.RAX; n <= S.RDI; n++) core.i32[(core.base + S.gpr(n) + 4) >>> 2] = 0;
 
   // 64-bit fields are written by halves: this runs at every change of privilege.
-  setHalves(core, S.DECODE_KEY, 0, mode << 8);
   setHalves(core, S.LINEAR_MASK, -1, is64Bit ? -1 : 0);
   setHalves(core, S.STACK_MASK, is64Bit || isBigStack ? -1 : 0xffff, is64Bit ? -1 : 0);
   setHalves(core, S.CODE_BASE, is64Bit ? 0 : core.getSigned32(S.segmentBase(S.CS)), 0);
   setHalves(core, S.STACK_BASE, is64Bit ? 0 : core.getSigned32(S.segmentBase(S.SS)), 0);
   core.mmu.setPrivilege();
+}
+
+function setMode(core: Core, mode: number): void {
+  core.set32(S.MODE, mode);
+  setHalves(core, S.DECODE_KEY, 0, mode << 8);
+}
+
+/** The same when in protected mode nothing changed but a data segment. */
+export function updateDataMode(core: Core, segment: number): void {
+  if (segment !== S.FS && segment !== S.GS) {
+    updateMode(core);
+    return;
+  }
+  if (core.is64Bit) return;
+  const isChecked = segment === S.FS ? S.MODE_FS_CHECKED : S.MODE_GS_CHECKED;
+  const others = core.getSigned32(S.MODE) & ~isChecked;
+  setMode(core, isUnlimitedData(core, segment) ? others : others | isChecked);
 }
 
 function setHalves(core: Core, offset: number, low: number, high: number): void {
@@ -73,6 +89,11 @@ function isUnlimitedData(core: Core, segment: number): boolean {
 
 function isFlatData(core: Core, segment: number): boolean {
   return isUnlimitedData(core, segment) && core.get32(S.segmentBase(segment)) === 0;
+}
+
+/** The mode need not know of this data segment: accesses through it need no checks. */
+export function isPlainData(core: Core, segment: number): boolean {
+  return segment >= S.FS ? isUnlimitedData(core, segment) : isFlatData(core, segment);
 }
 
 /** A readable code segment of 4 GiB at 0. Stores through CS are refused when they are decoded. */

@@ -149,6 +149,11 @@ describe('model-specific registers', () => {
     ]);
   });
 
+  it('every processor of the family has a power-on configuration, a bus clock and a debug control (SDM 4 table 2-4)', () => {
+    expect([rdmsr(0x2a), rdmsr(0xcd), rdmsr(0xce), rdmsr(0x1d9)]).toEqual([0n, 0b101n, 0x0a00n, 0n]);
+    expect([wrmsr(0x2a, 0n), wrmsr(0x1d9, 0n), wrmsr(0x1d9, 1n)]).toEqual([GENERAL_PROTECTION, -1, GENERAL_PROTECTION]);
+  });
+
   it('others are asked of the wiring, then #GP(0)', () => {
     m.wiring.msrs.set(0x1b, 0xfee0_0900n);
     expect([rdmsr(0x1b), wrmsr(0x1b, 0xfee0_0800n), m.wiring.msrs.get(0x1b)]).toEqual([0xfee0_0900n, -1, 0xfee0_0800n]);

@@ -15,7 +15,7 @@ import {
 import * as S from '../x86/state.ts';
 import { GENERAL_PROTECTION, SEGMENT_NOT_PRESENT, STACK_FAULT } from '../x86/vectors.ts';
 import type { Core } from './core.ts';
-import { updateMode } from './mode.ts';
+import { isPlainData, updateDataMode, updateMode } from './mode.ts';
 
 /** System descriptor types (SDM 3A table 3-2). */
 export const TYPE_TSS16 = 0x1;
@@ -162,6 +162,7 @@ const loaded = new Descriptor();
 
 /** MOV, POP or LxS to ES, SS, DS, FS or GS, in every mode. Nothing has changed when it raises. */
 export function loadSegment(core: Core, segment: number, selector: number): void {
+  const wasPlain = isPlainData(core, segment);
   if (!core.isProtected) {
     if (core.isVirtual8086) setVirtual8086Segment(core, segment, selector);
     else setRealSegment(core, segment, selector);
@@ -184,7 +185,9 @@ export function loadSegment(core: Core, segment: number, selector: number): void
     markAccessed(core, loaded);
     installSegment(core, segment, selector, loaded);
   }
-  updateMode(core);
+  // Of a data segment the mode knows no more than this; an operating system loads several at each entry to it.
+  if (segment === S.SS || !core.isProtected) updateMode(core);
+  else if (isPlainData(core, segment) !== wasPlain) updateDataMode(core, segment);
 }
 
 function loadStackSegment(core: Core, selector: number): void {

@@ -78,13 +78,16 @@ async function sources(name: string, path: string, wanted: (path: string) => boo
   return folderEntries(await packageSource(name), path, wanted);
 }
 
-/** Perl's tests, and which of them to run: a file of guests/linux/software/. */
-async function perlTests(list: string, packages: readonly UnpackedPackage[]): Promise<CpioEntry[]> {
-  const tests = new Set(script(list).toString().split('\n').map((path) => `t/${path}`));
+/** Lines of a file of guests/linux/software/. */
+const lines = (name: string): string[] => script(name).toString().trimEnd().split('\n');
+
+/** Perl's tests, and those among them to run. */
+async function perlTests(list: readonly string[], packages: readonly UnpackedPackage[]): Promise<CpioEntry[]> {
+  const tests = new Set(list.map((path) => `t/${path}`));
   return [
     file('software/perl.sh', script('perl.sh')),
     file('software/perl-tests.pl', script('perl-tests.pl')),
-    file('software/perl-tests', script(list)),
+    file('software/perl-tests', `${list.join('\n')}\n`),
     ...(await sources('perl', 'software/perl', (path) => /^t(\/lib\/|\/[^/]*$|\/.*(?<!\.t)$|$)/.test(path) || tests.has(path))),
     ...(await perlModules(packages)),
   ];
@@ -99,6 +102,23 @@ async function perlModules(packages: readonly UnpackedPackage[]): Promise<CpioEn
     links.set(module, { kind: 'symlink', path: `software/perl/lib/${module}`, permissions: 0o777, target: `/${path}` });
   }
   return [...links.values()];
+}
+
+/** Perl's tests are an hour's work in a guest: in parts, none of which is so long that losing one hurts. */
+const PERL_PARTS = 4;
+
+function perlLoad(part: number): Load {
+  const tests = lines('perl-tests');
+  const first = (n: number): number => Math.round((tests.length * n) / PERL_PARTS);
+  return {
+    name: `perl-${part + 1}`,
+    what: `perl's own tests, part ${part + 1} of ${PERL_PARTS}`,
+    packages: ['perl'],
+    script: 'perl.sh',
+    memory: 512 * MiB,
+    oracle: 'native',
+    files: (packages) => perlTests(tests.slice(first(part), first(part + 1)), packages),
+  };
 }
 
 /** Python's tests are many hours' work; these two have what exercises a processor, each from the list of its name. */
@@ -123,15 +143,7 @@ export const LOADS: readonly Load[] = [
     memory: 256 * MiB,
     oracle: 'native',
   },
-  {
-    name: 'perl',
-    what: "perl's own tests",
-    packages: ['perl'],
-    script: 'perl.sh',
-    memory: 512 * MiB,
-    oracle: 'native',
-    files: (packages) => perlTests('perl-tests', packages),
-  },
+  ...Array.from({ length: PERL_PARTS }, (_, part) => perlLoad(part)),
   {
     name: 'slice',
     what: 'a little of OpenSSL and of perl',
@@ -139,7 +151,7 @@ export const LOADS: readonly Load[] = [
     script: 'slice.sh',
     memory: 512 * MiB,
     oracle: 'native',
-    files: (packages) => perlTests('perl-slice', packages),
+    files: (packages) => perlTests(lines('perl-slice'), packages),
   },
   pythonLoad('python-numbers', "Python's own tests of numbers, their text, foreign functions"),
   pythonLoad('python-system', "Python's own tests of threads, signals, files, containers"),

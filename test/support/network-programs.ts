@@ -22,13 +22,34 @@ export const IPERF3: readonly PackagedProgram[] = [
   { package: 'libc6', file: `{lib,usr/lib}/x86_64-linux-gnu/ld-linux-x86-64.so.2`, path: 'lib64/ld-linux-x86-64.so.2' },
 ];
 
-/** What tshark is linked against, beyond what every system has. */
-const TSHARK_LIBRARIES: readonly (readonly [string, string])[] = [];
+/** What tshark is linked against, beyond what every system has: package and library. */
+const TSHARK_LIBRARIES: readonly (readonly [string, string])[] = [
+  ['libwireshark16', 'libwireshark.so.16'],
+  ['libwiretap13', 'libwiretap.so.13'],
+  ['libwsutil14', 'libwsutil.so.14'],
+  ['libpcap0.8', 'libpcap.so.0.8'],
+  ['libdbus-1-3', 'libdbus-1.so.3'],
+  ['libbcg729-0', 'libbcg729.so.0'],
+  ['libbrotli1', 'libbrotlidec.so.1'],
+  ['libc-ares2', 'libcares.so.2'],
+  ['liblua5.2-0', 'liblua5.2.so.0'],
+  ['liblz4-1', 'liblz4.so.1'],
+  ['libnghttp2-14', 'libnghttp2.so.14'],
+  ['libsbc1', 'libsbc.so.1'],
+  ['libsmi2ldbl', 'libsmi.so.2'],
+  ['libsnappy1v5', 'libsnappy.so.1'],
+  ['libspandsp2', 'libspandsp.so.2'],
+  ['libxml2', 'libxml2.so.2'],
+  ['libjpeg62-turbo', 'libjpeg.so.62'],
+  ['libtiff6', 'libtiff.so.6'],
+  ['libicu72', 'libicuuc.so.72'],
+];
 
-/** tshark out of its package; returns its output. */
+/** tshark out of its package; what it returns runs it and gives its output. */
 export async function tshark(): Promise<(options: readonly string[]) => string> {
   const program = await packageFile('tshark', 'amd64', 'usr/bin/tshark');
-  const libraries = await Promise.all(TSHARK_LIBRARIES.map(([name, file]) => packageFile(name, 'amd64', file)));
-  const environment = { ...process.env, LD_LIBRARY_PATH: libraries.map((path) => dirname(path)).join(':') };
-  return (options) => execFileSync(program, options, { encoding: 'utf8', env: environment, maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'pipe'] });
+  const folders = new Set<string>();
+  for (const [name, file] of TSHARK_LIBRARIES) folders.add(dirname(await packageFile(name, 'amd64', `{lib,usr/lib}/x86_64-linux-gnu/${file}`)));
+  const environment = { ...process.env, LD_LIBRARY_PATH: [...folders].join(':') };
+  return (options) => execFileSync(program, options, { encoding: 'utf8', env: environment, maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] });
 }

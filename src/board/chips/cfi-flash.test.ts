@@ -8,10 +8,17 @@ const SIZE = 128 * KiB;
 const BASE = 4 * GiB - 2048 * KiB;
 const SECTORS = SIZE / 512;
 
-function flash(file: MemoryDisk | 'none' = new MemoryDisk(SECTORS)) {
+/** All zeros but for its last byte: as long as it has a byte that is not zero, it is not new. */
+function usedFile(): MemoryDisk {
+  const file = new MemoryDisk(SECTORS);
+  file.bytes[SIZE - 1] = 1;
+  return file;
+}
+
+function flash(file: MemoryDisk | 'none' = usedFile(), factory?: Uint8Array) {
   const memory = createPhysicalMemory(pcRamRegions(1024 * KiB), 0, SIZE);
   let failures = 0;
-  const chip = new CfiFlash({ memory, base: BASE, size: SIZE, file: file === 'none' ? undefined : file, failed: () => void failures++ });
+  const chip = new CfiFlash({ memory, base: BASE, size: SIZE, file: file === 'none' ? undefined : file, factory, failed: () => void failures++ });
   const command = (...bytes: number[]) => {
     for (const byte of bytes) chip.write(0, 1, byte);
   };
@@ -27,7 +34,7 @@ function flash(file: MemoryDisk | 'none' = new MemoryDisk(SECTORS)) {
   };
   /** What a processor sees there without asking the chip; undefined when its loads go to the chip. */
   const shown = (offset: number) => {
-    const range = memory.map.find(({ base, size }) => base <= BASE + offset && BASE + offset < base + size);
+    const range = memory.map.find(({ base, end }) => base <= BASE + offset && BASE + offset < end);
     return range === undefined ? undefined : memory.bytes[range.offset + BASE + offset - range.base];
   };
   return { chip, file: file as MemoryDisk, command, program, erase, shown, failures: () => failures };
@@ -35,17 +42,29 @@ function flash(file: MemoryDisk | 'none' = new MemoryDisk(SECTORS)) {
 
 describe('flash memory with Intel’s command set', () => {
   it('holds what its file holds, and shows it to loads directly', () => {
-    const file = new MemoryDisk(SECTORS);
+    const file = usedFile();
     file.bytes.set([1, 2, 3, 4]);
     const { chip, shown } = flash(file);
     expect([shown(0), shown(3)]).toEqual([1, 4]);
     expect(chip.read(0, 4)).toBe(0x04030201);
   });
 
-  it('is erased where a file is shorter, and without one', () => {
-    const { shown } = flash(new MemoryDisk(1));
-    expect([shown(0), shown(512), shown(SIZE - 1)]).toEqual([0, 0xff, 0xff]);
+  it('is erased where a file is shorter, where it is all zeros, and without one', () => {
+    const file = new MemoryDisk(1);
+    file.bytes[1] = 1;
+    const { shown } = flash(file);
+    expect([shown(0), shown(1), shown(512), shown(SIZE - 1)]).toEqual([0, 1, 0xff, 0xff]);
+    expect(flash(new MemoryDisk(SECTORS)).shown(0)).toBe(0xff);
     expect(flash('none').shown(0)).toBe(0xff);
+  });
+
+  it('holds what its maker put into it while its file is new, and the file holds that from then on', () => {
+    const file = new MemoryDisk(SECTORS);
+    const { shown } = flash(file, Uint8Array.of(5, 6, 7));
+    expect([shown(0), shown(2), shown(3)]).toEqual([5, 7, 0xff]);
+    expect([...file.bytes.subarray(0, 4)]).toEqual([5, 6, 7, 0xff]);
+    file.bytes[0] = 9;
+    expect(flash(file, Uint8Array.of(5)).shown(0)).toBe(9);
   });
 
   it('programs by clearing bits, and erases a block by setting them (28F640J3A §4.1)', () => {
@@ -107,7 +126,7 @@ describe('flash memory with Intel’s command set', () => {
   });
 
   it('keeps what it held over a reset, and reports a file that cannot be written', () => {
-    const file = new MemoryDisk(SECTORS);
+    const file = usedFile();
     const { chip, erase, program, failures } = flash(file);
     erase(0);
     program(0, 0x42);

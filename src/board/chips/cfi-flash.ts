@@ -19,8 +19,7 @@ import { SECTOR_BYTES } from '../../contracts/index.ts';
 
 export const FLASH_BLOCK: Bytes = 4096;
 
-// Commands (table 4)
-const READ_ARRAY = 0xff;
+// Commands (table 4); any other byte, as 0xff does, goes back to reading the array
 const READ_IDENTIFIER = 0x90;
 const READ_QUERY = 0x98;
 const READ_STATUS = 0x70;
@@ -47,6 +46,8 @@ export interface CfiFlashOptions {
   readonly size: Bytes;
   /** What it holds, and keeps; without one it is erased, and forgets. */
   readonly file?: BlockBackend | undefined;
+  /** What it holds while its file is new: all zeros. */
+  readonly factory?: Uint8Array | undefined;
   /** The file could not be written. */
   readonly failed: () => void;
 }
@@ -66,7 +67,7 @@ export class CfiFlash implements IoHandler {
   #changedFrom = 0;
   #changedTo = 0;
 
-  constructor({ memory, base, size, file, failed }: CfiFlashOptions) {
+  constructor({ memory, base, size, file, factory, failed }: CfiFlashOptions) {
     this.#memory = memory;
     this.#base = base;
     this.#size = size;
@@ -77,6 +78,11 @@ export class CfiFlash implements IoHandler {
     const bytes = this.#bytes.fill(ERASED);
     const held = Math.min(size, (file?.sectors ?? 0) * SECTOR_BYTES);
     if (file !== undefined && !file.read(0, bytes.subarray(0, held))) failed();
+    // A file that was made a moment ago is a chip that comes from the factory: the whole of it is to be written at the next occasion.
+    if (bytes.subarray(0, held).every((byte) => byte === 0)) {
+      bytes.fill(ERASED).set(factory?.subarray(0, size) ?? []);
+      this.#touch(0, size);
+    }
     this.#setMode('array');
   }
 
@@ -145,7 +151,7 @@ export class CfiFlash implements IoHandler {
       case ERASE:
         this.#setMode('erase');
         break;
-      default: // READ_ARRAY, and what it does not know
+      default:
         this.#setMode('array');
     }
   }

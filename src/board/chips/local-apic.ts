@@ -7,62 +7,55 @@
  */
 import type { Clock } from '../../contracts/index.ts';
 import { BROADCAST, DeliveryMode, type InterruptCommand } from './interrupt-messages.ts';
+import {
+  APR,
+  BASE_ADDRESS,
+  BASE_BSP,
+  BASE_DEFINED,
+  BASE_ENABLE,
+  BASE_X2APIC,
+  copy,
+  CURRENT_COUNT,
+  DFR,
+  DIVIDE,
+  EOI,
+  ERROR_RECEIVED_VECTOR,
+  ERROR_REGISTER,
+  ERROR_SEND_VECTOR,
+  ESR,
+  FIRST_LEGAL_VECTOR,
+  ICR,
+  ICR_DEFINED,
+  ICR_HIGH,
+  ID,
+  INITIAL_COUNT,
+  IRR0,
+  ISR0,
+  LDR,
+  Lvt,
+  LVT0,
+  LVT_ACTIVE_LOW,
+  LVT_DELIVERY_STATUS,
+  LVT_ENTRIES,
+  LVT_LEVEL,
+  LVT_MASKED,
+  LVT_REMOTE_IRR,
+  LVT_WRITABLE,
+  powerOn,
+  PPR,
+  SELF_IPI,
+  SVR,
+  SVR_ENABLE,
+  SVR_WRITABLE,
+  TMR0,
+  TPR,
+  VERSION,
+  VERSION_VALUE,
+  x2apicDefined,
+  type LocalApicRegisters,
+} from './local-apic-registers.ts';
 import { LocalApicTimer, type TimerState } from './local-apic-timer.ts';
 import { clearBit, highest, setBit, testBit } from './vector-bits.ts';
-
-// Register numbers: MMIO offset / 0x10, MSR - 0x800 (table 11-1, table 11-6)
-const ID = 0x02;
-const VERSION = 0x03;
-const TPR = 0x08;
-const APR = 0x09;
-const PPR = 0x0a;
-const EOI = 0x0b;
-const LDR = 0x0d;
-const DFR = 0x0e;
-const SVR = 0x0f;
-const ISR0 = 0x10;
-const TMR0 = 0x18;
-const IRR0 = 0x20;
-const ESR = 0x28;
-const ICR = 0x30;
-const ICR_HIGH = 0x31;
-const LVT0 = 0x32;
-const INITIAL_COUNT = 0x38;
-const CURRENT_COUNT = 0x39;
-const DIVIDE = 0x3e;
-const SELF_IPI = 0x3f;
-
-// Local vector table, in register order from 0x320 (figure 11-8)
-const Lvt = { Timer: 0, Thermal: 1, Performance: 2, Lint0: 3, Lint1: 4, Error: 5 } as const;
-const LVT_ENTRIES = 6;
-const LVT_MASKED = 1 << 16;
-const LVT_LEVEL = 1 << 15;
-const LVT_REMOTE_IRR = 1 << 14;
-const LVT_ACTIVE_LOW = 1 << 13;
-const LVT_DELIVERY_STATUS = 1 << 12;
-const LVT_WRITABLE = [0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff] as const;
-
-/** 0x14: an integrated APIC; bits 23:16 give the highest LVT entry (§11.4.8). */
-const VERSION_VALUE = ((LVT_ENTRIES - 1) << 16) | 0x14;
-const SVR_ENABLE = 1 << 8;
-const SVR_WRITABLE = 0x3ff;
-
-// ESR (figure 11-9)
-const ERROR_SEND_VECTOR = 1 << 5;
-const ERROR_RECEIVED_VECTOR = 1 << 6;
-const ERROR_REGISTER = 1 << 7;
-/** Vectors 0–15 are reserved to exceptions (§11.5.2). */
-const FIRST_LEGAL_VECTOR = 16;
-
-// IA32_APIC_BASE (§11.4.4, §11.12.1)
-const BASE_BSP = 1 << 8;
-const BASE_X2APIC = 1 << 10;
-const BASE_ENABLE = 1 << 11;
-const BASE_DEFAULT = 0xfee0_0000;
-const BASE_ADDRESS = 0xff_ffff_f000n; // 40 physical address bits; higher ones are reserved
-const BASE_DEFINED = BASE_ADDRESS | BigInt(BASE_BSP | BASE_X2APIC | BASE_ENABLE);
-
-const ICR_DEFINED = 0x000c_dfff;
 
 export const APIC_WINDOW_BYTES = 0x1000;
 
@@ -80,49 +73,7 @@ export interface LocalApicPins {
   acknowledgeExternal(): number;
 }
 
-type State = {
-  globalEnable: boolean;
-  x2apic: boolean;
-  base: number;
-  tpr: number;
-  ldr: number;
-  dfr: number;
-  svr: number;
-  esr: number;
-  errors: number;
-  icrLow: number;
-  icrHigh: number;
-  lvt: number[];
-  irr: number[];
-  isr: number[];
-  tmr: number[];
-  lint: [boolean, boolean];
-  externalMessage: boolean;
-};
-
-export type LocalApicState = State & { timer: TimerState };
-
-function powerOn(): State {
-  return {
-    globalEnable: true,
-    x2apic: false,
-    base: BASE_DEFAULT,
-    tpr: 0,
-    ldr: 0,
-    dfr: 0xffff_ffff,
-    svr: 0xff,
-    esr: 0,
-    errors: 0,
-    icrLow: 0,
-    icrHigh: 0,
-    lvt: new Array<number>(LVT_ENTRIES).fill(LVT_MASKED),
-    irr: new Array<number>(8).fill(0),
-    isr: new Array<number>(8).fill(0),
-    tmr: new Array<number>(8).fill(0),
-    lint: [false, false],
-    externalMessage: false,
-  };
-}
+export type LocalApicState = LocalApicRegisters & { timer: TimerState };
 
 export class LocalApic {
   /** Initial APIC ID; never changes. */
@@ -131,7 +82,7 @@ export class LocalApic {
   readonly #x2apicCapable: boolean;
   readonly #pins: LocalApicPins;
   readonly #timer: LocalApicTimer;
-  #r: State = powerOn();
+  #r: LocalApicRegisters = powerOn();
   #output = false;
   /** Reused: IPIs are frequent. */
   readonly #command: InterruptCommand = { destination: 0, logical: false, mode: 0, vector: 0, level: false, shorthand: 0 };
@@ -558,29 +509,4 @@ export class LocalApic {
     this.#output = level;
     this.#pins.interrupt(level);
   }
-}
-
-/** Bits an x2APIC write may set; others are #GP (§11.12.1.3). */
-function x2apicDefined(register: number): number {
-  switch (register) {
-    case TPR:
-      return 0xff;
-    case EOI:
-    case ESR:
-      return 0;
-    case SVR:
-      return SVR_WRITABLE;
-    case DIVIDE:
-      return 0x0b;
-    case SELF_IPI:
-      return 0xff;
-    case INITIAL_COUNT:
-      return 0xffff_ffff;
-    default:
-      return (LVT_WRITABLE[register - LVT0] ?? 0) | LVT_DELIVERY_STATUS | LVT_REMOTE_IRR;
-  }
-}
-
-function copy(state: State): State {
-  return { ...state, lvt: [...state.lvt], irr: [...state.irr], isr: [...state.isr], tmr: [...state.tmr], lint: [...state.lint] };
 }

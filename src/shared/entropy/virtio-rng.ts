@@ -62,7 +62,7 @@ export class VirtioRng implements VirtioDevice {
     const nanosPerByte = s / this.#source.bytesPerSecond;
     for (let count = 0; count < BUFFERS_PER_CALL && queue.hasWaiting; count++) {
       const now = this.#clock.now();
-      const saved = Math.floor((Math.min(BURST_TIME, now + BURST_TIME - this.#whole)) / nanosPerByte);
+      const saved = Math.floor(Math.min(BURST_TIME, now + BURST_TIME - this.#whole) / nanosPerByte);
       if (saved < 1) break;
       const chain = queue.take();
       if (chain === undefined) break;
@@ -75,7 +75,9 @@ export class VirtioRng implements VirtioDevice {
     queue.announce();
     if (!queue.hasWaiting) return;
     const enough = Math.min(LARGEST_PIECE, this.#source.bytesPerSecond / 4) * nanosPerByte;
-    this.#later = this.#clock.at(Math.max(this.#clock.now() + nanosPerByte, this.#whole - BURST_TIME + enough), () => {
+    // Whole nanoseconds: clocks know no others.
+    const due = Math.ceil(Math.max(this.#clock.now() + nanosPerByte, this.#whole - BURST_TIME + enough));
+    this.#later = this.#clock.at(due, () => {
       this.#later = undefined;
       this.notify();
     });

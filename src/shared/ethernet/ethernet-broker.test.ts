@@ -218,8 +218,8 @@ describe('walls', () => {
     expect(lab.broker.counters(2).missed).toBeGreaterThan(30);
   });
 
-  it('count a frame as one of 256 bytes at least: short ones are work too', () => {
-    const lab = new Lab([{ ...TRIO[0]!, share: { weight: 1, rate: { bytesPerSecond: 256_000, burst: 2560 } } }, TRIO[1]!, TRIO[2]!]);
+  it('count a frame as one of 1,024 bytes at least: short ones are work too', () => {
+    const lab = new Lab([{ ...TRIO[0]!, share: { weight: 1, rate: { bytesPerSecond: 1_024_000, burst: 10_240 } } }, TRIO[1]!, TRIO[2]!]);
     let sent = 0;
     const short = frame(THIRD, GUEST, 0x88b5, [1]);
     for (let round = 0; round < 100; round++) {

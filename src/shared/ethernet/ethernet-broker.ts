@@ -40,8 +40,8 @@ export interface EthernetBrokerOptions {
   readonly wakeSelf?: () => void;
 }
 
-/** A frame costs at least as much as one of so many bytes: handling it is work, however short it is. */
-export const CHEAPEST_FRAME_BYTES = 256;
+/** A frame costs at least as much as one of so many bytes: handling it is work, however short it is, and a flood of short ones must not take more of the broker's time than its weight. */
+export const CHEAPEST_FRAME_BYTES = 1024;
 
 export class EthernetBroker implements Disposable {
   readonly nat: Nat | undefined;

@@ -32,6 +32,9 @@ const ARCH_CAPABILITIES = 0x0c10_e179n;
 /** MSR_PLATFORM_INFO: maximum non-turbo ratio 10 × 100 MHz. */
 const PLATFORM_INFO = 0x0a00n;
 
+/** MSR_FSB_FREQ of an Atom: 100 MHz (SDM 4 table 2-4). */
+const FSB_FREQUENCY = 0b101n;
+
 const isCanonical = (value: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, value)) === value;
 
 const stored = (offset: number, isAllowed: (value: bigint) => boolean = () => true): Msr => ({
@@ -75,6 +78,8 @@ const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
   [0x1, constant(0n)],
   [0x10, { read: timestamp, write: (core, value) => moveTimestamp(core, value - timestamp(core)) }],
   [0x17, constant(0n)],
+  // MSR_EBL_CR_POWERON, which systems read on every processor of this family (SDM 4 table 2-4): nothing was strapped.
+  [0x2a, constant(0n)],
   [0x3a, constant(1n)],
   [
     0x3b,
@@ -85,6 +90,7 @@ const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
     },
   ],
   [0x8b, stored(S.MSR_BIOS_SIGN_ID)],
+  [0xcd, constant(FSB_FREQUENCY)],
   [0xce, constant(PLATFORM_INFO)],
   [0xfe, constant(MTRR_CAP)],
   [0x10a, withFeature('arch_capabilities', constant(ARCH_CAPABILITIES))],
@@ -94,6 +100,8 @@ const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
   [0x179, withFeature('mca', constant(BigInt(MACHINE_CHECK_BANKS)))],
   [0x17a, { read: (core) => core.get64(S.MSR_MCG_STATUS), write: writeStatus, feature: 'mca' }],
   [0x1a0, stored(S.MSR_MISC_ENABLE)],
+  // IA32_DEBUGCTL: last branches are not recorded, single steps stop at every instruction; so there is nothing to turn on.
+  [0x1d9, { read: () => 0n, write: (_, value) => value === 0n }],
   [0x277, stored(S.MSR_PAT, isPat)],
   [0x2ff, stored(S.MSR_MTRR_DEF_TYPE, (value) => (value & ~0xcffn) === 0n)],
   ...Array.from({ length: 16 }, (_, i): [number, Msr] => [0x200 + i, stored(S.MSR_MTRR_VARIABLE + i * 8)]),

@@ -7,6 +7,7 @@ import type { Core } from '../core.ts';
 import { updateMode } from '../mode.ts';
 import { operandSize, rmOffset, writeRegisterBig } from '../operands.ts';
 import { setSegment } from '../segments.ts';
+import { FLAT_CODE_32, FLAT_CODE_64, FLAT_DATA } from '../semantics/system.ts';
 import { isRealMode, raiseUndefined, requireSupervisor, type SystemOperations } from './operation.ts';
 
 const RCX = S.gpr(S.RCX);
@@ -17,14 +18,9 @@ const CANONICAL_END = 2 ** 47;
 /** Flags that SYSRET takes from R11. */
 const SYSRET_FLAGS = 0x003c_7fd7;
 
-/** Flat segments that these instructions load without reading descriptors; DPL is ORed in. */
-const CODE64 = 0xa09b;
-const CODE32 = 0xc09b;
-const DATA = 0xc093;
-
 function loadFlat(core: Core, codeSelector: number, codeAttributes: number, stackSelector: number, level: number): void {
   setSegment(core, S.CS, (codeSelector & 0xfffc) | level, 0, 0xffff_ffff, codeAttributes | (level << 5));
-  setSegment(core, S.SS, (stackSelector & 0xfffc) | level, 0, 0xffff_ffff, DATA | (level << 5));
+  setSegment(core, S.SS, (stackSelector & 0xfffc) | level, 0, 0xffff_ffff, FLAT_DATA | (level << 5));
   core.set32(S.CPL, level);
 }
 
@@ -78,7 +74,7 @@ export const SYSCALL_OPERATIONS: SystemOperations = {
     core.copy64(RCX, S.NEXT_RIP);
     core.setNumber(R11, flags & ~RF);
     core.setFlags(flags & ~(core.get32(S.MSR_SFMASK) | RF));
-    loadFlat(core, selector, CODE64, selector + 8, 0);
+    loadFlat(core, selector, FLAT_CODE_64, selector + 8, 0);
     updateMode(core);
     core.copy64(S.NEXT_RIP, S.MSR_LSTAR);
     core.leave = true;
@@ -92,7 +88,7 @@ export const SYSCALL_OPERATIONS: SystemOperations = {
     if (!isCanonical(rip)) core.raise(GENERAL_PROTECTION, 0);
     const selector = starSelector(core, true);
     core.setFlags(core.get32(R11) & SYSRET_FLAGS);
-    loadFlat(core, isTo64 ? selector + 16 : selector, isTo64 ? CODE64 : CODE32, selector + 8, 3);
+    loadFlat(core, isTo64 ? selector + 16 : selector, isTo64 ? FLAT_CODE_64 : FLAT_CODE_32, selector + 8, 3);
     updateMode(core);
     core.jumpTo(rip);
   },
@@ -102,7 +98,7 @@ export const SYSCALL_OPERATIONS: SystemOperations = {
     if (isRealMode(core) || selector === 0) core.raise(GENERAL_PROTECTION, 0);
     const isLong = core.isLongMode;
     core.set32(S.SYSTEM_FLAGS, core.get32(S.SYSTEM_FLAGS) & ~(VM | IF | RF));
-    loadFlat(core, selector, isLong ? CODE64 : CODE32, selector + 8, 0);
+    loadFlat(core, selector, isLong ? FLAT_CODE_64 : FLAT_CODE_32, selector + 8, 0);
     updateMode(core);
     if (isLong) core.copy64(RSP, S.MSR_SYSENTER_ESP);
     else core.setNumber(RSP, core.get32(S.MSR_SYSENTER_ESP));
@@ -117,7 +113,7 @@ export const SYSCALL_OPERATIONS: SystemOperations = {
     const rsp = isTo64 ? core.getCanonical(RCX) : core.get32(RCX);
     if (!isCanonical(rip) || !isCanonical(rsp)) core.raise(GENERAL_PROTECTION, 0);
     const code = selector + (isTo64 ? 32 : 16);
-    loadFlat(core, code, isTo64 ? CODE64 : CODE32, code + 8, 3);
+    loadFlat(core, code, isTo64 ? FLAT_CODE_64 : FLAT_CODE_32, code + 8, 3);
     updateMode(core);
     core.setNumber(RSP, rsp);
     core.jumpTo(rip);

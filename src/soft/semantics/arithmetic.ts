@@ -135,14 +135,17 @@ function divide(s: Scope, signed: boolean): void {
     if (s.size === 4) s.if(value.eq(-0x8000_0000_0000_0000n).and(divisor.eq(-1)), () => s.raise(DIVIDE_ERROR));
     const quotient = s.local(value.divSigned(divisor));
     s.if(quotient.ne(quotient.extend(bits as 8 | 16 | 32)), () => s.raise(DIVIDE_ERROR));
-    writeDivision(s, quotient.wrap(), value.remSigned(divisor).wrap());
+    writeDivision(s, quotient.wrap(), remainder(value, quotient, divisor).wrap());
   } else {
     const divisor = s.local(raw.widen());
     const quotient = s.local(dividend.divUnsigned(divisor));
     s.if(quotient.shr(BigInt(bits)).ne(0), () => s.raise(DIVIDE_ERROR));
-    writeDivision(s, quotient.wrap(), dividend.remUnsigned(divisor).wrap());
+    writeDivision(s, quotient.wrap(), remainder(dividend, quotient, divisor).wrap());
   }
 }
+
+/** One division is slow enough. */
+const remainder = (dividend: Value, quotient: Value, divisor: Value): Value => dividend.sub(quotient.mul(divisor));
 
 function writeDivision(s: Scope, quotient: Value, remainder: Value): void {
   const q = s.local(quotient);
@@ -163,10 +166,12 @@ function divide64(s: Scope, signed: boolean): void {
   if (signed) {
     s.if(high.ne(low.shrSigned(63n)), () => s.system('idiv128'));
     s.if(low.eq(-0x8000_0000_0000_0000n).and(divisor.eq(-1)), () => s.raise(DIVIDE_ERROR));
-    writeDivision(s, low.divSigned(divisor), low.remSigned(divisor));
+    const quotient = s.local(low.divSigned(divisor));
+    writeDivision(s, quotient, remainder(low, quotient, divisor));
   } else {
     s.if(high.ne(0), () => s.system('div128'));
-    writeDivision(s, low.divUnsigned(divisor), low.remUnsigned(divisor));
+    const quotient = s.local(low.divUnsigned(divisor));
+    writeDivision(s, quotient, remainder(low, quotient, divisor));
   }
 }
 
@@ -223,8 +228,8 @@ const signIntoRdx = (s: Scope): void => {
 export const ARITHMETIC: SemanticsTable = {
   add: hot(modifying(add)),
   or: hot(modifying(or)),
-  adc: hot(modifying(addWithCarry)),
-  sbb: hot(modifying(subtractWithBorrow)),
+  adc: cold(modifying(addWithCarry)),
+  sbb: cold(modifying(subtractWithBorrow)),
   and: hot(modifying(and)),
   sub: hot(modifying(subtract)),
   xor: hot(modifying(xor)),
@@ -241,7 +246,7 @@ export const ARITHMETIC: SemanticsTable = {
     return result;
   })),
   not: hot((s) => s.rm.modify((old) => old.not())),
-  neg: hot((s) => s.rm.modify((old) => {
+  neg: cold((s) => s.rm.modify((old) => {
     const zero = s.local(s.word === 'i32' ? i32(0) : i64(0));
     return subtract(s, zero, old);
   })),

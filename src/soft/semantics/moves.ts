@@ -130,8 +130,8 @@ export const MOVES: SemanticsTable = {
   movsx_b: hot(moveExtended(1, true)),
   movsx_w: hot(moveExtended(2, true)),
   movsxd: hot((s) => (s.size === 2 ? s.reg.write(s.rmOfSize(2).read()) : moveExtended(4, true)(s))),
-  xchg: hot(exchange),
-  bswap: hot((s) => {
+  xchg: cold(exchange),
+  bswap: cold((s) => {
     if (s.size === 2) s.rm.write(i32(0)); // undefined by the SDM; silicon gives 0
     else s.rm.write(reversedBytes(s, s.local(s.rm.read())));
   }),
@@ -145,21 +145,21 @@ export const MOVES: SemanticsTable = {
   }),
   pop: hot(pop),
   leave: hot(leave),
-  cmov: hot((s) => {
+  cmov: cold((s) => {
     // A 32-bit destination is zero-extended even when the condition is false (SDM 2A CMOVcc).
     const value = s.local(s.rm.read());
     s.reg.write(select(s.test(s.condition), value, s.reg.read()));
   }),
-  setcc: hot((s) => s.rm.write(s.test(s.condition))),
+  setcc: cold((s) => s.rm.write(s.test(s.condition))),
   nop: hot(() => {}),
   /** Alone, there is nobody to wait for. */
-  pause: hot((s) => s.if(s.field(PAUSE_YIELDS, 'i32').ne(0), () => s.system('pause'))),
+  pause: cold((s) => s.if(s.field(PAUSE_YIELDS, 'i32').ne(0), () => s.system('pause'))),
   rdtsc: cold(readTimestamp('rdtsc')),
   rdtscp: cold(readTimestamp('rdtscp')),
-  cli: hot(clearInterrupts),
-  sti: hot(setInterrupts),
-  pushf: hot(pushFlags),
-  popf: hot(popFlags),
+  cli: cold(clearInterrupts),
+  sti: cold(setInterrupts),
+  pushf: cold(pushFlags),
+  popf: cold(popFlags),
   lahf: cold((s) => s.ah.write(s.lowFlags())),
   sahf: cold((s) => s.setLowFlags(s.ah.read())),
   clc: cold((s) => s.carryFlag(i32(0))),

@@ -1,13 +1,17 @@
 /**
- * Instructions of operating systems that change or read single fields of the state: SWAPGS, STAC, CLAC, the FS and GS bases, segment
- * selectors. What is odd about them (privilege, what is not enabled) stays with the system operation of the same name.
+ * Instructions of operating systems that every system call executes: SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, STAC, CLAC, the FS and
+ * GS bases, segment selectors. What is odd about them (privilege, what is not enabled, a change of mode) stays with the system operation
+ * of the same name.
  */
-import { CR4_FSGSBASE } from '../../x86/control.ts';
-import { AC } from '../../x86/flags.ts';
+import { ATTRIBUTE_DPL_SHIFT, CR4_FSGSBASE, EFER_LMA, EFER_SCE } from '../../x86/control.ts';
+import { AC, IF, RF, TF, VM } from '../../x86/flags.ts';
 import { INFO, INFO_REG_SHIFT } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
-import { TLB_OFFSET, TLB_SIZE } from '../layout.ts';
+import { TLB_OFFSET, TLB_SIZE, TLB_USER } from '../layout.ts';
+import { i32, i64, select, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable, type Size } from './dsl.ts';
+
+const R11 = 11;
 
 function requireSupervisor(s: Scope, mnemonic: string): void {
   s.if(s.field(S.CPL, 'i32').ne(0), () => s.system(mnemonic));
@@ -49,7 +53,103 @@ function moveFromSegment(s: Scope): void {
   s.rmOfSize(size).write(size === 8 ? selector.widen() : selector);
 }
 
+/** Flat segments that these instructions load without reading descriptors (SDM 3A §5.8.7, §5.8.8); DPL is ORed in. */
+export const FLAT_CODE_64 = 0xa09b;
+export const FLAT_CODE_32 = 0xc09b;
+export const FLAT_DATA = 0xc093;
+/** RFLAGS beside the arithmetic flags, and bit 1, which is always set. */
+const SYSTEM_FLAGS_STORED = 0x003f_7700;
+const FLAGS_FIXED = 2;
+/** A selector without RPL. */
+const SELECTOR = 0xfffc;
+/** No page has this address: the next instruction is looked for anew, with the rights of its level. */
+const NO_PAGE = 1;
+
+function setFlatSegment(s: Scope, segment: number, selector: Value, attributes: number): void {
+  s.setField(S.segmentSelector(segment), selector);
+  s.setField(S.segmentBase(segment), i64(0));
+  s.setField(S.segmentLimit(segment), i32(-1));
+  s.setField(S.segmentAttributes(segment), i32(attributes));
+}
+
+/** Goes on at `rip` at another level, in the same mode. `code`, `stack`: selectors, whatever their RPL. */
+function changeLevel(s: Scope, level: 0 | 3, code: Value, codeAttributes: number, stack: Value, rip: Value): void {
+  setFlatSegment(s, S.CS, code.and(SELECTOR).or(level), codeAttributes | (level << ATTRIBUTE_DPL_SHIFT));
+  setFlatSegment(s, S.SS, stack.and(SELECTOR).or(level), FLAT_DATA | (level << ATTRIBUTE_DPL_SHIFT));
+  s.setField(S.CPL, i32(level));
+  const tables = s.local(s.state.add(TLB_OFFSET + (level === 3 ? TLB_USER : 0)));
+  const isFlagSet = s.field(S.SYSTEM_FLAGS, 'i32').and(AC);
+  const data = level === 3 ? tables : s.local(tables.add(select(isFlagSet, s.field(S.TLB_UNGUARDED, 'i32'), i32(0))));
+  s.setField(S.TLB_READ, data);
+  s.setField(S.TLB_WRITE, data.add(TLB_SIZE));
+  s.setField(S.TLB_FETCH, tables.add(2 * TLB_SIZE));
+  s.setField(S.CODE_PAGE, i64(NO_PAGE));
+  s.jump(rip);
+}
+
+function setFlags(s: Scope, image: Value): void {
+  s.setField(S.SYSTEM_FLAGS, image.and(SYSTEM_FLAGS_STORED).or(FLAGS_FIXED));
+  s.setArithmeticFlags(image);
+}
+
+const isIn64BitMode = (s: Scope): Value => s.field(S.MODE, 'i32').and(S.MODE_CODE_SIZE).eq(S.MODE_CODE_64);
+/** 32-bit code with flat segments, and no long mode around it: it stays so whatever the level is. */
+const isFlat32 = (s: Scope): Value =>
+  s.field(S.MODE, 'i32').and(S.MODE_CODE_SIZE | S.MODE_SEGMENTED | S.MODE_PROTECTED).eq(S.MODE_CODE_32 | S.MODE_PROTECTED)
+    .and(s.field(S.EFER, 'i32').and(EFER_LMA).isZero());
+/** A level is entered that may take interrupts, and one waits; or debugging has a word to say. */
+const isEventful = (s: Scope, flags: Value): Value =>
+  flags.and(TF | AC | RF | VM).or(select(flags.and(IF), s.field(S.EVENTS, 'i32'), i32(0)));
+const canonical = (address: Value): Value => address.shl(16).shrSigned(16).eq(address);
+
+function systemCall(s: Scope): void {
+  const isPossible = isIn64BitMode(s).and(s.field(S.EFER, 'i32').and(EFER_SCE).ne(0)).and(s.field(S.SYSTEM_FLAGS, 'i32').and(TF).isZero());
+  s.if(isPossible.isZero(), () => s.system('syscall'));
+  const flags = s.local(s.flagsImage());
+  s.register(S.RCX, 8).write(s.nextRip());
+  s.register(R11, 8).write(flags.widen());
+  setFlags(s, s.local(flags.and(s.field(S.MSR_SFMASK, 'i32').xor(-1))));
+  const selector = s.local(s.field(S.MSR_STAR + 4, 'i32'));
+  changeLevel(s, 0, selector, FLAT_CODE_64, s.local(selector.add(8)), s.field(S.MSR_LSTAR, 'i64'));
+}
+
+function systemReturn(s: Scope): void {
+  const flags = s.local(s.register(R11, 4).read());
+  const rip = s.local(s.register(S.RCX, 8).read());
+  const isPossible = isIn64BitMode(s).and(s.field(S.EFER, 'i32').and(EFER_SCE).ne(0)).and(s.field(S.CPL, 'i32').isZero()).and(canonical(rip));
+  s.if(isPossible.isZero().or(isEventful(s, flags)), () => s.system('sysret'));
+  if (s.size !== 8) {
+    s.system('sysret');
+    return;
+  }
+  setFlags(s, flags);
+  const selector = s.local(s.field(S.MSR_STAR + 4, 'i32').shr(16));
+  changeLevel(s, 3, s.local(selector.add(16)), FLAT_CODE_64, s.local(selector.add(8)), rip);
+}
+
+function systemEnter(s: Scope): void {
+  const selector = s.local(s.field(S.MSR_SYSENTER_CS, 'i32').and(SELECTOR));
+  const flags = s.local(s.field(S.SYSTEM_FLAGS, 'i32'));
+  s.if(isFlat32(s).isZero().or(selector.isZero()).or(flags.and(TF)), () => s.system('sysenter'));
+  s.setField(S.SYSTEM_FLAGS, flags.and(~(VM | IF | RF)));
+  s.register(S.RSP, 8).write(s.field(S.MSR_SYSENTER_ESP, 'i32').widen());
+  changeLevel(s, 0, selector, FLAT_CODE_32, s.local(selector.add(8)), s.field(S.MSR_SYSENTER_EIP, 'i32').widen());
+}
+
+function systemExit(s: Scope): void {
+  const selector = s.local(s.field(S.MSR_SYSENTER_CS, 'i32').and(SELECTOR));
+  const flags = s.field(S.SYSTEM_FLAGS, 'i32');
+  s.if(isFlat32(s).isZero().or(selector.isZero()).or(s.field(S.CPL, 'i32')).or(isEventful(s, flags)), () => s.system('sysexit'));
+  const rip = s.local(s.register(S.RDX, 4).read().widen());
+  s.register(S.RSP, 8).write(s.local(s.register(S.RCX, 4).read()).widen());
+  changeLevel(s, 3, s.local(selector.add(16)), FLAT_CODE_32, s.local(selector.add(24)), rip);
+}
+
 export const SYSTEM: SemanticsTable = {
+  syscall: cold(systemCall),
+  sysret: cold(systemReturn),
+  sysenter: cold(systemEnter),
+  sysexit: cold(systemExit),
   stac: cold((s) => setAlignmentFlag(s, true)),
   clac: cold((s) => setAlignmentFlag(s, false)),
   swapgs: cold((s) => {

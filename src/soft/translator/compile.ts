@@ -5,7 +5,7 @@ import type { Imports } from '../interpreter-scope.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { F80_NOWHERE, f80FunctionsOf } from '../x87/f80-functions.ts';
 import type { RegionPlan } from './plan.ts';
-import { REGION_SIGNATURE, writeRegion } from './region.ts';
+import { entryOf, REGION_SIGNATURE, writeRegion } from './region.ts';
 import { TouchedRegisters } from './registers.ts';
 import { defineSharedFunctions } from './shared-functions.ts';
 
@@ -42,7 +42,9 @@ export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUC
     const { miss, translate, find } = defineSharedFunctions(builder, fill);
     const imports: Imports = { readSlow: miss, writeSlow: translate, commitStore: -1, system, f80: f80FunctionsOf(builder) };
     registers ??= new TouchedRegisters(handlers, { ...imports, f80: F80_NOWHERE });
-    const environment = { handlers, imports, execute, find, type, registers };
+    const first = builder.nextFunction;
+    const functions = new Map(plans.map((plan, n) => [entryOf(plan), first + n]));
+    const environment = { handlers, imports, execute, find, type, registers, functions };
     for (const [n, plan] of plans.entries()) builder.function(REGION_SIGNATURE, `r${n}`, (code) => writeRegion(plan, environment, code));
     return builder.build();
   };

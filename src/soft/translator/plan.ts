@@ -5,8 +5,9 @@
  * page, as far as the interpreter has been there. What lies behind the page is never part of it: the memory behind a page may be
  * another page's.
  */
-import { IMM, INFO, INFO_SIZE, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
-import { HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
+import { IMM, INDEX, INFO, INFO_SIZE, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
+import { ZERO } from '../../x86/state.ts';
+import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
 import { SYSTEM_MNEMONICS } from '../system-operations.ts';
 
 const PAGE = 4096;
@@ -41,6 +42,8 @@ export interface RegionPlan {
   readonly records: Uint8Array<ArrayBuffer>;
   /** {@link PlannedBlock.address} of each. */
   readonly addresses: Uint32Array<ArrayBuffer>;
+  /** Starts of blocks that indirect jumps of the region may lead to. */
+  readonly targets: Uint16Array<ArrayBuffer>;
 }
 
 const SHAPE_FIELDS = 4;
@@ -62,6 +65,8 @@ export interface KnownBlocks {
   readonly memory: Uint8Array;
   /** First record of the block at this offset of the page, or 0. */
   recordAt(offset: number): number;
+  /** Where control went in this page, again and again, by no link: what an indirect jump at this offset may lead to. */
+  soughtAround(offset: number): readonly number[];
 }
 
 /** How a block goes on, by the mnemonic of its last instruction. */
@@ -69,14 +74,20 @@ export type Transfer = 'conditional' | 'jump' | 'call' | 'indirect-call' | 'retu
 const TRANSFERS: Readonly<Record<string, Transfer>> = {
   jcc: 'conditional', loop: 'conditional', loope: 'conditional', loopne: 'conditional', jcxz: 'conditional',
   jmp_rel: 'jump', call_rel: 'call', call: 'indirect-call', ret: 'return', ret_imm: 'return', jmp: 'leave',
+  syscall: 'leave', sysret: 'leave', sysenter: 'leave', sysexit: 'leave',
 };
 export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ?? 'none';
 
 /** What follows these in memory is not what comes next. */
 const FINAL = new Set([
-  'syscall', 'sysret', 'sysenter', 'sysexit', 'iret', 'int', 'int3', 'int1', 'hlt', 'undefined', 'instruction_too_long', 'jmp_far_immediate',
+  'iret', 'int', 'int3', 'int1', 'hlt', 'undefined', 'instruction_too_long', 'jmp_far_immediate',
   'call_far_immediate', 'jmp_far_memory', 'call_far_memory', 'ret_far',
 ]);
+
+/** A jump through a table, or through a register: not one through a fixed place, which leads elsewhere altogether. */
+export function isDispatch(view: DataView, record: number, { mnemonic, shape }: Handler): boolean {
+  return mnemonic === 'jmp' && (!shape.memory || view.getUint16(record + INDEX, true) !== ZERO);
+}
 
 /** Offset in the page where the relative branch in this record goes; undefined when that is not on the page, or cut to 16 bits. */
 export function targetOf(view: DataView, record: number): number | undefined {
@@ -92,6 +103,8 @@ interface Found {
   readonly end: number;
   readonly stops: boolean;
   readonly successors: readonly number[];
+  /** By an indirect jump. */
+  readonly dispatches: boolean;
 }
 
 /** The region from `entry`, or undefined when its very first instruction is none to translate. */
@@ -105,7 +118,7 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
     if (found.length === MOST_BLOCKS || instructions > MOST_INSTRUCTIONS) break;
     const record = blocks.recordAt(start);
     if (record === 0) continue;
-    const block = outline(view, handlers, start, record);
+    const block = outline(view, handlers, blocks, start, record);
     if (block.count === 0) {
       if (start === entry) return undefined;
       continue;
@@ -127,14 +140,16 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
     records.set(blocks.memory.subarray(record, record + count * RECORD_SIZE), at);
     at += count * RECORD_SIZE;
   }
+  const targets = new Set(found.flatMap(({ successors: next, dispatches }) => (dispatches ? next : [])));
   return {
     mode, page, records,
+    targets: Uint16Array.from(cuts.map(({ start }) => start).filter((start) => targets.has(start)).sort((a, b) => a - b)),
     shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])),
     addresses: Uint32Array.from(cuts, ({ record }) => record),
   };
 }
 
-function outline(view: DataView, handlers: HandlerTable, start: number, record: number): Found {
+function outline(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, start: number, record: number): Found {
   let count = 0;
   for (let at = record; ; at += RECORD_SIZE, count++) {
     const handler = handlers.at(view.getUint16(at, true));
@@ -142,7 +157,9 @@ function outline(view: DataView, handlers: HandlerTable, start: number, record: 
     const isEnd = handlers.isEnd(view.getUint16(at, true));
     if (!isEnd && handler !== undefined) continue;
     const stops = !isEnd || (count > 0 && isFinal(view, at - RECORD_SIZE));
-    return { start, record, count, end, stops, successors: stops || count === 0 ? [] : successors(view, handlers, at - RECORD_SIZE, end) };
+    const last = stops || count === 0 ? undefined : handlers.at(view.getUint16(at - RECORD_SIZE, true));
+    const dispatches = last !== undefined && isDispatch(view, at - RECORD_SIZE, last);
+    return { start, record, count, end, stops, dispatches, successors: stops || count === 0 ? [] : successors(view, handlers, blocks, at - RECORD_SIZE, end) };
   }
 }
 
@@ -151,8 +168,10 @@ function isFinal(view: DataView, record: number): boolean {
   return view.getUint16(record, true) === HANDLER_SYSTEM && FINAL.has(SYSTEM_MNEMONICS[view.getInt32(record + LINK, true)] as string);
 }
 
-function successors(view: DataView, handlers: HandlerTable, last: number, end: number): number[] {
-  const transfer = transferOf(handlers.at(view.getUint16(last, true))?.mnemonic ?? '');
+function successors(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, last: number, end: number): readonly number[] {
+  const handler = handlers.at(view.getUint16(last, true));
+  if (handler !== undefined && isDispatch(view, last, handler)) return blocks.soughtAround(view.getUint16(last + OFFSET, true));
+  const transfer = transferOf(handler?.mnemonic ?? '');
   const target = transfer === 'conditional' || transfer === 'jump' ? targetOf(view, last) : undefined;
   const next = transfer === 'jump' || transfer === 'return' || transfer === 'leave' ? [] : [end];
   return target === undefined ? next : [target, ...next];
@@ -162,7 +181,7 @@ function successors(view: DataView, handlers: HandlerTable, last: number, end: n
 function cut(view: DataView, block: Found, starts: ReadonlySet<number>): Found {
   for (let count = 1; count < block.count; count++) {
     const end = view.getUint16(block.record + count * RECORD_SIZE + OFFSET, true);
-    if (starts.has(end)) return { ...block, count, end, stops: false };
+    if (starts.has(end)) return { ...block, count, end, stops: false, dispatches: false };
   }
   return block;
 }

@@ -207,19 +207,22 @@ export class RegionState {
     if (x87 !== undefined && known !== undefined) x87.known = known;
   }
 
-  /** Loads everything that the region touches. */
-  load(): void {
+  /** Loads everything that the region touches but the budget; the flags where they matter. */
+  load(needsFlags: boolean): void {
     for (let n = 0; n < 16; n++) if (this.#touches(n)) this.#set(`g${n}`, STATE.load(this.#word, this.is64Bit ? 8 : 4, S.gpr(n)));
     for (let n = 0; n < 16; n++) if (this.#touches(VECTOR + n)) this.#set(`v${n}`, STATE.load('v128', 16, S.xmm(n)));
-    if (this.#known.flags) {
+    if (this.#known.flags && needsFlags) {
       this.#set('result', STATE.load('i64', 8, S.FLAG_RESULT));
       this.#set('aux', STATE.load('i32', 4, S.FLAG_AUX));
     }
     this.windows.forget();
     this.x87?.load();
     this.loadTlb();
-    this.#set('budget', STATE.load('i32', 4, S.BUDGET));
     this.flags.setter = undefined;
+  }
+
+  loadBudget(): void {
+    this.#set('budget', STATE.load('i32', 4, S.BUDGET));
   }
 
   loadOnce(): void {

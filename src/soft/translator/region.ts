@@ -12,7 +12,7 @@
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
 import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
-import { BLOCK_OFFSET, blockSlot } from '../layout.ts';
+import { BLOCK_ENTRY_SIZE, BLOCK_OFFSET, blockSlot } from '../layout.ts';
 import { Leave, REGION_INTERPRET, REGION_JUMP, REGION_UNWIND, REPEAT } from '../leave.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
 import { LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
@@ -22,7 +22,7 @@ import { call, getLocal, i32, i64, select, store, Value } from '../wasm/value.ts
 import { ELSEWHERE, isSameSetter, type Setter } from './flags.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
 import { type FlagNeed, flagsNeeded } from './flag-use.ts';
-import { blocksOf, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
+import { blocksOf, isDispatch, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
 import { RegionState } from './region-state.ts';
 import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
@@ -47,10 +47,19 @@ export interface RegionEnvironment {
   readonly find: number;
   /** Type index of {@link REGION_SIGNATURE}. */
   readonly type: number;
+  /** Indices of the module's regions, by {@link entryOf}. On one page they are valid together: one can call the other without asking. */
+  readonly functions: ReadonlyMap<number, number>;
+}
+
+const entryKey = (mode: number, host: number): number => host * S.MODE_LIMIT + mode;
+
+/** Tells the region from others of its partition. */
+export function entryOf(plan: RegionPlan): number {
+  return entryKey(plan.mode, plan.page + (blocksOf(plan)[0] as PlannedBlock).start);
 }
 
 export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): void {
-  new RegionWriter(new RegionGraph(blocksOf(plan), environment.handlers, environment.registers), plan, environment, code).write();
+  new RegionWriter(new RegionGraph(plan, environment.handlers, environment.registers), plan, environment, code).write();
 }
 
 /** Where the interpreter takes over, packed into one number: offset in the page, instructions given back. */
@@ -63,6 +72,8 @@ const CLOBBERS = new Set(['call', 'call_rel', 'system', 'stac', 'clac']);
 class RegionGraph {
   readonly blocks: readonly PlannedBlock[];
   readonly transfers: readonly Transfer[];
+  /** Blocks that end with an indirect jump that may lead to others of the region. */
+  readonly dispatches: readonly boolean[];
   readonly edges: readonly (readonly Edge[])[];
   readonly flow: Flow;
   readonly needsFlags: readonly FlagNeed[];
@@ -75,13 +86,21 @@ class RegionGraph {
   readonly accesses: readonly (readonly Access[])[];
   readonly x87: X87Plan | undefined;
   readonly #numbers: ReadonlyMap<number, number>;
+  /** Offsets that indirect jumps may lead to. */
+  readonly #targets: ReadonlySet<number>;
 
-  constructor(blocks: readonly PlannedBlock[], handlers: HandlerTable, registers: TouchedRegisters) {
+  constructor(plan: RegionPlan, handlers: HandlerTable, registers: TouchedRegisters) {
+    const blocks = blocksOf(plan);
     this.blocks = blocks;
+    this.#targets = new Set(plan.targets);
     this.#numbers = new Map(blocks.map(({ start }, number) => [start, number]));
     const instructions = blocks.map(({ records }) =>
       Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => handlers.at(records.getUint16(n * RECORD_SIZE, true)) as Handler));
     this.transfers = instructions.map((list) => transferOf(list.at(-1)?.mnemonic ?? ''));
+    this.dispatches = instructions.map((list, number) => {
+      const { records, stops } = blocks[number] as PlannedBlock;
+      return !stops && isDispatch(records, records.byteLength - RECORD_SIZE, list.at(-1) as Handler);
+    });
     this.edges = blocks.map((block, number) => this.#edgesOf(block, number));
     this.flow = analyse(this.edges, instructions.map(({ length }) => length));
     this.x87 = planX87(instructions, blocks.map(({ records }) => records), this.edges);
@@ -115,6 +134,7 @@ class RegionGraph {
 
   #edgesOf(block: PlannedBlock, number: number): Edge[] {
     if (block.stops) return [];
+    if (this.dispatches[number]) return [...this.#targets].map((offset) => ({ to: this.numberAt(offset) as number, isCall: false }));
     const transfer = this.transfers[number] as Transfer;
     const view = block.records;
     const offsets: number[] = [];
@@ -170,11 +190,12 @@ class RegionWriter {
     const state = this.#state;
     const entry = this.#graph.blocks[0] as PlannedBlock;
     state.loadOnce();
-    code.if(STATE.load('i32', 4, S.BUDGET).lt(this.#need(0)), () => {
+    state.loadBudget();
+    code.if(state.budget.lt(this.#need(0)), () => {
       store(code, STATE, 8, state.ripAt(entry.start), S.RIP);
       code.returnValue(i32(REGION_INTERPRET));
     }, undefined, false);
-    state.load();
+    state.load(this.#graph.needsFlags[0] !== 'none');
     const behindFlags = (setter: number): void => {
       if (setter === MOST_SETTERS) {
         code.block((told) => {
@@ -222,7 +243,7 @@ class RegionWriter {
     state.save();
     store(code, STATE, 8, this.#rip.value, S.RIP);
     const region = this.#findRegion();
-    code.if(region, () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
+    code.if(region.gtSigned(0), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
     code.returnValue(i32(REGION_JUMP));
   }
 
@@ -399,6 +420,7 @@ class RegionWriter {
     };
     const jump = (rip: Value): void => {
       if (isCall) this.#call(number, rip, block.end, mnemonic === 'call_rel' ? targetOf(records, record) : undefined);
+      else if (this.#graph.dispatches[number]) this.#dispatch(number, rip);
       else this.#leave(rip, transfer === 'return' ? this.#returnExit : this.#jumpExit);
     };
     const exits: Exits = {
@@ -479,10 +501,33 @@ class RegionWriter {
     const { records } = this.#graph.blocks[number] as PlannedBlock;
     const record = n * RECORD_SIZE;
     const next = records.getUint16(record + OFFSET, true) + records.getUint8(record + LENGTH);
-    state.load();
+    state.loadBudget();
+    state.load(true);
     const need = Math.max(this.#need(number) - n - 1, 1);
     this.#code.if(state.budget.lt(need), () => state.aside(() => this.#interpretAt(next, 0)), undefined, false);
     if (behind > 0) state.setBudget(state.budget.sub(behind));
+  }
+
+  /** An indirect jump: to a block of the region, or out of it. */
+  #dispatch(number: number, rip: Value): void {
+    const state = this.#state;
+    const offsets = (this.#graph.edges[number] as readonly Edge[]).map(({ to }) => (this.#graph.blocks[to] as PlannedBlock).start);
+    if (offsets.length === 0) {
+      this.#leave(rip, this.#jumpExit);
+      return;
+    }
+    this.#rip.set(rip);
+    const [first, last] = [Math.min(...offsets), Math.max(...offsets)];
+    const map = Array.from({ length: last - first + 1 }, (_, n): number | undefined => {
+      const arm = offsets.indexOf(first + n);
+      return arm < 0 ? undefined : arm;
+    });
+    const distance = this.#rip.value.sub(state.page.add(first));
+    const selector = state.variable('selector', 'i32');
+    selector.set(select(distance.gt(map.length), i32(map.length), distance.wrap()));
+    const arms = offsets.map((offset) => () => state.aside(() => this.#goto(number, offset)));
+    this.#code.dispatch(selector.value, map, arms, () => this.#leave(this.#rip.value, this.#jumpExit));
+    state.hasLeft = true;
   }
 
   // ── ways out ──
@@ -520,18 +565,26 @@ class RegionWriter {
     state.x87?.beforeSave();
     state.save();
     store(code, STATE, 8, this.#rip.value, S.RIP);
-    const region = target === undefined ? this.#findRegion() : this.#regionOfPage(target);
-    code.if(region.leSigned(0), () => code.returnValue(i32(REGION_JUMP)), undefined, false);
-    code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
     const status = state.variable('status', 'i32');
-    code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
+    const direct = target === undefined ? undefined : this.#environment.functions.get(entryKey(this.#mode, this.#page + target));
+    if (direct === undefined) {
+      const region = target === undefined ? this.#findRegion() : this.#regionOfPage(target);
+      code.if(region.leSigned(0), () => code.returnValue(i32(REGION_JUMP)), undefined, false);
+      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
+      code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
+    } else {
+      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCall(direct, [STATE, DEPTH]), undefined, false);
+      code.callVoid(direct, [STATE, DEPTH.add(1)]);
+    }
     status.set(TOP_OF_STACK);
+    code.if(status.value, () => code.returnValue(status.value), undefined, false);
     const isElsewhere = STATE.load('i64', 8, S.RIP).ne(state.ripAt(returnOffset));
-    code.if(status.value.or(isElsewhere), () => code.returnValue(status.value), undefined, false);
+    code.if(isElsewhere, () => code.returnValue(i32(REGION_JUMP)), undefined, false);
     store(code, STATE, 8, state.page, S.CODE_PAGE);
     store(code, STATE, 4, state.pageHost, S.CODE_HOST);
-    code.if(STATE.load('i32', 4, S.BUDGET).lt(this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
-    state.load();
+    state.loadBudget();
+    code.if(state.budget.lt(this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+    state.load(this.#graph.needsFlags[next] !== 'none');
     this.#goto(from, returnOffset);
   }
 
@@ -545,10 +598,19 @@ class RegionWriter {
     return region.value;
   }
 
-  /** The number of the region that starts at `rip`, or 0. */
+  /** The number of the region that starts at `rip`; not positive when there is none. */
   #findRegion(): Value {
     const region = this.#state.variable('region', 'i32');
-    region.set(call('i32', this.#environment.find, [STATE, this.#rip.value]));
+    const rip = this.#rip.value;
+    this.#code.if(rip.and(-4096).eq(this.#state.page), () => {
+      // On this page, whose place in memory is known: so is the better part of what blockSlot computes.
+      const offset = this.#state.variable('offset', 'i32');
+      offset.set(rip.wrap().and(0xfff));
+      const entry = this.#state.variable('entry', 'i32');
+      entry.set(STATE.add(offset.value.mul(BLOCK_ENTRY_SIZE).xor(blockSlot(this.#page, this.#mode))));
+      const key = i64((BigInt(this.#mode) << 40n) | BigInt(this.#page)).or(offset.value.widen());
+      region.set(select(entry.value.load('i64', 8, BLOCK_OFFSET).eq(key), entry.value.load('i32', 4, BLOCK_OFFSET + 12), i32(0)));
+    }, () => region.set(call('i32', this.#environment.find, [STATE, rip])));
     return region.value;
   }
 }

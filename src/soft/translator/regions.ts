@@ -10,7 +10,7 @@ import type { Blocks } from '../blocks.ts';
 import type { Core } from '../core.ts';
 import type { HandlerTable } from '../handlers.ts';
 import type { RegionCompiler } from './compile.ts';
-import { planRegion, type RegionPlan } from './plan.ts';
+import { type KnownBlocks, planRegion, type RegionPlan } from './plan.ts';
 
 const PAGE = 4096;
 /** Functions in the table; when it is full, everything is translated anew. */
@@ -23,6 +23,9 @@ const MOST_WAITING = 256;
 const REGIONS_PER_BATCH = 32;
 /** Bytes of modules; beyond, everything is translated anew. A module lives as long as one of its regions does. */
 const MOST_MODULE_BYTES = 96 * 1024 * 1024;
+/** Where an indirect jump is expected to lead: bytes before and behind it, and how many places. */
+const FARTHEST_TARGET = 1024;
+const MOST_TARGETS = 48;
 /** Lookups after which a request that found no room is made again. */
 const LATER = -10_000;
 
@@ -71,9 +74,22 @@ export class Regions {
     if (core.i32[slot + 3] === LATER) return;
     if ((mode & S.MODE_SEGMENTED) !== 0 || (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_16) return;
     const page = host - (host & (PAGE - 1));
-    const known = { memory: core.u8, recordAt: (offset: number): number => this.#blocks.recordOf(page + offset) };
+    const known: KnownBlocks = {
+      memory: core.u8,
+      recordAt: (offset) => this.#blocks.recordOf(page + offset),
+      soughtAround: (offset) => this.#soughtAround(page, offset),
+    };
     const plan = planRegion(known, this.#handlers, mode, page, host & (PAGE - 1));
     if (plan !== undefined) this.#waiting.push({ host, plan });
+  }
+
+  #soughtAround(page: number, offset: number): number[] {
+    const sought: number[] = [];
+    const end = Math.min(PAGE, offset + FARTHEST_TARGET);
+    for (let at = Math.max(0, offset - FARTHEST_TARGET); at < end && sought.length < MOST_TARGETS; at++) {
+      if (this.#blocks.isSought(page + at)) sought.push(at);
+    }
+    return sought;
   }
 
   /** Hands over what waits and takes in what is ready. To be called where no translated code is running. */

@@ -184,6 +184,24 @@ export class Code {
     for (const label of labels) this.bytes.unsigned(this.#depth - label.depth);
   }
 
+  /** Runs `arms[map[selector]]`, all of which leave; a selector beyond the map, or one without an arm there, runs `otherwise`. */
+  dispatch(selector: Emittable, map: readonly (number | undefined)[], arms: readonly (() => void)[], otherwise: () => void): void {
+    // Innermost the first arm, outermost what is otherwise.
+    const all = [...arms, otherwise];
+    const emit = (n: number): void => {
+      if (n === 0) {
+        selector.emit(this);
+        this.bytes.byte(0x0e).unsigned(map.length);
+        for (const arm of map) this.bytes.unsigned(arm ?? arms.length);
+        this.bytes.unsigned(arms.length);
+        return;
+      }
+      this.block(() => emit(n - 1));
+      (all[n - 1] as () => void)();
+    };
+    emit(all.length);
+  }
+
   /** Runs `cases[selector]`; a selector beyond them runs `fallback`. Each case must leave by itself or falls out behind the switch. */
   switch(selector: Emittable, cases: readonly (() => void)[], fallback: () => void): void {
     const end = { depth: 0 };
@@ -215,12 +233,18 @@ export class Code {
     this.bytes.byte(0x10).unsigned(index);
   }
 
+  /** Calls in place of returning (tail calls, WebAssembly 3.0 §4.4.8). */
+  returnCall(index: number, args: readonly Emittable[]): void {
+    for (const argument of args) argument.emit(this);
+    this.bytes.byte(0x12).unsigned(index);
+  }
+
   /** Calls entry `index` of table 0, of the function type `type`; its results stay on the stack. */
   callIndirect(type: number, index: Emittable, args: readonly Emittable[]): void {
     this.#indirect(0x11, type, index, args);
   }
 
-  /** The same in place of returning (tail calls, WebAssembly 3.0 §4.4.8). */
+  /** The same in place of returning. */
   returnCallIndirect(type: number, index: Emittable, args: readonly Emittable[]): void {
     this.#indirect(0x13, type, index, args);
   }

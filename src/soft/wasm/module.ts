@@ -37,6 +37,11 @@ export class ModuleBuilder {
     return this.#type(signature);
   }
 
+  /** The index that the next function will have. */
+  get nextFunction(): number {
+    return this.#imports.length + this.#functions.length;
+  }
+
   /** `body` writes the code; parameters are locals 0…. Returns the function index. */
   function(signature: Signature, exportAs: string | undefined, body: (code: Code) => void): number {
     const code = new Code(signature.parameters.length);

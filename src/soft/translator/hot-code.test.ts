@@ -1,0 +1,123 @@
+// Hot loops as regions of many blocks do what the interpreter does: compared after every one of many short runs, wherever those end.
+import { describe, expect, it } from 'vitest';
+import type { PhysicalMemory, Vcpu, VcpuState } from '../../contracts/index.ts';
+import { createSoftEngine, type SoftEngineOptions } from '../index.ts';
+import { FakeWiring } from '../testing.ts';
+
+const CODE = 0x1000;
+const IDT = 0x2000;
+const GDT = 0x3000;
+const HANDLER = 0x5000;
+const JUMP_TABLE = 0x6000;
+const STACK = 0x8000;
+const DIRECTORY = 0x9000;
+const TABLE = 0xa000;
+
+const bytes = (hex: string): Uint8Array => Uint8Array.from(hex.trim().split(/\s+/), (byte) => Number.parseInt(byte, 16));
+const words = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
+
+/**
+ * 32-bit code behind paging: the first 36 pages are mapped to themselves but page 0x21, which lies at 0x15000, and page 0x22, which is
+ * nowhere. Every exception stays in its handler.
+ */
+function machine(options: SoftEngineOptions, code: string): { readonly vcpu: Vcpu; readonly memory: PhysicalMemory } {
+  const engine = createSoftEngine(options);
+  const memory = engine.createMemory([{ base: 0, size: 0x10_0000, access: 'rw' }], 1);
+  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, new FakeWiring());
+  memory.write(GDT, bytes('00 00 00 00 00 00 00 00  ff ff 00 00 00 9b cf 00  ff ff 00 00 00 93 cf 00'));
+  for (let vector = 0; vector < 32; vector++) memory.write(IDT + vector * 8, bytes('00 50 08 00 00 8e 00 00'));
+  memory.write(HANDLER, bytes('eb fe'));
+  memory.write(DIRECTORY, words(TABLE | 3));
+  for (let page = 0; page < 36; page++) memory.write(TABLE + page * 4, words(page === 0x22 ? 0 : ((page === 0x21 ? 0x15 : page) << 12) | 3));
+  memory.write(CODE, bytes(code));
+  const flat = (selector: number, attributes: number): VcpuState['segments']['cs'] => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
+  const data = flat(16, 0xc093);
+  const before = vcpu.readState();
+  vcpu.writeState({
+    ...before, rip: BigInt(CODE), rflags: 2n, cr0: 0x8001_0011n, cr3: BigInt(DIRECTORY), gpr: before.gpr.map((_, n) => (n === 4 ? BigInt(STACK) : 0n)),
+    segments: { ...before.segments, cs: flat(8, 0xc09b), ds: data, es: data, ss: data, fs: data, gs: data },
+    gdtr: { base: BigInt(GDT), limit: 23 }, idtr: { base: BigInt(IDT), limit: 0xff },
+  });
+  return { vcpu, memory };
+}
+
+/** Runs the code on both, in slices of several lengths, and compares registers after each; returns what it leaves. */
+function inStep(code: string, slices: number, prepare: (memory: PhysicalMemory) => void = () => undefined): { readonly state: VcpuState; readonly memory: PhysicalMemory } {
+  const interpreted = machine({ translation: 'none' }, code);
+  const translated = machine({ hotAfter: 20 }, code);
+  for (const { memory } of [interpreted, translated]) prepare(memory);
+  for (let slice = 0; slice < slices; slice++) {
+    const budget = 150 + ((slice * 97) % 211);
+    interpreted.vcpu.run(budget);
+    translated.vcpu.run(budget);
+    expect(translated.vcpu.retired).toBe(interpreted.vcpu.retired);
+    expect(translated.vcpu.readState()).toEqual(interpreted.vcpu.readState());
+  }
+  const [left, right] = [interpreted, translated].map(({ memory }) => memory.read(0, 0x2_4000));
+  expect(left?.findIndex((byte, at) => byte !== right?.[at])).toBe(-1);
+  return { state: interpreted.vcpu.readState(), memory: interpreted.memory };
+}
+
+describe('hot code', () => {
+  it('reaches two pages through one register, an operand across both, and faults behind them', () => {
+    // esi = 0x20ff0, ecx = 3000; loop: eax = [esi]; … [esi+4]; edx = [esi+0xe] (on both pages); [esi+0x10] += eax; [esi-8] ^= edx; …; dec ecx; jnz
+    const { state } = inStep(
+      'be f0 0f 02 00 b9 b8 0b 00 00 8b 06 01 c8 89 46 04 8b 56 0e 01 d0 01 46 10 31 56 f8 8b 6e f8 0f b6 7e 0f 01 fd 89 2e 49 75 e0 ' +
+      '8b 86 00 10 00 00 8b 86 10 10 00 00 eb fe', // then eax = [esi+0x1000]; eax = [esi+0x1010], where no page is
+      170,
+    );
+    expect([state.rip, state.cr2, state.gpr[1]]).toEqual([BigInt(HANDLER), 0x2_2000n, 0n]);
+  });
+
+  it('pushes, calls and returns on a stack across two pages', () => {
+    // esp = 0x21008; loop: push eax, ecx, edx, esi; call; add eax, [esp+4]; mov [esp+12], eax; four pops; …; dec ecx; jnz
+    const { state } = inStep(
+      'bc 08 10 02 00 b9 b8 0b 00 00 50 51 52 56 e8 13 00 00 00 03 44 24 04 89 44 24 0c 5a 5e 5f 5d 01 ea 49 75 e6 eb fe ' +
+      '55 89 e5 83 ec 08 03 45 10 89 45 fc 8b 55 fc 89 55 f8 c9 c3', // with a frame of its own, through ebp
+      330,
+    );
+    expect([state.gpr[1], state.gpr[4]]).toEqual([0n, 0x2_1008n]);
+  });
+
+  it('leaves with the flags of whatever had set them, in a loop and where it begins', () => {
+    const setters = [
+      '01 d8', '29 d8', '39 d8', '11 d8', '19 d8', '21 d8', // add, sub, cmp, adc, sbb, and
+      '40', '48', '39 d8 40', '01 d8 48', '11 d8 40', 'c1 e0 05 40', 'c1 c0 09 48', '40 48', // inc and dec, and behind others, whose CF stays
+      'c1 e0 05', 'c1 e8 07', 'c1 f8 03', 'c1 c0 09', 'd1 c8', '0f a4 d8 04', '0f ac d8 09', 'd3 e0', 'd3 c8', 'd1 d0', 'd1 d8', // shifts and rotates
+      '0f af c3', '69 d8 03 02 01 00', 'f7 e3 01 d0', 'f7 d8', // imul, mul, neg
+      '00 d8', '38 d8', '28 d8', '10 d8', 'fe c0', 'fe c8', 'c0 e0 03', 'c0 f8 02', 'd0 c8', '66 29 d8', '66 39 d8', '66 c1 f8 02', '66 d1 e0', '66 0f af c3',
+      'f9', 'f5', '85 d8', '0f c1 c3', '0f b1 d9', '0f ba e0 03', '0f bc d3', // stc, cmc, test, xadd, cmpxchg, bt, bsf
+    ];
+    // A store to the page of the code is the interpreter's; then the flags are added up: pushf; pop edx; add edi, edx; rol edi, 3.
+    const look = 'a3 80 1f 00 00 9c 5a 01 d7 c1 c7 03';
+    const loop = `a3 84 1f 00 00 9f 0f b6 d4 01 d7 69 c7 0d 66 19 00 ${setters.map((setter) => `${setter} ${look}`).join(' ')} 49 0f 85`;
+    const back = -(bytes(loop).length + 4);
+    const { state } = inStep(
+      `b8 79 56 34 12 bb b9 79 37 9e b9 bc 02 00 00 ${loop} ${[0, 8, 16, 24].map((shift) => ((back >> shift) & 0xff).toString(16)).join(' ')} eb fe`, 900,
+    );
+    expect(state.gpr[1]).toBe(0n);
+  });
+
+  it('jumps through a table, mostly to what it knows', () => {
+    // ecx = 5000; loop: ebx = ebx × 0x19660d + 0x3c6ef35f; eax = ebx >> 27; above 28 go on, else jmp [0x6000 + (eax & 7) × 4]
+    const { state } = inStep(
+      'b9 88 13 00 00 bb 39 30 00 00 69 db 0d 66 19 00 81 c3 5f f3 6e 3c 89 d8 c1 e8 1b 83 f8 1c 77 1c 83 e0 07 ff 24 85 00 60 00 00 ' +
+      '46 eb 0f 01 df 72 0b 42 eb 08 31 da eb 04 53 5d 29 ef 49 75 cb eb fe',
+      280,
+      // Five cases; the last entries lead to the end of the loop, to a case again, and, far away, to code of its own that comes back.
+      (memory) => {
+        memory.write(JUMP_TABLE, words(0x102a, 0x102d, 0x1034, 0x1038, 0x103a, 0x103c, 0x102a, 0x7000));
+        memory.write(0x7000, bytes('47 e9 36 a0 ff ff'));
+      },
+    );
+    expect(state.gpr[1]).toBe(0n);
+  });
+
+  it('calls itself, deeper than frames of the host go, and comes back everywhere', () => {
+    // for ever: edi += fib(14), recursively
+    const { state } = inStep('b8 0e 00 00 00 e8 04 00 00 00 01 c7 eb f2 53 83 f8 02 72 13 89 c3 48 e8 f2 ff ff ff 93 83 e8 02 e8 e9 ff ff ff 01 d8 5b c3', 300);
+    expect(Number(state.gpr[7]) % 377).toBe(0);
+    // 200 deep and back, for ever: edx = 200; call 1: dec edx; jz 2; call 1; 2: inc ecx; ret
+    inStep('ba c8 00 00 00 e8 02 00 00 00 eb f4 4a 74 05 e8 f8 ff ff ff 41 c3', 200);
+  });
+});
