@@ -165,10 +165,14 @@ describe.skipIf(images === undefined)('two partitions on a shared network with a
     await run('right', 'iperf3 -s -D -p 5201');
     const tcp = JSON.parse(await run('left', 'iperf3 -c 10.1.0.2 -t 3 -J')) as { end: { sum_received: { bits_per_second: number; bytes: number } } };
     expect(tcp.end.sum_received.bytes).toBeGreaterThan(1_000_000);
-    const udp = JSON.parse(await run('left', 'iperf3 -c 10.1.0.2 -u -b 2M -t 2 -J')) as { end: { sum: { lost_percent: number; packets: number } } };
-    expect(udp.end.sum.packets).toBeGreaterThan(100);
-    expect(udp.end.sum.lost_percent).toBeLessThan(5);
-    console.log(`between two partitions: TCP ${(tcp.end.sum_received.bits_per_second / 1e6).toFixed(0)} Mbit/s, UDP ${udp.end.sum.lost_percent.toFixed(2)} % lost of ${udp.end.sum.packets} packets`);
+    // iperf3 gives up when a guest of a busy host is slow to answer its control connection: that says nothing about frames.
+    type UdpResult = { readonly error?: string; readonly end: { readonly sum?: { readonly lost_percent: number; readonly packets: number } } };
+    let udp: UdpResult = { end: {} };
+    for (let attempt = 0; attempt < 3 && udp.end.sum === undefined; attempt++) udp = JSON.parse(await run('left', 'iperf3 -c 10.1.0.2 -u -b 2M -t 2 -J; true')) as UdpResult;
+    expect(udp.error).toBeUndefined();
+    expect(udp.end.sum?.packets).toBeGreaterThan(100);
+    expect(udp.end.sum?.lost_percent).toBeLessThan(5);
+    console.log(`between two partitions: TCP ${(tcp.end.sum_received.bits_per_second / 1e6).toFixed(0)} Mbit/s, UDP ${udp.end.sum?.lost_percent.toFixed(2)} % lost of ${udp.end.sum?.packets} packets`);
   });
 
   it('leave a recording that tshark reads without a malformed packet', { timeout: TIMEOUT }, async () => {

@@ -68,7 +68,6 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH240: { title: 'Something used that is not declared as shared', remedy: 'Declare it under `shared:`, with its grants.' },
   BH241: { title: 'Something shared that was not granted', remedy: 'Add the partition to its grants.' },
   BH242: { title: 'A grant to no partition', remedy: 'Correct the name of the partition.' },
-  BH243: { title: 'Sharing that is not supported yet', remedy: 'This release shares consoles; disks and Ethernet come later.' },
   BH244: { title: 'A shared console without a byte stream', remedy: 'Give the device the model of a serial port.' },
   BH245: { title: 'A cable that leads nowhere that is described', remedy: 'Describe the wire under `wires:`, and put it at a network controller.' },
   BH246: { title: 'A wire with more than two ends', remedy: 'Give each pair of controllers a wire of its own.' },

@@ -273,7 +273,11 @@ export class Platform implements Disposable {
     this.ioapic.reset();
     this.pic.reset();
     if (this.#romSocket === undefined) this.#configurePci();
-    else this.#romSocket.reset();
+    else {
+      this.#romSocket.reset();
+      // The 8259 pair reaches the bootstrap processor before any firmware has heard of APICs (MP 1.4 §3.6.2).
+      this.enterVirtualWire();
+    }
   }
 
   /** Host input may be waiting: look at once, instead of at the line's own pace. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compileManifest } from './index.ts';
+import { prove } from './proof.ts';
 import { TEST_CATALOGUE, testHost } from './testing.ts';
 
 const HOST = testHost({ 'a.elf': 'ELF' }, { ...TEST_CATALOGUE, models: { ...TEST_CATALOGUE.models, 'net-pci': { title: 'a shared network', places: [{ ranges: [], irqs: [] }], relocatable: false, console: false, shared: 'ethernet', options: {} } } });
@@ -55,6 +56,16 @@ describe('a shared network', () => {
       { partition: 'a', weight: 3, depth: 32, rate: { bytesPerSecond: 1 << 20 }, network: { mac: '02:00:00:00:00:01', vlan: { mode: 'access', vlan: 10 }, storm: { broadcast: 50, multicast: 50, unknown: 50 } } },
       { partition: 'b', network: { vlan: { mode: 'trunk', native: 5, allowed: [10, 20] }, storm: { broadcast: 7, multicast: 1000, unknown: 1000 } } },
     ]);
+  });
+
+  it('is proved: a forged machine with one address twice, or a port of the host that leads two ways, is refused', () => {
+    const { machine } = compileManifest(manifest(['uplink: nat', 'forwards: [ { host: 80, partition: a, port: 80 } ]'], { grants: 'a: { mac: 02:00:00:00:00:01 }, b: { mac: 02:00:00:00:00:02 }' }), 'm.yaml', HOST);
+    expect(prove(machine!).holds).toBe(true);
+    const [lan] = machine!.shared!;
+    const [a, b] = lan!.grants;
+    const twice = { ...lan!, grants: [a!, { ...b!, network: a!.network! }] };
+    const forked = { ...lan!, network: { ...lan!.network!, forwards: [...lan!.network!.forwards, { host: 80, partition: 'b', port: 81, protocol: 'tcp' as const }] } };
+    for (const forged of [twice, forked]) expect(prove({ ...machine!, shared: [forged] }).holds).toBe(false);
   });
 
   it('may be reached by any network controller', () => {

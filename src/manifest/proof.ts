@@ -56,6 +56,7 @@ export function prove(machine: Machine): Proof {
     boardDevices(machine),
     sharing(machine),
     diskWindows(machine),
+    networks(machine),
     hostFiles(machine),
     wires(machine),
     insidePartitions(machine),
@@ -151,6 +152,28 @@ function diskWindows({ shared = [] }: Machine): Claim {
     }
   }
   return { claim: 'whoever writes a part of a shared disk is alone at it', checked, violations };
+}
+
+/** Who is who on a network, and what of the host leads to whom. Addresses that are not written are made from names, which differ. */
+function networks({ partitions, shared = [] }: Machine): Claim {
+  const violations: string[] = [];
+  const owners = new Map<string, string>();
+  let checked = 0;
+  const claim = (thing: string, owner: string): void => {
+    checked++;
+    const other = owners.get(thing);
+    if (other !== undefined) violations.push(`${thing}: ${other} and ${owner}`);
+    else owners.set(thing, owner);
+  };
+  for (const { name, network, grants } of shared) {
+    if (network === undefined) continue;
+    for (const { partition, network: own } of grants) if (own?.mac !== undefined) claim(`${own.mac.toLowerCase()} on ${name}`, partition);
+    for (const { name: partition, devices } of partitions) for (const device of devices) if (device.shared === name) claim(`the port of ${partition} on ${name}`, device.name);
+    for (const { protocol, host, partition } of network.forwards) claim(`${protocol} port ${host} of the host`, partition);
+    if (network.uplink.kind === 'tap') claim(`the interface ${network.uplink.interface}`, name);
+    if (network.capture !== undefined) claim(`the file ${network.capture}`, name);
+  }
+  return { claim: 'stations, ports and interfaces of shared networks have one owner each', checked, violations };
 }
 
 /** Files behind disks: names may differ, so it is their identity that counts. */

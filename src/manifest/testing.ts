@@ -47,6 +47,8 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
     },
     'disk-pci': { ...MODEL, title: 'a shared disk', places: [{ ranges: [], irqs: [] }], shared: 'disk' },
     'disk-mmio': { ...MODEL, title: 'a shared disk', places: [{ ranges: [mmio(0xfed20000, 0x200)], irqs: [23] }], shared: 'disk' },
+    ivshmem: { ...MODEL, title: 'shared memory', places: [{ ranges: [], irqs: [] }], shared: 'memory' },
+    'virtio-rng': { ...MODEL, title: 'random numbers', places: [{ ranges: [], irqs: [] }], shared: 'entropy' },
     telemetry: { ...MODEL, title: 'telemetry port', places: [{ ranges: [ports(0x500, 16)], irqs: [] }] },
     framebuffer: { ...MODEL, title: 'linear framebuffer', places: [{ ranges: [mmio(0xd0000000, 0x400000)], irqs: [] }] },
     'text-screen': { ...MODEL, title: 'text screen', places: [{ ranges: [mmio(0xb8000, 0x8000), ports(0x3c0, 0x20)], irqs: [] }] },

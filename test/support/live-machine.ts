@@ -62,8 +62,8 @@ export class LiveMachine implements AsyncDisposable {
   }
 
   /** Resolves when `holds` does. Rejects, with what the machine looks like, when that does not happen. */
-  async until(what: string, holds: () => boolean): Promise<void> {
-    const last = performance.now() + PATIENCE_MS;
+  async until(what: string, holds: () => boolean, patience: number = PATIENCE_MS): Promise<void> {
+    const last = performance.now() + patience;
     while (!holds()) {
       if (performance.now() > last) throw new Error(`never ${what}: ${JSON.stringify(this.running.status())}`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));

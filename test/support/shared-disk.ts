@@ -16,6 +16,8 @@ const MODULES = [
   '../fs/jbd2/jbd2',
   '../crypto/crc32c_generic',
   '../fs/ext4/ext4',
+  'cdrom/cdrom',
+  '../fs/isofs/isofs',
 ];
 
 /** `programs` beside busybox; `name` tells RAM disks with different ones apart. */

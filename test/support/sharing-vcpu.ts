@@ -1,7 +1,7 @@
 /** A vCPU on an engine of its own that runs a few 32-bit instructions on memory that others store to at the same time. A Worker of this file runs one, too. */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { SharedWindow } from '../../src/base/index.ts';
-import type { VcpuState, VcpuWiring } from '../../src/contracts/index.ts';
+import { ExitReason, type VcpuState, type VcpuWiring } from '../../src/contracts/index.ts';
 import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 
 /** Where it sees the memory; EDI points there. */
@@ -50,12 +50,13 @@ export function share({ memory: buffer, code, rounds }: SharingStart): { readonl
     rip: BigInt(CODE),
     rflags: 2n,
     cr0: 0x11n,
+    cr4: 0x600n, // SSE
     gpr: before.gpr.map((_, n) => (n === ECX ? BigInt(rounds) : n === EDI ? BigInt(SHARED) : n === ESP ? STACK : 0n)),
     segments: { ...before.segments, cs: flat(8, 0xc09b), ds: data, es: data, ss: data, fs: data, gs: data },
   });
   let retired = 0;
   while (vcpu.readState().gpr[ECX] !== 0n) {
-    vcpu.run(SLICE);
+    if (vcpu.run(SLICE) === ExitReason.Shutdown) throw new Error(vcpu.detail);
     retired += vcpu.retired;
   }
   return { eax: Number(vcpu.readState().gpr[EAX]), retired };

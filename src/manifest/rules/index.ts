@@ -59,7 +59,6 @@ import { sharedKeys } from './shared-keys.ts';
 import { sharedKnown } from './shared-known.ts';
 import { sharedMemory } from './shared-memory.ts';
 import { sharedModel } from './shared-model.ts';
-import { sharedSupported } from './shared-supported.ts';
 import { somePartition } from './some-partition.ts';
 import { wireEnds } from './wire-ends.ts';
 import { wireHost } from './wire-host.ts';
@@ -105,7 +104,6 @@ export const RULES: readonly Rule[] = [
   sharedKnown,
   sharedGranted,
   grantKnown,
-  sharedSupported,
   sharedConsole,
   consoleWays,
   sharedMemory,

@@ -60,24 +60,28 @@ export class VirtioRng implements VirtioDevice {
     const queue = this.#queue;
     if (queue === undefined || this.#later !== undefined) return;
     const nanosPerByte = s / this.#source.bytesPerSecond;
-    for (let count = 0; count < BUFFERS_PER_CALL && queue.hasWaiting; count++) {
-      const now = this.#clock.now();
-      const saved = Math.floor(Math.min(BURST_TIME, now + BURST_TIME - this.#whole) / nanosPerByte);
-      if (saved < 1) break;
+    const savable = Math.max(1, Math.floor(BURST_TIME / nanosPerByte));
+    let due = this.#clock.now();
+    for (let count = 0; count < BUFFERS_PER_CALL; count++) {
       const chain = queue.take();
       if (chain === undefined) break;
-      const piece = this.#piece.subarray(0, Math.min(LARGEST_PIECE, chain.writableBytes, saved));
+      // A buffer without room costs as much as a byte: asking is not free. And crumbs would have the guest ask again and again.
+      const wanted = Math.min(LARGEST_PIECE, chain.writableBytes, savable);
+      const cost = Math.max(1, wanted) * nanosPerByte;
+      const now = this.#clock.now();
+      due = Math.ceil(this.#whole + cost - BURST_TIME);
+      if (due > now) {
+        queue.untake(chain);
+        break;
+      }
+      const piece = this.#piece.subarray(0, wanted);
       this.#source.fill(piece);
-      queue.complete(chain, chain.write(0, piece) ? piece.length : 0);
-      // A buffer without room costs as much as a byte: asking is not free.
-      this.#whole = Math.max(this.#whole, now) + Math.max(1, piece.length) * nanosPerByte;
+      queue.complete(chain, chain.write(0, piece) ? wanted : 0);
+      this.#whole = Math.max(this.#whole, now) + cost;
     }
     queue.announce();
     if (!queue.hasWaiting) return;
-    const enough = Math.min(LARGEST_PIECE, this.#source.bytesPerSecond / 4) * nanosPerByte;
-    // Whole nanoseconds: clocks know no others.
-    const due = Math.ceil(Math.max(this.#clock.now() + nanosPerByte, this.#whole - BURST_TIME + enough));
-    this.#later = this.#clock.at(due, () => {
+    this.#later = this.#clock.at(Math.max(due, this.#clock.now() + 1), () => {
       this.#later = undefined;
       this.notify();
     });

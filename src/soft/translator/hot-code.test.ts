@@ -30,6 +30,8 @@ function machine(options: SoftEngineOptions, code: string): { readonly vcpu: Vcp
   memory.write(DIRECTORY, words(TABLE | 3));
   for (let page = 0; page < 36; page++) memory.write(TABLE + page * 4, words(page === 0x22 ? 0 : ((page === 0x21 ? 0x15 : page) << 12) | 3));
   memory.write(CODE, bytes(code));
+  // Something to read on both sides of 0x21000.
+  for (const page of [0x15, 0x20]) memory.write(page << 12, Uint8Array.from({ length: 4096 }, (_, at) => (at * 167 + page) >>> 3));
   const flat = (selector: number, attributes: number): VcpuState['segments']['cs'] => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
   const data = flat(16, 0xc093);
   const before = vcpu.readState();
@@ -79,23 +81,27 @@ describe('hot code', () => {
     expect([state.gpr[1], state.gpr[4]]).toEqual([0n, 0x2_1008n]);
   });
 
-  it('leaves with the flags of whatever had set them, in a loop and where it begins', () => {
-    const setters = [
-      '01 d8', '29 d8', '39 d8', '11 d8', '19 d8', '21 d8', // add, sub, cmp, adc, sbb, and
-      '40', '48', '39 d8 40', '01 d8 48', '11 d8 40', 'c1 e0 05 40', 'c1 c0 09 48', '40 48', // inc and dec, and behind others, whose CF stays
-      'c1 e0 05', 'c1 e8 07', 'c1 f8 03', 'c1 c0 09', 'd1 c8', '0f a4 d8 04', '0f ac d8 09', 'd3 e0', 'd3 c8', 'd1 d0', 'd1 d8', // shifts and rotates
-      '0f af c3', '69 d8 03 02 01 00', 'f7 e3 01 d0', 'f7 d8', // imul, mul, neg
-      '00 d8', '38 d8', '28 d8', '10 d8', 'fe c0', 'fe c8', 'c0 e0 03', 'c0 f8 02', 'd0 c8', '66 29 d8', '66 39 d8', '66 c1 f8 02', '66 d1 e0', '66 0f af c3',
-      'f9', 'f5', '85 d8', '0f c1 c3', '0f b1 d9', '0f ba e0 03', '0f bc d3', // stc, cmc, test, xadd, cmpxchg, bt, bsf
-    ];
-    // A store to the page of the code is the interpreter's; then the flags are added up: pushf; pop edx; add edi, edx; rol edi, 3.
+  it('goes on from an operand across two pages to others near it', () => {
+    // esi = 0x20ff0, edi = 0, ecx = 3000; loop: lea ebp, [esi+edi]; eax = [ebp+0xe]; eax += [ebp+0x12]; [ebp+0x16] += eax; [ebp-4] += ecx; …
+    inStep('be f0 0f 02 00 b9 b8 0b 00 00 8d 2c 3e 8b 45 0e 03 45 12 01 45 16 8b 55 fc 01 ca 89 55 fc 49 75 e9 eb fe', 120);
+  });
+
+  it.each([
+    '01 d8', '29 d8', '39 d8', '11 d8', '19 d8', '21 d8', // add, sub, cmp, adc, sbb, and
+    '40', '48', '39 d8 40', '01 d8 48', '11 d8 40', 'c1 e0 05 40', 'c1 c0 09 48', '40 48', '29 d8 48', // inc and dec, and behind others, whose CF stays
+    'c1 e0 05', 'c1 e8 07', 'c1 f8 03', 'c1 c0 09', 'd1 c8', '0f a4 d8 04', '0f ac d8 09', 'd3 e0', 'd3 c8', 'd1 d0', 'd1 d8', // shifts and rotates
+    '0f af c3', '69 c3 03 02 01 00', 'f7 e3', 'f7 eb', 'f7 d8', // imul, mul, neg
+    '00 d8', '38 d8', '28 d8', '10 d8', 'fe c0', 'fe c8', 'c0 e0 03', 'c0 f8 02', 'd0 c8', '66 29 d8', '66 39 d8', '66 c1 f8 02', '66 d1 e0', '66 0f af c3',
+    'f9', 'f5', '85 d8', '0f c1 c3', '0f b1 da', '0f ba e0 03', '0f bc d3', // stc, cmc, test, xadd, cmpxchg, bt, bsf
+  ])('leaves with the flags of %s, where it sets them and where its loop begins', (setter) => {
+    // A store to the page of the code is the interpreter's. What the flags are then is added up: pushf; pop edx; add edi, edx; rol edi, 3.
     const look = 'a3 80 1f 00 00 9c 5a 01 d7 c1 c7 03';
-    const loop = `a3 84 1f 00 00 9f 0f b6 d4 01 d7 69 c7 0d 66 19 00 ${setters.map((setter) => `${setter} ${look}`).join(' ')} 49 0f 85`;
-    const back = -(bytes(loop).length + 4);
-    const { state } = inStep(
-      `b8 79 56 34 12 bb b9 79 37 9e b9 bc 02 00 00 ${loop} ${[0, 8, 16, 24].map((shift) => ((back >> shift) & 0xff).toString(16)).join(' ')} eb fe`, 900,
-    );
-    expect(state.gpr[1]).toBe(0n);
+    const values = '69 ff 0d 66 19 00 89 f8 69 db 05 84 08 08 43'; // edi ×= …; eax = edi; ebx = ebx × … + 1
+    for (const loop of [`${setter} ${look} ${values} 49 75`, `8b 15 84 1f 00 00 ${look} ${values} 49 ${setter} e3 02 eb`]) {
+      const back = -(bytes(loop).length + 1);
+      const { state } = inStep(`bf 79 56 34 12 bb b9 79 37 9e b9 58 02 00 00 ${loop} ${(back & 0xff).toString(16)} eb fe`, 60);
+      expect(state.gpr[1]).toBe(0n);
+    }
   });
 
   it('jumps through a table, mostly to what it knows', () => {

@@ -6,8 +6,9 @@
  * the next such place: where it does not, the interpreter takes over, which stops at exactly the right instruction.
  *
  * CALL is a nested call of the callee's region, RET returns from it; what comes back somewhere else than behind the call returns
- * further up. Whatever could change code or translations (system operations, stores to code, devices) is left to the interpreter,
- * so by then all nested functions have returned.
+ * further up. Stores to code and devices are left to the interpreter, so by then all nested functions have returned. System operations
+ * and repeated string instructions are called, on the state block; when one changes code or translations, the budget is gone, and
+ * each of the nested functions leaves before it would rely on them.
  *
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */

@@ -3,8 +3,8 @@
  * and flags are locals of the region's function, everything else stays in the state block.
  *
  * A memory access looks into the TLB; where that is not enough, and for whatever else is not plain, the region is left before the
- * instruction has done anything, and the interpreter does all of it. So translated code has no faults, no devices and no system
- * operations in it, and what it computes is what the interpreter would have computed.
+ * instruction has done anything, and the interpreter does all of it. So translated code has no faults and no devices in it, and what it
+ * computes is what the interpreter would have computed.
  */
 import { BASE, DISP, INDEX, LENGTH, OFFSET, REG, SCALE, SEGMENT } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
