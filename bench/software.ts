@@ -1,6 +1,6 @@
 /**
  * `npm run bench:software -- [--load NAME]… [--kernel NAME]… [--cpus N] [--speed N] [--limit GIGA] [--translation none]
- * [--results FILE] [--list] [--dry]`: real software in guests.
+ * [--results FILE] [--list] [--dry] [--rewrite]`: real software in guests.
  *
  * Runs each load on each kernel, one after another, and puts a row for each into docs/software.md; rows of earlier runs stay. A load with
  * the host as its oracle runs there first, out of the same files; its output has to be the same byte for byte. In all of them the kernel's
@@ -8,7 +8,8 @@
  *
  * `--speed` is the speed of the modelled core in instructions per microsecond: with 100, ten minutes of guest time are at most 60 thousand
  * million instructions. `--limit` ends a run after so many thousand million. `--translation none` interprets everything. `--results` names
- * another table than docs/software.md: that of another checkout, so that runs of hours have one of their own that nobody edits.
+ * another table than docs/software.md: that of another checkout, so that runs of hours have one of their own that nobody edits. `--rewrite` runs nothing and
+ * writes the table as it is now: what is no load any more loses its row.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -82,6 +83,7 @@ const { values: options } = parseArgs({
     results: { type: 'string', default: DOCUMENT },
     list: { type: 'boolean', default: false },
     dry: { type: 'boolean', default: false },
+    rewrite: { type: 'boolean', default: false },
   },
 });
 
@@ -93,6 +95,8 @@ if (options.list) {
   for (const { load, kernel, cpus, speed } of runs) {
     console.log(`${load.name} on ${kernel.name}, ${cpus} vCPU, ${speed} instructions per µs: ${load.what}`);
   }
+} else if (options.rewrite) {
+  writeFileSync(options.results, documentOf(readRows()));
 } else {
   const results: Result[] = [];
   for (const run of runs) {

@@ -138,6 +138,19 @@ ${PARTITIONS.map(partition).join('\n')}
     for (const { name } of PARTITIONS) expect(await shell(name, 'cat /sys/block/vdb/ro')).toBe('1\n');
   });
 
+  it('serves the next life of a partition that was restarted in the middle of writing, and the neighbour all the while', { timeout: TIMEOUT }, async () => {
+    const written = live.running.ports().find(({ partition, device }) => partition === 'left' && device === 'vda')!.bytes;
+    live.type('left', 'while :; do dd if=/bin/busybox of=/dev/vda bs=256k seek=12 oflag=direct 2>/dev/null; done\r');
+    await live.until('left writes', () => live.running.ports().some(({ partition, device, bytes }) => partition === 'left' && device === 'vda' && bytes > written), TIMEOUT / 2);
+    const lives = live.console('left').split('/root # ').length;
+    await Promise.all([live.running.restart('left'), shell('right', 'dd if=/dev/vda of=/dev/null bs=64k count=32 iflag=direct 2>/dev/null')]);
+    await live.until('left has a shell again', () => live.console('left').split('/root # ').length > lives, TIMEOUT / 2);
+    await shell('left', `${LOAD_DISK_DRIVERS} && until [ -b /dev/vda ]; do sleep 0.1; done`);
+    await shell('left', 'dd if=/bin/busybox of=/dev/vda bs=4k seek=3072 count=64 conv=fsync 2>/dev/null');
+    const readBack = await shell('left', 'dd if=/dev/vda bs=4k skip=3072 count=64 iflag=direct 2>/dev/null | sha256sum');
+    expect(readBack).toBe(`${sha256(program.subarray(0, 64 * 4096))}  -\n`);
+  });
+
   it('leaves an image that QEMU finds in order, and file systems that e2fsck finds in order', { timeout: TIMEOUT }, async () => {
     await live.running.stopAll();
     if (judge !== undefined) expect(runTool(judge, ['check', overlay()]).output).toMatch(/No errors were found/);

@@ -3,7 +3,7 @@
  * compiler and an x86-64 host. `CHANNEL_KILLS` and `CHANNEL_CALLS` ask for more; `CHANNEL_SEED` repeats a run.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -50,6 +50,20 @@ describe.skipIf(missing !== undefined)('the channel library', () => {
       // Position-independent code of 32 bits names its offset table.
       expect(undefinedSymbols.replace(/U _GLOBAL_OFFSET_TABLE_/, '').trim()).toBe('');
     }
+  });
+
+  it('has a program for Linux that is built from the sources beside it, byte for byte with the same tools', (context) => {
+    const images = join(here, 'linux/images');
+    const version = (tool: string): string => spawnSync(tool, ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0] ?? '';
+    const builtWith = readFileSync(join(images, 'BUILT-WITH'), 'utf8').trim();
+    const present = `${version(COMPILER)}\n${version('ld')}`;
+    if (present !== builtWith) {
+      console.warn(`skipped: ${context.task.name}: it was built with other tools: ${builtWith.replace('\n', ', ')}`);
+      context.skip();
+    }
+    const built = spawnSync('make', ['-C', join(here, 'linux'), `OUT=${folder}`], { encoding: 'utf8' });
+    expect([built.status, built.stderr]).toEqual([0, '']);
+    expect(readFileSync(join(folder, 'channel'))).toEqual(readFileSync(join(images, 'channel')));
   });
 
   it('leaves a ring or block that goes on, whichever instruction a side dies in', { timeout: 120_000 }, () => {

@@ -122,6 +122,19 @@ describe('interrupts through the 8259 pair', () => {
     startPit(1000);
   });
 
+  it('reach the bootstrap processor of a board with firmware from its first instruction on (MP 1.4 §3.6.2)', () => {
+    const image = new Uint8Array(64 * 1024);
+    build({ devices: [], memory: createPhysicalMemory(pcRamRegions(16 << 20), 0, 1 << 20), rom: { image, order: ['disk'] } });
+    const { bus } = platform;
+    for (const [port, value] of [[0x20, 0x11], [0x21, 0x08], [0x21, 0x04], [0x21, 0x01], [0x21, 0xfe], [0x43, 0x34], [0x40, 0], [0x40, 0]] as const) {
+      bus.write('pio', port, 1, value);
+    }
+    clock.advance(60_000_000);
+    expect(cores[0].intr).toBe(true);
+    expect(cores[1].intr).toBe(false);
+    expect(platform.wiring(0).acknowledgeInterrupt()).toBe(0x08);
+  });
+
   it('reach the bootstrap processor in virtual-wire mode', () => {
     platform.enterVirtualWire();
     clock.advance(1_100_000);

@@ -85,7 +85,7 @@ export interface PartitionOptions {
   /** Monotonic host time. */
   readonly hostNow: () => Nanos;
   readonly pace: Pace;
-  /** Instructions per turn of a vCPU. */
+  /** Instructions per turn of a vCPU. Left out: {@link DEFAULT_QUANTUM}, or {@link FREE_QUANTUM} for one that takes turns with nobody, nor with the host's clock. */
   readonly quantum?: number;
 }
 
@@ -97,6 +97,8 @@ export type PartitionEnd =
   | { readonly state: 'crashed'; readonly report: CrashReport };
 
 export const DEFAULT_QUANTUM = 20_000;
+/** Translated code leaves the end of each turn to the interpreter. Still short: between turns commands and input are looked for. */
+const FREE_QUANTUM = 100_000;
 /** Asleep this long with nothing to wake it: worth asking whether anything ever can. */
 const SLEEP_BEFORE_INQUIRY: Nanos = s;
 /** A partition with neighbours makes up for lost time this many times as fast as it passes. */
@@ -133,7 +135,9 @@ export class RunningPartition implements Disposable {
       request: (kind, code) => this.#requestPower(kind, code),
       fail: (cause) => this.#fail(cause),
     });
-    this.#scheduler = new Scheduler(this.#hardware.vcpus, this.clock, options.quantum ?? DEFAULT_QUANTUM);
+    const { vcpus } = this.#hardware;
+    const isFree = vcpus.length === 1 && this.#pace === 'free';
+    this.#scheduler = new Scheduler(vcpus, this.clock, options.quantum ?? (isFree ? FREE_QUANTUM : DEFAULT_QUANTUM));
     for (const vcpu of this.#hardware.vcpus) this.#hardware.connect(vcpu.id, this.#scheduler.pins(vcpu.id));
     this.#load('cold');
     this.#hostEpoch = this.#hostNow();

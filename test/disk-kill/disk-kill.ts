@@ -106,7 +106,7 @@ partitions:
 
   /** Boots, lets it write, kills it, and looks. Throws when something is lost. */
   async kill(): Promise<KillResult> {
-    const text = await this.#run(Math.floor(this.#random() * 40), this.#random() * 250);
+    const text = await this.#run(1 + Math.floor(this.#random() * 40), this.#random() * 250);
     let [records, pieces, leaked] = [0, 0, 0];
     for (const disk of this.#disks) {
       const told = disk.told(text);

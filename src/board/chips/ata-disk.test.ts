@@ -61,6 +61,8 @@ describe('identity', () => {
       Array.from({ length: words }, (_, i) => String.fromCharCode(word(from + i) >> 8, word(from + i) & 0xff)).join('').trim();
     expect([text(27, 20), text(10, 10), text(23, 4)]).toEqual(['TEST DISK', 'S1', '0.9']);
     expect([word(1), word(3), word(6)]).toEqual([19, 16, 63]);
+    // Bytes of a track and of a sector, as in ATA-1: the BIOS of Bochs reads as many bytes as word 5 says.
+    expect([word(4), word(5)]).toEqual([63 * 512, 512]);
     expect(word(60) | (word(61) << 16)).toBe(SECTORS);
     expect(word(100) | (word(101) << 16)).toBe(SECTORS);
     expect(page.reduce((sum, byte) => sum + byte, 0) & 0xff).toBe(0);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GiB, KiB } from '../../base/index.ts';
+import type { AccessSize } from '../../contracts/index.ts';
 import { createPhysicalMemory, pcRamRegions } from '../memory.ts';
 import { MemoryDisk } from '../storage/memory-disk.ts';
 import { CfiFlash, FLASH_BLOCK } from './cfi-flash.ts';
@@ -7,6 +8,10 @@ import { CfiFlash, FLASH_BLOCK } from './cfi-flash.ts';
 const SIZE = 128 * KiB;
 const BASE = 4 * GiB - 2048 * KiB;
 const SECTORS = SIZE / 512;
+const OPERATIONS = Number(process.env['BULKHEAD_FUZZ_OPERATIONS'] ?? 50_000);
+const SEED = Number(process.env['BULKHEAD_FUZZ_SEED'] ?? 1995);
+const SIZES: readonly AccessSize[] = [1, 2, 4];
+const COMMANDS = [0xff, 0x90, 0x98, 0x70, 0x50, 0x40, 0x10, 0x20, 0xd0, 0xe8, 0xb0, 0x60];
 
 /** All zeros but for its last byte: as long as it has a byte that is not zero, it is not new. */
 function usedFile(): MemoryDisk {
@@ -150,18 +155,30 @@ describe('flash memory with Intel’s command set', () => {
     expect(chip.read(0, 1)).toBe(0xff);
   });
 
-  it('answers whatever is written with a byte, wherever', () => {
-    const { chip } = flash();
-    let seed = 12345;
-    const random = (below: number) => {
-      seed = (seed * 1103515245 + 12345) % 2 ** 31;
-      return seed % below;
+  it(`takes whatever is written, wherever and in whatever size (seed ${SEED})`, () => {
+    const { chip, file, failures } = flash();
+    let state = SEED | 1;
+    // xorshift32
+    const random = (below: number): number => {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      return (state >>> 0) % below;
     };
-    for (let i = 0; i < 20_000; i++) {
-      chip.write(random(SIZE), 1, random(256));
-      const value = chip.read(random(SIZE), 1);
-      if (!(value >= 0 && value <= 0xff)) throw new Error(`${value} from seed ${seed}`);
+    for (let i = 0; i < OPERATIONS; i++) {
+      const size = SIZES[random(SIZES.length)] as AccessSize;
+      const offset = random(SIZE - size + 1);
+      // Half of what is written are commands.
+      const value = random(2) === 0 ? (COMMANDS[random(COMMANDS.length)] as number) : random(256 ** size);
+      if (random(2) === 0) chip.write(offset, size, value);
+      const seen = chip.read(random(SIZE - size + 1), size);
+      if (!Number.isInteger(seen) || seen < 0 || seen >= 256 ** size) throw new Error(`${seen} in ${size} bytes, operation ${i}`);
+      if (random(1000) === 0) chip.restore(JSON.parse(JSON.stringify(chip.save())));
     }
-    expect(chip.read(SIZE - 1, 4)).toBeGreaterThanOrEqual(0);
+    chip.reset();
+    expect(failures()).toBe(0);
+    // Whatever it holds, the file holds.
+    const held = new DataView(file.bytes.buffer);
+    for (let at = 0; at < SIZE; at += 4) if (chip.read(at, 4) !== held.getUint32(at, true)) throw new Error(`they differ at ${at}`);
   });
 });

@@ -61,6 +61,9 @@ export function identifyDisk(page: Uint8Array, identity: DiskIdentity): void {
   words.set(0, 0x0040); // a fixed disk
   words.set(1, cylinders);
   words.set(3, HEADS);
+  // Bytes of a track and of a sector: retired long ago, and still read by BIOSes that are older (ATA-1, X3.221-1994 §9.9.4, §9.9.5).
+  words.set(4, SECTORS_PER_TRACK * ATA_SECTOR_BYTES);
+  words.set(5, ATA_SECTOR_BYTES);
   words.set(6, SECTORS_PER_TRACK);
   words.names(identity.names);
   words.set(47, 0x8000 | MOST_MULTIPLE);

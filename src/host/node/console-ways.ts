@@ -5,7 +5,7 @@
  *
  * Spec: RFC 6455 (through the package ws), RFC 854 (telnet.ts).
  */
-import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { BulkheadError } from '../../base/index.ts';
@@ -32,8 +32,11 @@ export async function openUnixWay(path: string, welcome: Welcome): Promise<Conso
   } catch (cause) {
     throw refused(label, (cause as Error).message, cause);
   }
-  const way = await serve(label, { path }, (socket) => serveBytes(socket, label, welcome));
-  chmodSync(path, 0o600);
+  // The socket is made while `serve` is called, not later: it never is anybody else's to enter.
+  const mask = process.umask(0o177);
+  const serving = serve(label, { path }, (socket) => serveBytes(socket, label, welcome));
+  process.umask(mask);
+  const way = await serving;
   return {
     address: label,
     [Symbol.dispose]() {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BulkheadError } from '../../base/index.ts';
-import { controlFolder, controlSockets, requestControl, serveControl } from './control-socket.ts';
+import { controlFolder, controlSockets, requestControl, serveControl, upgradeControl } from './control-socket.ts';
 
 let folder: string;
 const before = process.env['XDG_RUNTIME_DIR'];
@@ -31,6 +31,31 @@ describe('the control socket', () => {
   it('answers a request with what its machine says', async () => {
     using server = await serveControl('cell', async ({ command, ...rest }) => ({ command, rest }));
     expect(await requestControl(server.path, { command: 'status', x: [1, 'ä'] })).toEqual({ command: 'status', rest: { x: [1, 'ä'] } });
+  });
+
+  it('becomes something else where a request asks for it, and loses no byte on the way', async () => {
+    let got = '';
+    using server = await serveControl(
+      'cell',
+      async () => 'ordinary',
+      ({ command }) => {
+        if (command === 'refused') throw new BulkheadError('BH644', 'no such console');
+        return command !== 'console'
+          ? undefined
+          : (socket) => {
+              socket.on('data', (bytes) => void (got += bytes.toString('latin1')));
+              socket.write('\n\xff\n', 'latin1');
+            };
+      },
+    );
+    expect(await requestControl(server.path, { command: 'status' })).toBe('ordinary');
+    const { socket, first } = await upgradeControl(server.path, { command: 'console' });
+    let seen = first.toString('latin1');
+    socket.on('data', (bytes) => void (seen += bytes.toString('latin1')));
+    socket.write('{"command":"status"}\n\xfe', 'latin1');
+    await expect.poll(() => [seen, got]).toEqual(['\n\xff\n', '{"command":"status"}\n\xfe']);
+    socket.destroy();
+    await expect(upgradeControl(server.path, { command: 'refused' })).rejects.toMatchObject({ code: 'BH644' });
   });
 
   it('carries errors over with code and hint', async () => {

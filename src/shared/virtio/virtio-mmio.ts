@@ -9,6 +9,8 @@
  * Registers are 32 bits wide; other accesses are for the device-specific configuration only (§4.2.2.2), and read as 0 elsewhere.
  *
  * Spec: VIRTIO 1.2 §4.2.
+ * The line is level-triggered, as ACPI says: a system that uses the 8259s would have to set it so in their ELCR.
+ *
  * Not modelled: version 1 (legacy), shared memory regions (their length reads as −1: there are none), queue reset.
  */
 import type { AccessSize, DeviceState, DmaPort, IoHandler, IrqLine, Logger } from '../../contracts/index.ts';

@@ -10,11 +10,12 @@
  * Not modelled: segments out of order are not kept (the sender sends them again), delayed acknowledgements, timestamps, selective
  * acknowledgement, keep-alive.
  */
-import { KiB, ms, s } from '../../../base/index.ts';
+import { KiB, s } from '../../../base/index.ts';
 import type { HostStream, Nanos } from '../../../contracts/index.ts';
 import { MOST_SEGMENTS } from '../offload.ts';
 import { SendBuffer } from './send-buffer.ts';
 import { ACK, FIN, PSH, RST, SYN, type TcpSegment } from './tcp-segment.ts';
+import { ahead, CongestionWindow, RetransmissionTimer } from './tcp-timing.ts';
 
 /** What a connection sends with. */
 export interface TcpWire {
@@ -42,10 +43,6 @@ const WINDOW_BYTES = 256 * KiB;
 /** A guest's offload takes at most so much at once. */
 const LARGEST_SEND = 60 * KiB;
 
-/** RFC 6298: the first, and the bounds. Guests are near: 200 ms is what their own stacks use at least. */
-const FIRST_TIMEOUT: Nanos = 1 * s;
-const SHORTEST_TIMEOUT: Nanos = 200 * ms;
-const LONGEST_TIMEOUT: Nanos = 30 * s;
 /** RFC 9293 §3.8.3: R2. At the longest time-outs these are more than 100 seconds. */
 const MOST_TIMEOUTS = 10;
 const MOST_SYNS = 5;
@@ -66,11 +63,6 @@ type State =
   | 'open'
   | 'time-wait'
   | 'closed';
-
-/** How far `a` is ahead of `b`, in sequence numbers that wrap. */
-function ahead(a: number, b: number): number {
-  return (a - b) | 0;
-}
 
 export class TcpConnection {
   readonly #wire: TcpWire;
@@ -99,17 +91,8 @@ export class TcpConnection {
   /** The stream is gone, all of it. */
   #streamClosed = false;
   #paused = false;
-  // RFC 5681.
-  #congestionWindow = 0;
-  #threshold: number = WINDOW_BYTES;
-  #duplicates = 0;
-  #recoverUntil: number | undefined;
-  // RFC 6298.
-  #timeout: Nanos = FIRST_TIMEOUT;
-  #smoothed: Nanos = 0;
-  #variation: Nanos = 0;
-  #measured: number | undefined;
-  #measuredAt: Nanos = 0;
+  #congestion: CongestionWindow;
+  readonly #timer = new RetransmissionTimer();
   #timeouts = 0;
   #retransmitAt: Nanos = NEVER;
   #idleAt: Nanos;
@@ -119,6 +102,7 @@ export class TcpConnection {
     this.#state = state;
     this.#wire = wire;
     this.#mss = mss;
+    this.#congestion = new CongestionWindow(mss);
     this.#sendUnacknowledged = sequence >>> 0;
     this.#sendNext = sequence >>> 0;
     this.#sendFurthest = sequence >>> 0;
@@ -315,14 +299,13 @@ export class TcpConnection {
     this.#state = 'open';
     this.#retransmitAt = NEVER;
     this.#timeouts = 0;
-    this.#measure(now);
+    this.#timer.acknowledged(segment.acknowledgement, now);
     this.#idleAt = now + IDLE;
     // The window of a SYN is never scaled (RFC 7323 §2.2).
     this.#sendWindow = segment.flags & SYN ? segment.window : segment.window << this.#sendScale;
     this.#windowSequence = segment.sequence;
     this.#windowAcknowledgement = segment.acknowledgement;
-    // RFC 6928: ten segments.
-    this.#congestionWindow = 10 * this.#mss;
+    this.#congestion = new CongestionWindow(this.#mss);
     if (this.#paused) this.#resume();
   }
 
@@ -335,7 +318,7 @@ export class TcpConnection {
       // What was probed with was perhaps not taken: it is sent again with the rest.
       this.#sendNext = this.#sendUnacknowledged;
       this.#timeouts = 0;
-      this.#retransmitAt = now + this.#timeout;
+      this.#retransmitAt = now + this.#timer.timeout;
     }
   }
 
@@ -346,31 +329,12 @@ export class TcpConnection {
     this.#sendUnacknowledged = acknowledgement;
     if (ahead(this.#sendNext, acknowledgement) < 0) this.#sendNext = acknowledgement;
     if (this.#finSent && acknowledgement === this.#sendFurthest && this.#buffer.length === 0) this.#finAcknowledged = true;
-    if (this.#measured !== undefined && ahead(acknowledgement, this.#measured) > 0) this.#measure(now);
+    this.#timer.acknowledged(acknowledgement, now);
     this.#timeouts = 0;
-    this.#duplicates = 0;
-    this.#timeout = this.#computedTimeout();
-    this.#grow(acknowledgement, count);
-    this.#retransmitAt = this.#inFlight > 0 ? now + this.#timeout : NEVER;
+    if (this.#congestion.acknowledged(acknowledgement, count)) this.#sendOnce(0);
+    this.#retransmitAt = this.#inFlight > 0 ? now + this.#timer.timeout : NEVER;
     if (this.#paused && !this.#buffer.isFull) this.#resume();
     if (this.#finAcknowledged && this.#finReceived) this.#finished(now);
-  }
-
-  /** RFC 5681 §3.1; RFC 6582 §3.2 (partial acknowledgements while recovering). */
-  #grow(acknowledgement: number, count: number): void {
-    if (this.#recoverUntil !== undefined) {
-      if (ahead(acknowledgement, this.#recoverUntil) >= 0) {
-        this.#recoverUntil = undefined;
-        this.#congestionWindow = this.#threshold;
-      } else {
-        this.#sendOnce(0);
-        this.#congestionWindow = Math.max(this.#mss, this.#congestionWindow - count + this.#mss);
-      }
-      return;
-    }
-    const isSlowStart = this.#congestionWindow < this.#threshold;
-    this.#congestionWindow += isSlowStart ? Math.min(count, 2 * LARGEST_SEND) : Math.max(1, (this.#mss * Math.min(count, this.#congestionWindow)) / this.#congestionWindow);
-    this.#congestionWindow = Math.min(this.#congestionWindow, 4 * WINDOW_BYTES);
   }
 
   /** RFC 5681 §2. */
@@ -380,18 +344,10 @@ export class TcpConnection {
 
   /** RFC 5681 §3.2. */
   #duplicate(now: Nanos): void {
-    this.#duplicates++;
-    if (this.#recoverUntil !== undefined) {
-      this.#congestionWindow = Math.min(this.#congestionWindow + this.#mss, 4 * WINDOW_BYTES);
-      return;
-    }
-    if (this.#duplicates !== 3) return;
-    this.#threshold = Math.max(this.#inFlight / 2, 2 * this.#mss);
-    this.#congestionWindow = this.#threshold + 3 * this.#mss;
-    this.#recoverUntil = this.#sendFurthest;
-    this.#measured = undefined;
+    if (!this.#congestion.duplicate(this.#inFlight, this.#sendFurthest)) return;
+    this.#timer.disturbed();
     this.#sendOnce(0);
-    this.#retransmitAt = now + this.#timeout;
+    this.#retransmitAt = now + this.#timer.timeout;
   }
 
   /** `skip`: bytes at its beginning that were there already. */
@@ -431,10 +387,9 @@ export class TcpConnection {
     this.#sendNext = (this.#sendUnacknowledged + 1) >>> 0;
     this.#sendFurthest = this.#sendNext;
     this.#promised = (this.#receiveNext + Math.min(0xffff, WINDOW_BYTES)) >>> 0;
-    this.#measured = this.#timeouts === 0 ? this.#sendUnacknowledged : undefined;
-    this.#measuredAt = now;
+    if (this.#timeouts === 0) this.#timer.sent(this.#sendUnacknowledged, now);
     this.#answerSyn();
-    this.#retransmitAt = now + this.#timeout;
+    this.#retransmitAt = now + this.#timer.timeout;
   }
 
   #answerSyn(): void {
@@ -448,7 +403,7 @@ export class TcpConnection {
     for (;;) {
       const sent = this.#inFlight;
       const waiting = this.#buffer.length - sent;
-      const allowed = Math.floor(Math.min(this.#sendWindow, this.#congestionWindow)) - sent;
+      const allowed = Math.min(this.#sendWindow, this.#congestion.bytes) - sent;
       if (waiting > 0 && allowed > 0) {
         const count = Math.min(waiting, allowed, LARGEST_SEND, MOST_SEGMENTS * this.#mss);
         // RFC 9293 §3.8.6.2.1: no small segment while more is on its way, unless it is all there is.
@@ -465,21 +420,18 @@ export class TcpConnection {
     }
     if (this.#retransmitAt !== NEVER) return;
     // Everything is acknowledged and the window is shut: it is probed (§3.8.6.1).
-    if (this.#inFlight > 0 || this.#buffer.length > 0) this.#retransmitAt = now + this.#timeout;
+    if (this.#inFlight > 0 || this.#buffer.length > 0) this.#retransmitAt = now + this.#timer.timeout;
   }
 
   /** `count` bytes, `offset` behind the oldest unacknowledged one. */
   #transmit(offset: number, count: number, now: Nanos): void {
     const sequence = (this.#sendUnacknowledged + offset) >>> 0;
-    if (this.#measured === undefined && sequence === this.#sendFurthest) {
-      this.#measured = sequence;
-      this.#measuredAt = now;
-    }
+    if (sequence === this.#sendFurthest) this.#timer.sent(sequence, now);
     this.#sendOnce(offset, count);
     const hasFin = this.#finSent && offset + count === this.#buffer.length;
     this.#sendNext = (sequence + count + (hasFin ? 1 : 0)) >>> 0;
     if (ahead(this.#sendNext, this.#sendFurthest) > 0) this.#sendFurthest = this.#sendNext;
-    if (this.#retransmitAt === NEVER) this.#retransmitAt = now + this.#timeout;
+    if (this.#retransmitAt === NEVER) this.#retransmitAt = now + this.#timer.timeout;
   }
 
   #sendOnce(offset: number, length?: number): void {
@@ -534,8 +486,7 @@ export class TcpConnection {
       this.#end();
       return;
     }
-    this.#timeout = Math.min(this.#timeout * 2, LONGEST_TIMEOUT);
-    this.#measured = undefined;
+    this.#timer.backOff();
     if (isSyn) {
       this.#sendSyn(now);
       return;
@@ -547,35 +498,12 @@ export class TcpConnection {
         if (ahead(this.#sendNext, this.#sendFurthest) > 0) this.#sendFurthest = this.#sendNext;
       }
     } else {
-      // RFC 5681 §3.1, equation 4: from here everything is sent again, slowly.
-      if (this.#timeouts === 1) this.#threshold = Math.max(this.#inFlight / 2, 2 * this.#mss);
-      this.#congestionWindow = this.#mss;
-      this.#recoverUntil = undefined;
-      this.#duplicates = 0;
+      // From here everything is sent again, slowly.
+      this.#congestion.timedOut(this.#inFlight, this.#timeouts === 1);
       this.#sendNext = this.#sendUnacknowledged;
       this.#transmit(0, Math.min(this.#mss, this.#buffer.length), now);
     }
-    this.#retransmitAt = now + this.#timeout;
-  }
-
-  /** RFC 6298 §2. */
-  #measure(now: Nanos): void {
-    if (this.#measured === undefined) return;
-    this.#measured = undefined;
-    const sample = Math.max(0, now - this.#measuredAt);
-    if (this.#smoothed === 0) {
-      this.#smoothed = sample;
-      this.#variation = sample / 2;
-    } else {
-      this.#variation += (Math.abs(this.#smoothed - sample) - this.#variation) / 4;
-      this.#smoothed += (sample - this.#smoothed) / 8;
-    }
-    this.#timeout = this.#computedTimeout();
-  }
-
-  #computedTimeout(): Nanos {
-    if (this.#smoothed === 0) return FIRST_TIMEOUT;
-    return Math.min(Math.max(this.#smoothed + 4 * this.#variation, SHORTEST_TIMEOUT), LONGEST_TIMEOUT);
+    this.#retransmitAt = now + this.#timer.timeout;
   }
 
   // ── ──
