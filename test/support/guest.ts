@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { ByteRing, MiB } from '../../src/base/index.ts';
 import { DEVICE_CATALOGUE, type DeviceModel, drawPicture, keystrokes, type Picture } from '../../src/board/index.ts';
 import type { AttachedWire, BlockBackend, BootMedium, Clock, DeviceFile, DeviceSpec, Engine, Nanos, Partition, PointerEvent, SharedEnd } from '../../src/contracts/index.ts';
-import { assemble, PartitionLink, RunningPartition } from '../../src/partition/index.ts';
+import { assemble, DEFAULT_QUANTUM, PartitionLink, RunningPartition } from '../../src/partition/index.ts';
 import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
 
 export interface GuestOptions {
@@ -57,6 +57,8 @@ export class Guest {
     this.partition = new RunningPartition({
       spec,
       pace: 'free',
+      // Tests look at a guest between its turns: often.
+      quantum: DEFAULT_QUANTUM,
       hostNow: () => 0,
       build: (clock, power) =>
         assemble({
