@@ -207,10 +207,10 @@ export class RegionState {
     if (x87 !== undefined && known !== undefined) x87.known = known;
   }
 
-  /** Loads these registers and whatever else the region touches but the budget; the flags where they matter. */
-  load(registers: number, needsFlags: boolean): void {
-    for (let n = 0; n < 16; n++) if (this.#touches(n) && registers & (1 << n)) this.#set(`g${n}`, STATE.load(this.#word, this.is64Bit ? 8 : 4, S.gpr(n)));
-    for (let n = 0; n < 16; n++) if (this.#touches(VECTOR + n) && registers & (1 << (VECTOR + n))) this.#set(`v${n}`, STATE.load('v128', 16, S.xmm(n)));
+  /** Loads everything that the region touches but the budget; the flags where they matter. */
+  load(needsFlags: boolean): void {
+    for (let n = 0; n < 16; n++) if (this.#touches(n)) this.#set(`g${n}`, STATE.load(this.#word, this.is64Bit ? 8 : 4, S.gpr(n)));
+    for (let n = 0; n < 16; n++) if (this.#touches(VECTOR + n)) this.#set(`v${n}`, STATE.load('v128', 16, S.xmm(n)));
     if (this.#known.flags && needsFlags) {
       this.#set('result', STATE.load('i64', 8, S.FLAG_RESULT));
       this.#set('aux', STATE.load('i32', 4, S.FLAG_AUX));
@@ -236,24 +236,11 @@ export class RegionState {
     this.#set('tlb', STATE.load('i32', 4, S.TLB_READ));
   }
 
-  /** Stores these registers. */
-  saveRegisters(registers: number): void {
-    for (let bit = 0; bit < 32; bit++) if (this.#changes(bit) && registers & (1 << bit)) this.#saveRegister(bit);
-  }
-
-  /** The same where only the running code knows which. */
-  saveChosen(registers: Value): void {
-    for (let bit = 0; bit < 32; bit++) if (this.#changes(bit)) this.code.if(registers.and(1 << bit), () => this.#saveRegister(bit));
-  }
-
-  #saveRegister(bit: number): void {
-    if (bit < VECTOR) store(this.code, STATE, this.is64Bit ? 8 : 4, this.#get(`g${bit}`, this.#word), S.gpr(bit));
-    else store(this.code, STATE, 16, this.#get(`v${bit - VECTOR}`, 'v128'), S.xmm(bit - VECTOR));
-  }
-
-  /** Stores what the region changes beside them. The flags must be settled, and the x87 stack's place noted where control came from. */
-  saveOthers(): void {
+  /** Stores everything that the region changes. The flags must be settled, and the x87 stack's place noted where control came from. */
+  save(): void {
     const { code } = this;
+    for (let n = 0; n < 16; n++) if (this.#changes(n)) store(code, STATE, this.is64Bit ? 8 : 4, this.#get(`g${n}`, this.#word), S.gpr(n));
+    for (let n = 0; n < 16; n++) if (this.#changes(VECTOR + n)) store(code, STATE, 16, this.#get(`v${n}`, 'v128'), S.xmm(n));
     if (this.#known.flags) {
       store(code, STATE, 8, this.#get('result', 'i64'), S.FLAG_RESULT);
       store(code, STATE, 4, this.#get('aux', 'i32'), S.FLAG_AUX);

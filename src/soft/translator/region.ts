@@ -21,14 +21,15 @@ import * as S from '../../x86/state.ts';
 import type { Code, Label } from '../wasm/code.ts';
 import { call, getLocal, i32, i64, select, store, Value } from '../wasm/value.ts';
 import { ELSEWHERE, isSameSetter, type Setter } from './flags.ts';
-import type { Edge } from './flow.ts';
-import { blocksOf, type PlannedBlock, type RegionPlan, targetOf, transferOf } from './plan.ts';
-import { RegionGraph } from './region-graph.ts';
+import { analyse, type Edge, type Flow } from './flow.ts';
+import { type FlagNeed, flagsNeeded } from './flag-use.ts';
+import { blocksOf, isDispatch, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
 import { RegionState } from './region-state.ts';
-import type { TouchedRegisters } from './registers.ts';
+import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
-import { type Access, type Places, worthwhile } from './windows.ts';
+import { type Access, accessesOf, type Places, worthwhile } from './windows.ts';
 import { X87Locals } from './x87-locals.ts';
+import { planX87, type X87Plan } from './x87-plan.ts';
 
 export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
 
@@ -67,6 +68,90 @@ const UNSPENT_SHIFT = 13;
 /** Exits settle the flags of so many different setters behind the region; what comes after them is settled before. */
 const MOST_SETTERS = 20;
 
+const CLOBBERS = new Set(['call', 'call_rel', 'system', 'stac', 'clac']);
+
+class RegionGraph {
+  readonly blocks: readonly PlannedBlock[];
+  readonly transfers: readonly Transfer[];
+  /** Blocks that end with an indirect jump that may lead to others of the region. */
+  readonly dispatches: readonly boolean[];
+  readonly edges: readonly (readonly Edge[])[];
+  readonly flow: Flow;
+  readonly needsFlags: readonly FlagNeed[];
+  readonly effects: readonly (readonly Effect[])[];
+  /** General registers that each block changes. */
+  readonly changed: readonly number[];
+  /** A call or a system operation is in it: nothing is as it was. */
+  readonly clobbers: readonly boolean[];
+  /** Accesses to memory at a constant distance from a general register. */
+  readonly accesses: readonly (readonly Access[])[];
+  readonly x87: X87Plan | undefined;
+  readonly #numbers: ReadonlyMap<number, number>;
+  /** Offsets that indirect jumps may lead to. */
+  readonly #targets: ReadonlySet<number>;
+
+  constructor(plan: RegionPlan, handlers: HandlerTable, registers: TouchedRegisters) {
+    const blocks = blocksOf(plan);
+    this.blocks = blocks;
+    this.#targets = new Set(plan.targets);
+    this.#numbers = new Map(blocks.map(({ start }, number) => [start, number]));
+    const instructions = blocks.map(({ records }) =>
+      Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => handlers.at(records.getUint16(n * RECORD_SIZE, true)) as Handler));
+    this.transfers = instructions.map((list) => transferOf(list.at(-1)?.mnemonic ?? ''));
+    this.dispatches = instructions.map((list, number) => {
+      const { records, stops } = blocks[number] as PlannedBlock;
+      return !stops && isDispatch(records, records.byteLength - RECORD_SIZE, list.at(-1) as Handler);
+    });
+    this.edges = blocks.map((block, number) => this.#edgesOf(block, number));
+    this.flow = analyse(this.edges, instructions.map(({ length }) => length));
+    this.x87 = planX87(instructions, blocks.map(({ records }) => records), this.edges);
+    this.effects = blocks.map(({ records }) =>
+      Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => registers.effectOf(records, n * RECORD_SIZE)));
+    this.changed = blocks.map(({ records }) => {
+      let changed = 0;
+      for (let record = 0; record < records.byteLength; record += RECORD_SIZE) changed |= registers.changedBy(records, record);
+      return changed;
+    });
+    this.clobbers = instructions.map((list) => list.some(({ mnemonic, semantics }) => CLOBBERS.has(mnemonic) || semantics.repeats));
+    this.accesses = blocks.map(({ records }, number) => accessesOf(instructions[number] as Handler[], records));
+    this.needsFlags = flagsNeeded(
+      this.effects,
+      blocks.map(({ stops }, number) => (stops ? 'exits' : this.#staysInside(number) ? 'none' : 'reads')),
+      this.edges,
+      (from, to) => (this.flow.isForeign(from, to) ? 'reads' : this.flow.isBack(from, to) ? 'exits' : 'none'),
+    );
+  }
+
+  /** The block that starts at an offset of the page. */
+  numberAt(offset: number): number | undefined {
+    return this.#numbers.get(offset);
+  }
+
+  /** Control goes from the block to one of this region, and to no other place. */
+  #staysInside(number: number): boolean {
+    const transfer = this.transfers[number] as Transfer;
+    return (transfer === 'none' || transfer === 'jump') && (this.edges[number] as readonly Edge[]).length > 0;
+  }
+
+  #edgesOf(block: PlannedBlock, number: number): Edge[] {
+    if (block.stops) return [];
+    if (this.dispatches[number]) return [...this.#targets].map((offset) => ({ to: this.numberAt(offset) as number, isCall: false }));
+    const transfer = this.transfers[number] as Transfer;
+    const view = block.records;
+    const offsets: number[] = [];
+    if (transfer === 'conditional' || transfer === 'jump') {
+      const target = targetOf(view, view.byteLength - RECORD_SIZE);
+      if (target !== undefined) offsets.push(target);
+    }
+    if (transfer !== 'jump' && transfer !== 'return' && transfer !== 'leave') offsets.push(block.end);
+    const isCall = transfer === 'call' || transfer === 'indirect-call';
+    return offsets.flatMap((offset) => {
+      const to = this.numberAt(offset);
+      return to === undefined ? [] : [{ to, isCall }];
+    });
+  }
+}
+
 class RegionWriter {
   readonly #graph: RegionGraph;
   readonly #environment: RegionEnvironment;
@@ -75,8 +160,6 @@ class RegionWriter {
   readonly #page: number;
   readonly #code: Code;
   readonly #state: RegionState;
-  /** Registers whose locals may differ from the state block, where code is being generated. */
-  #dirty = 0;
   /** What had set the flags at some exit, or where paths meet; the first place stands for: they are settled. */
   readonly #setters: (Setter | undefined)[] = [undefined];
   /** Where the interpreter takes over, for each of them, and for what a local tells. */
@@ -113,7 +196,7 @@ class RegionWriter {
       store(code, STATE, 8, state.ripAt(entry.start), S.RIP);
       code.returnValue(i32(REGION_INTERPRET));
     }, undefined, false);
-    state.load(this.#graph.registers.liveAt[0] as number, this.#graph.needsFlags[0] !== 'none');
+    state.load(this.#graph.needsFlags[0] !== 'none');
     const behindFlags = (setter: number): void => {
       if (setter === MOST_SETTERS) {
         code.block((told) => {
@@ -137,8 +220,7 @@ class RegionWriter {
     behindFlags(0);
     const exit = this.#exit.value;
     state.setBudget(state.budget.add(exit.shr(UNSPENT_SHIFT)));
-    state.saveChosen(this.#unsaved.value);
-    state.saveOthers();
+    state.save();
     const rip = state.page.add(exit.and((1 << UNSPENT_SHIFT) - 1).widen());
     store(code, STATE, 8, state.is64Bit ? rip : rip.and(i64(0xffff_ffffn)), S.RIP);
     code.returnValue(i32(REGION_INTERPRET));
@@ -155,11 +237,11 @@ class RegionWriter {
         this.#tree(0);
         code.op(UNREACHABLE);
       });
-      state.saveOthers();
+      state.save();
       store(code, STATE, 8, this.#rip.value, S.RIP);
       code.returnValue(i32(REGION_JUMP));
     });
-    state.saveOthers();
+    state.save();
     store(code, STATE, 8, this.#rip.value, S.RIP);
     const region = this.#findRegion();
     code.if(region.gtSigned(0), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
@@ -168,11 +250,6 @@ class RegionWriter {
 
   get #exit(): ReturnType<RegionState['variable']> {
     return this.#state.variable('exit', 'i32');
-  }
-
-  /** The registers that the exit to the interpreter has to store. */
-  get #unsaved(): ReturnType<RegionState['variable']> {
-    return this.#state.variable('unsaved', 'i32');
   }
 
   get #rip(): ReturnType<RegionState['variable']> {
@@ -186,12 +263,6 @@ class RegionWriter {
   // ── the dominator tree ──
 
   #tree(node: number): void {
-    const dirty = this.#dirty;
-    this.#dominated(node);
-    this.#dirty = dirty;
-  }
-
-  #dominated(node: number): void {
     const merges = this.#graph.flow.merges[node] as readonly number[];
     if (!this.#graph.flow.isLoopHeader[node]) {
       this.#within(node, merges, 0);
@@ -318,7 +389,6 @@ class RegionWriter {
     const count = block.records.byteLength / RECORD_SIZE;
     if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = this.#setterAtStart(number);
     state.x87?.enterBlock(this.#graph.x87?.topAt[number] as number);
-    this.#dirty = this.#graph.registers.dirtyAt[number] as number;
     state.setBudget(state.budget.sub(count));
     for (let n = 0; n < count && !state.hasLeft; n++) {
       if (n === count - 1) this.#ends[number] = state.windows.places;
@@ -355,7 +425,7 @@ class RegionWriter {
       else this.#leave(rip, transfer === 'return' ? this.#returnExit : this.#jumpExit);
     };
     const exits: Exits = {
-      interpret: () => this.#state.aside(() => this.#interpretAt(offset, behind + 1, before)),
+      interpret: () => this.#state.aside(() => this.#interpretAt(offset, behind + 1)),
       jump,
       jumpRelative: () => {
         const target = isCall ? undefined : targetOf(records, record);
@@ -366,8 +436,6 @@ class RegionWriter {
       // Behind this instruction, not behind its block.
       budget: () => this.#state.budget.add(behind),
     };
-    const before = this.#dirty;
-    this.#dirty |= this.#environment.registers.useOf(records, record).changed;
     const scope = new TranslatorScope(this.#state, handler, this.#environment.imports, exits, records, record);
     this.#state.keepsFlags = this.#graph.effects[number]?.[n]?.flagUse === 'none';
     this.#code.scope(() => semantics.body(scope));
@@ -388,8 +456,7 @@ class RegionWriter {
     }
     state.settleFlags();
     if (behind > 0) state.setBudget(state.budget.add(behind));
-    state.saveRegisters(this.#dirty);
-    state.saveOthers();
+    state.save();
     store(code, STATE, 8, state.ripAt(offset), S.RIP);
     store(code, STATE, 8, state.ripAt(next), S.NEXT_RIP);
     const status = state.variable('status', 'i32');
@@ -411,8 +478,7 @@ class RegionWriter {
     }
     state.settleFlags();
     state.setBudget(state.budget.add(behind));
-    state.saveRegisters(this.#dirty);
-    state.saveOthers();
+    state.save();
     store(code, STATE, 8, state.ripAt(offset), S.RIP);
     const status = state.variable('status', 'i32');
     code.block((isDone) => {
@@ -437,8 +503,7 @@ class RegionWriter {
     const record = n * RECORD_SIZE;
     const next = records.getUint16(record + OFFSET, true) + records.getUint8(record + LENGTH);
     state.loadBudget();
-    state.load(this.#graph.registers.liveBehind(number, n), true);
-    this.#dirty = 0;
+    state.load(true);
     const need = Math.max(this.#need(number) - n - 1, 1);
     this.#code.if(state.budget.lt(need), () => state.aside(() => this.#interpretAt(next, 0)), undefined, false);
     if (behind > 0) state.setBudget(state.budget.sub(behind));
@@ -468,11 +533,10 @@ class RegionWriter {
 
   // ── ways out ──
 
-  #interpretAt(offset: number, unspent: number, dirty: number = this.#dirty): void {
+  #interpretAt(offset: number, unspent: number): void {
     const exit = this.#state.flags.setter === ELSEWHERE ? this.#toldExit : this.#interpretExits[this.#placeOfSetter()] as Label;
     this.#state.x87?.beforeSave();
     this.#exit.set(i32(offset | (unspent << UNSPENT_SHIFT)));
-    this.#unsaved.set(i32(dirty));
     this.#code.branch(exit);
     this.#state.hasLeft = true;
   }
@@ -483,7 +547,6 @@ class RegionWriter {
       state.settleFlags();
       state.x87?.beforeSave();
       this.#rip.set(rip);
-      state.saveRegisters(this.#dirty);
       this.#code.branch(exit);
     });
     state.hasLeft = true;
@@ -501,8 +564,7 @@ class RegionWriter {
     this.#rip.set(rip);
     state.settleFlags();
     state.x87?.beforeSave();
-    state.saveRegisters(this.#dirty);
-    state.saveOthers();
+    state.save();
     store(code, STATE, 8, this.#rip.value, S.RIP);
     const status = state.variable('status', 'i32');
     const direct = target === undefined ? undefined : this.#environment.functions.get(entryKey(this.#mode, this.#page + target));
@@ -523,7 +585,7 @@ class RegionWriter {
     store(code, STATE, 4, state.pageHost, S.CODE_HOST);
     state.loadBudget();
     code.if(state.budget.lt(this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
-    state.load(this.#graph.registers.liveAt[next] as number, this.#graph.needsFlags[next] !== 'none');
+    state.load(this.#graph.needsFlags[next] !== 'none');
     this.#goto(from, returnOffset);
   }
 

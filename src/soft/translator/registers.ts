@@ -9,17 +9,12 @@ import type { Imports } from '../interpreter-scope.ts';
 import { Code } from '../wasm/code.ts';
 import type { PlannedBlock } from './plan.ts';
 import { NOTHING, RegionState, type Touched } from './region-state.ts';
-import type { InstructionUse } from './register-use.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
 
 /** Stand-ins for the registers that the fields name: general ones by these numbers, vector ones likewise. */
 const ROLES = [{ field: REG, number: 8 }, { field: BASE, number: 9 }, { field: INDEX, number: 10 }] as const;
 const VECTOR = 16;
 const STAND_INS: number = ROLES.reduce((bits, { number }) => bits | (1 << number) | (1 << (VECTOR + number)), 0);
-
-const GENERAL = 0xffff;
-/** What these change they change on every way through them. */
-const ALWAYS_CHANGES = /^(mov|movzx_[bw]|movsx_[bw]|movsxd|lea|add|adc|sub|sbb|and|or|xor|inc|dec|not|neg|imul[23]|pop|push|push_imm|call|call_rel|ret|ret_imm|leave|cmov|setcc|cbw|cwd|bswap)$/;
 
 /** What an instruction does besides computing. */
 export interface Effect extends Touched {
@@ -59,17 +54,6 @@ export class TouchedRegisters {
   /** General registers that an instruction changes, as a bit set. */
   changedBy(records: DataView, record: number): number {
     return named(this.effectOf(records, record).changed, records, record) & 0xffff;
-  }
-
-  /** What an instruction does with the registers that are locals. */
-  useOf(records: DataView, record: number): InstructionUse {
-    const effect = this.effectOf(records, record);
-    const changed = named(effect.changed, records, record);
-    const { mnemonic } = this.#handlers.at(records.getUint16(record, true)) as Handler;
-    return {
-      read: named(effect.read, records, record), changed, replaced: ALWAYS_CHANGES.test(mnemonic) ? changed & GENERAL : 0,
-      mayLeave: effect.mayLeave, isElsewhere: effect === SYSTEM_OPERATION,
-    };
   }
 
   /** With the stand-ins for the registers that the fields name. */
