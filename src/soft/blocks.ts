@@ -153,23 +153,21 @@ export class Blocks {
 
   forgetPage(hostPage: number): void {
     const blocks = this.#byPage.get(hostPage);
+    const crossings = this.#crossings.get(hostPage);
+    // Its translations may be running: what called what runs now, for instance.
+    if (blocks !== undefined || crossings !== undefined || this.#core.get32(S.CODE_HOST) >>> 12 === hostPage) this.onForget();
     if (blocks !== undefined) {
-      // Its translations may be running: what called what runs now, for instance.
-      this.onForget();
       for (const key of blocks.keys()) {
         const slot = this.slotOf(Math.floor(key / S.MODE_LIMIT), key % S.MODE_LIMIT);
         if (slot >= 0) this.#core.i32[slot] = -1;
       }
       this.#byPage.delete(hostPage);
     }
-    const crossings = this.#crossings.get(hostPage);
     if (crossings !== undefined) {
-      this.onForget();
       for (const record of crossings) this.#core.i32[(record + R.IMM) >>> 2] = 0;
       this.#crossings.delete(hostPage);
     }
     if (this.#segmented.size > 0) this.#segmented.clear();
-    if (this.#core.get32(S.CODE_HOST) >>> 12 === hostPage) this.onForget();
   }
 
   /** The record to run at RIP, or 0 when fetching it faults (recorded). CODE_PAGE and CODE_HOST follow. */

@@ -8,7 +8,7 @@
 import type { Logger, PhysicalMemory, VcpuWiring } from '../contracts/index.ts';
 import { EFER_LMA } from '../x86/control.ts';
 import { announcedFeatures } from '../x86/features.ts';
-import { AF, ARITHMETIC, CF, OF, PF, SF, VM, ZF } from '../x86/flags.ts';
+import { AF, ARITHMETIC, CF, FIXED, OF, OTHERS, PF, SF, VM, ZF } from '../x86/flags.ts';
 import * as S from '../x86/state.ts';
 import { Breakpoints } from './breakpoints.ts';
 import type { CodePages, LineWatcher } from './code-pages.ts';
@@ -170,7 +170,7 @@ export class Core implements LineWatcher {
 
   /** Writes all of RFLAGS; bit 1 reads as one, bits 3, 5, 15 and above 21 as zero (SDM 1 figure 3-8). */
   setFlags(flags: number): void {
-    this.set32(S.SYSTEM_FLAGS, (flags & 0x003f_7700) | 2);
+    this.set32(S.SYSTEM_FLAGS, (flags & OTHERS) | FIXED);
     this.setArithmeticFlags(flags & ARITHMETIC);
   }
 

@@ -9,15 +9,15 @@
 import { LINK, OFFSET, RECORD_SIZE, HANDLER } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
+import { findBlock } from './block-lookup.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
 import { JUMP, Leave, NEXT, REGION_INTERPRET, REGION_UNWIND, REPEAT } from './leave.ts';
-import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
 import { REGION_SIGNATURE } from './translator/region.ts';
 import type { Code, Label } from './wasm/code.ts';
 import { ModuleBuilder } from './wasm/module.ts';
-import { call, constant, getLocal, i32, store, Value } from './wasm/value.ts';
+import { call, getLocal, i32, store, Value } from './wasm/value.ts';
 import { f80FunctionsOf } from './x87/f80-functions.ts';
 
 
@@ -261,34 +261,14 @@ function emitLookup(
 ): void {
   const { rip, from, untranslated } = locals;
   const linear = code.newLocal('i64');
-  const page = code.newLocal('i64');
-  const host = code.newLocal('i32');
-  const entry = code.newLocal('i32');
   const region = code.newLocal('i32');
-  const linearValue = getLocal('i64', linear);
-  const pageValue = getLocal('i64', page);
-  const hostValue = getLocal('i32', host);
-  const entryValue = getLocal('i32', entry);
   const regionValue = getLocal('i32', region);
   code.block((miss) => {
     code.setLocal(linear, getLocal('i64', rip).add(STATE.load('i64', 8, S.CODE_BASE)).and(STATE.load('i64', 8, S.LINEAR_MASK)));
-    code.setLocal(page, linearValue.and(-4096));
-    code.if(pageValue.eq(STATE.load('i64', 8, S.CODE_PAGE)), () => {
-      code.setLocal(host, STATE.load('i32', 4, S.CODE_HOST));
-    }, () => {
-      code.setLocal(from, i32(0));
-      code.setLocal(entry, STATE.load('i32', 4, S.TLB_FETCH).add(pageValue.shr(8n).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
-      code.branchIf(miss, entryValue.load('i64', 8).ne(pageValue));
-      code.setLocal(host, pageValue.wrap().add(entryValue.load('i32', 4, 8)));
-    });
-    const pageHost = code.newLocal('i32');
-    code.setLocal(pageHost, hostValue);
-    code.setLocal(host, hostValue.or(linearValue.wrap().and(0xfff)));
-    code.setLocal(entry, STATE.add(BLOCK_OFFSET).add(hostValue.xor(hostValue.shr(15)).xor(STATE.load('i32', 4, S.DECODE_KEY + 4)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE))));
-    code.branchIf(miss, entryValue.load('i64', 8).ne(STATE.load('i64', 8, S.DECODE_KEY).or(hostValue.widen())));
-    store(code, STATE, 8, pageValue, S.CODE_PAGE);
-    store(code, STATE, 4, getLocal('i32', pageHost), S.CODE_HOST);
-    code.setLocal(region, entryValue.load('i32', 4, 12));
+    const { page, pageHost, entry } = findBlock(code, getLocal('i64', linear), miss, () => code.setLocal(from, i32(0)));
+    store(code, STATE, 8, page, S.CODE_PAGE);
+    store(code, STATE, 4, pageHost, S.CODE_HOST);
+    code.setLocal(region, entry.load('i32', 4, 12));
     code.if(regionValue.gtSigned(getLocal('i32', untranslated)), () => {
       saveBudget();
       code.callIndirect(regionType, regionValue, [STATE, i32(0)]);
@@ -306,17 +286,17 @@ function emitLookup(
       code.branch(again);
     });
     code.if(regionValue.ltSigned(0), () => {
-      store(code, entryValue, 4, regionValue.add(1), 12);
+      store(code, entry, 4, regionValue.add(1), 12);
       code.if(regionValue.eq(-1), () => {
         storeRip(code, getLocal('i64', rip));
         saveBudget();
         code.returnValue(i32(Leave.Hot));
       }, undefined, false);
       code.if(getLocal('i32', from), () => {
-        store(code, getLocal('i32', from), 4, entryValue.load('i32', 4, 8), LINK);
+        store(code, getLocal('i32', from), 4, entry.load('i32', 4, 8), LINK);
       });
     });
-    code.setLocal(1, entryValue.load('i32', 4, 8));
+    code.setLocal(1, entry.load('i32', 4, 8));
     code.branch(next);
   });
 }

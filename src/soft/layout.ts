@@ -24,7 +24,7 @@ export const BLOCK_SIZE: number = BLOCK_ENTRY_SIZE * BLOCK_ENTRIES;
 
 /**
  * Where the block that starts at this host offset has its entry for a mode, as a byte offset into the table. The mode counts, because
- * the same kernel code runs in several by turns. Generated code computes the same (interpreter.ts, translator/shared-functions.ts).
+ * the same kernel code runs in several by turns. Generated code computes the same (block-lookup.ts).
  */
 export const blockSlot = (host: number, mode: number): number => ((host ^ (host >>> 15) ^ (mode << 8)) & (BLOCK_ENTRIES - 1)) * BLOCK_ENTRY_SIZE;
 

@@ -28,8 +28,6 @@ import type { RegionCompiler } from './translator/compile.ts';
 import { MOST_REGIONS, Regions } from './translator/regions.ts';
 
 const CONTINUE = 0;
-/** Low half of CODE_PAGE that no page has. */
-const NO_PAGE = 1;
 const SEGMENT_NAMES: readonly SegmentName[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
 
 const NEVER_HOT = 0x4000_0000;
@@ -342,7 +340,7 @@ export class SoftVcpu implements Vcpu {
     core.copy64(S.RIP, S.NEXT_RIP);
     if (!this.#isPlain()) return Leave.Lookup;
     // Another page may lie there now.
-    core.set32(S.CODE_PAGE, NO_PAGE);
+    core.set32(S.CODE_PAGE, S.NO_PAGE);
     return Leave.Jump;
   }
 

@@ -18,3 +18,6 @@ export const VIP = 1 << 20;
 export const ID = 1 << 21;
 /** The six that arithmetic sets and the engine keeps lazily. */
 export const ARITHMETIC: number = CF | PF | AF | ZF | SF | OF;
+/** What of RFLAGS is stored beside them; bit 1, which is always set. */
+export const OTHERS = 0x003f_7700;
+export const FIXED = 2;

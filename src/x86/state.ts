@@ -194,6 +194,8 @@ export const MC_BANK_SIZE = 32;
 /** A repeated string instruction has done an iteration and has more to do: its next one comes next (i32). */
 export const REPEATING = 0x7b0;
 
+/** CODE_PAGE where the next instruction is to be looked for anew: a page that no address has. */
+export const NO_PAGE = 1;
 /** Host offset of the page at CODE_PAGE (i32). */
 export const CODE_HOST = 0x630;
 

@@ -4,7 +4,7 @@
  * of the same name.
  */
 import { ATTRIBUTE_DPL_SHIFT, CR4_FSGSBASE, EFER_LMA, EFER_SCE } from '../../x86/control.ts';
-import { AC, IF, RF, TF, VM } from '../../x86/flags.ts';
+import { AC, FIXED, IF, OTHERS, RF, TF, VM } from '../../x86/flags.ts';
 import { INFO, INFO_REG_SHIFT } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
 import { TLB_OFFSET, TLB_SIZE, TLB_USER } from '../layout.ts';
@@ -12,6 +12,7 @@ import { i32, i64, select, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable, type Size } from './dsl.ts';
 
 const R11 = 11;
+const canonical = (address: Value): Value => address.shl(16).shrSigned(16).eq(address);
 
 function requireSupervisor(s: Scope, mnemonic: string): void {
   s.if(s.field(S.CPL, 'i32').ne(0), () => s.system(mnemonic));
@@ -40,7 +41,7 @@ function readBase(s: Scope, mnemonic: string, segment: number): void {
 function writeBase(s: Scope, mnemonic: string, segment: number): void {
   requireBaseInstructions(s, mnemonic);
   const base = s.local(s.rm.read().to('i64'));
-  if (s.size === 8) s.if(base.shl(16).shrSigned(16).ne(base), () => s.system(mnemonic));
+  if (s.size === 8) s.if(canonical(base).isZero(), () => s.system(mnemonic));
   s.setField(S.segmentBase(segment), base);
 }
 
@@ -57,13 +58,8 @@ function moveFromSegment(s: Scope): void {
 export const FLAT_CODE_64 = 0xa09b;
 export const FLAT_CODE_32 = 0xc09b;
 export const FLAT_DATA = 0xc093;
-/** RFLAGS beside the arithmetic flags, and bit 1, which is always set. */
-const SYSTEM_FLAGS_STORED = 0x003f_7700;
-const FLAGS_FIXED = 2;
 /** A selector without RPL. */
 const SELECTOR = 0xfffc;
-/** No page has this address: the next instruction is looked for anew, with the rights of its level. */
-const NO_PAGE = 1;
 
 function setFlatSegment(s: Scope, segment: number, selector: Value, attributes: number): void {
   s.setField(S.segmentSelector(segment), selector);
@@ -83,12 +79,13 @@ function changeLevel(s: Scope, level: 0 | 3, code: Value, codeAttributes: number
   s.setField(S.TLB_READ, data);
   s.setField(S.TLB_WRITE, data.add(TLB_SIZE));
   s.setField(S.TLB_FETCH, tables.add(2 * TLB_SIZE));
-  s.setField(S.CODE_PAGE, i64(NO_PAGE));
+  // The next instruction is fetched with the rights of its level.
+  s.setField(S.CODE_PAGE, i64(S.NO_PAGE));
   s.jump(rip);
 }
 
 function setFlags(s: Scope, image: Value): void {
-  s.setField(S.SYSTEM_FLAGS, image.and(SYSTEM_FLAGS_STORED).or(FLAGS_FIXED));
+  s.setField(S.SYSTEM_FLAGS, image.and(OTHERS).or(FIXED));
   s.setArithmeticFlags(image);
 }
 
@@ -100,7 +97,6 @@ const isFlat32 = (s: Scope): Value =>
 /** A level is entered that may take interrupts, and one waits; or debugging has a word to say. */
 const isEventful = (s: Scope, flags: Value): Value =>
   flags.and(TF | AC | RF | VM).or(select(flags.and(IF), s.field(S.EVENTS, 'i32'), i32(0)));
-const canonical = (address: Value): Value => address.shl(16).shrSigned(16).eq(address);
 
 function systemCall(s: Scope): void {
   const isPossible = isIn64BitMode(s).and(s.field(S.EFER, 'i32').and(EFER_SCE).ne(0)).and(s.field(S.SYSTEM_FLAGS, 'i32').and(TF).isZero());

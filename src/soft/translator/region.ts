@@ -447,17 +447,8 @@ class RegionWriter {
     const state = this.#state;
     const { records, address } = this.#graph.blocks[number] as PlannedBlock;
     const record = n * RECORD_SIZE;
-    const offset = records.getUint16(record + OFFSET, true);
-    const next = offset + records.getUint8(record + LENGTH);
-    if (state.x87 !== undefined) {
-      // Where the x87 stack is behind it is not known.
-      this.#interpretAt(offset, behind + 1);
-      return;
-    }
-    state.settleFlags();
-    if (behind > 0) state.setBudget(state.budget.add(behind));
-    state.save();
-    store(code, STATE, 8, state.ripAt(offset), S.RIP);
+    const next = records.getUint16(record + OFFSET, true) + records.getUint8(record + LENGTH);
+    if (!this.#suspend(number, n, behind)) return;
     store(code, STATE, 8, state.ripAt(next), S.NEXT_RIP);
     const status = state.variable('status', 'i32');
     status.set(call('i32', this.#environment.imports.system, [i32(address + record), i32(records.getInt32(record + LINK, true))]));
@@ -469,21 +460,12 @@ class RegionWriter {
   #repeating(number: number, n: number, behind: number): void {
     const code = this.#code;
     const state = this.#state;
-    const { records, address } = this.#graph.blocks[number] as PlannedBlock;
-    const record = n * RECORD_SIZE;
-    const offset = records.getUint16(record + OFFSET, true);
-    if (state.x87 !== undefined) {
-      this.#interpretAt(offset, behind + 1);
-      return;
-    }
-    state.settleFlags();
-    state.setBudget(state.budget.add(behind));
-    state.save();
-    store(code, STATE, 8, state.ripAt(offset), S.RIP);
+    const { address } = this.#graph.blocks[number] as PlannedBlock;
+    if (!this.#suspend(number, n, behind)) return;
     const status = state.variable('status', 'i32');
     code.block((isDone) => {
       code.loop((again) => {
-        status.set(call('i32', this.#environment.execute, [STATE, i32(address + record)]));
+        status.set(call('i32', this.#environment.execute, [STATE, i32(address + n * RECORD_SIZE)]));
         code.branchIf(isDone, status.value.ne(REPEAT));
         const left = state.variable('budget', 'i32');
         left.set(STATE.load('i32', 4, S.BUDGET));
@@ -494,6 +476,23 @@ class RegionWriter {
     });
     code.if(status.value, () => code.returnValue(status.value.add(REGION_UNWIND - Leave.Jump)), undefined, false);
     this.#resume(number, n, behind);
+  }
+
+  /** Before an instruction that is executed elsewhere: everything is in the state block. False: the region was left instead. */
+  #suspend(number: number, n: number, behind: number): boolean {
+    const state = this.#state;
+    const { records } = this.#graph.blocks[number] as PlannedBlock;
+    const offset = records.getUint16(n * RECORD_SIZE + OFFSET, true);
+    if (state.x87 !== undefined) {
+      // Where the x87 stack is behind it is not known.
+      this.#interpretAt(offset, behind + 1);
+      return false;
+    }
+    state.settleFlags();
+    if (behind > 0) state.setBudget(state.budget.add(behind));
+    state.save();
+    store(this.#code, STATE, 8, state.ripAt(offset), S.RIP);
+    return true;
   }
 
   /** Behind an instruction that was executed elsewhere, and may have taken any part of the budget or all of it. */

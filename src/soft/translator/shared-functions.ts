@@ -1,10 +1,11 @@
 /** Functions that all regions of a module call: what is rare or long enough not to stand in each of them. */
 import { STATE } from '../interpreter-scope.ts';
-import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from '../layout.ts';
+import { findBlock } from '../block-lookup.ts';
+import { TLB_ENTRIES, TLB_ENTRY_SIZE } from '../layout.ts';
 import * as S from '../../x86/state.ts';
 import type { Code } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
-import { call, constant, getLocal, i32, store } from '../wasm/value.ts';
+import { call, getLocal, i32, store } from '../wasm/value.ts';
 
 export interface SharedFunctions {
   /** `miss(address, how) → host`: fills a TLB; 0 when the interpreter must do the instruction. */
@@ -47,30 +48,16 @@ function writeTranslate(code: Code, miss: number): void {
   code.op(UNREACHABLE);
 }
 
-/** As the interpreter looks up a block (interpreter.ts), in flat code. */
 function writeFind(code: Code): void {
-  const rip = getLocal('i64', 1);
-  const page = code.permanentLocal('i64');
-  const host = code.permanentLocal('i32');
-  const entry = code.permanentLocal('i32');
-  const first = code.permanentLocal('i32');
-  const [pageValue, hostValue, entryValue, firstValue] = [getLocal('i64', page), getLocal('i32', host), getLocal('i32', entry), getLocal('i32', first)];
+  const region = code.permanentLocal('i32');
+  const regionValue = getLocal('i32', region);
   code.block((miss) => {
-    code.setLocal(page, rip.and(-4096));
-    code.if(pageValue.eq(STATE.load('i64', 8, S.CODE_PAGE)), () => code.setLocal(host, STATE.load('i32', 4, S.CODE_HOST)), () => {
-      code.setLocal(entry, STATE.load('i32', 4, S.TLB_FETCH).add(pageValue.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
-      code.branchIf(miss, entryValue.load('i64', 8).ne(pageValue));
-      code.setLocal(host, pageValue.wrap().add(entryValue.load('i32', 4, 8)));
-    });
-    code.setLocal(first, hostValue.or(rip.wrap().and(0xfff)));
-    const slot = firstValue.xor(firstValue.shr(15)).xor(STATE.load('i32', 4, S.DECODE_KEY + 4)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE));
-    code.setLocal(entry, STATE.add(slot));
-    code.branchIf(miss, entryValue.load('i64', 8, BLOCK_OFFSET).ne(STATE.load('i64', 8, S.DECODE_KEY).or(firstValue.widen())));
-    code.setLocal(first, entryValue.load('i32', 4, BLOCK_OFFSET + 12));
-    code.branchIf(miss, firstValue.leSigned(0));
-    store(code, STATE, 8, pageValue, S.CODE_PAGE);
-    store(code, STATE, 4, hostValue, S.CODE_HOST);
-    code.returnValue(firstValue);
+    const { page, pageHost, entry } = findBlock(code, getLocal('i64', 1), miss);
+    code.setLocal(region, entry.load('i32', 4, 12));
+    code.branchIf(miss, regionValue.leSigned(0));
+    store(code, STATE, 8, page, S.CODE_PAGE);
+    store(code, STATE, 4, pageHost, S.CODE_HOST);
+    code.returnValue(regionValue);
   });
   code.returnValue(i32(0));
   code.op(UNREACHABLE);
