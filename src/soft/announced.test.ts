@@ -4,6 +4,7 @@ import { ExitReason, type VcpuState } from '../contracts/index.ts';
 import { featuresOf } from '../x86/features.ts';
 import { DEVICE_NOT_AVAILABLE, GENERAL_PROTECTION, INVALID_OPCODE } from '../x86/vectors.ts';
 import { createCpuidModel, createSoftEngine } from './index.ts';
+import { silentWiring } from './testing.ts';
 
 const CODE = 0x1000;
 const flat = (selector: number, attributes: number): VcpuState['segments']['cs'] => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
@@ -16,16 +17,10 @@ const OSXSAVE_OSXMMEXCPT_OSFXSR = 0x4_0600n;
 function processor(features: ReadonlySet<string>): (hex: string, cr0?: bigint, instructions?: number) => number {
   const engine = createSoftEngine();
   const memory = engine.createMemory([{ base: 0, size: 0x1_0000, access: 'rw' }], 1);
-  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, {
+  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, silentWiring({
     io: { read: () => 0xff, write: () => undefined },
     cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1, features }),
-    acknowledgeInterrupt: () => -1,
-    readTaskPriority: () => 0,
-    writeTaskPriority: () => undefined,
-    readMsr: () => undefined,
-    writeMsr: () => false,
-    timestamp: () => 0,
-  });
+  }));
   return (hex, cr0 = PE, instructions = 1) => {
     memory.write(CODE, Uint8Array.from(hex.split(' '), (byte) => Number.parseInt(byte, 16)));
     const before = vcpu.readState();

@@ -1,9 +1,10 @@
 /** Bytes beside RAM, as running code meets them: display memory, shadowed ROM, and ranges that move in the middle of it all. */
 import { beforeEach, expect, it } from 'vitest';
 import { type GuestMemory, createPhysicalMemory } from '../board/memory.ts';
-import type { IoSpace, Vcpu, VcpuState, VcpuWiring, Vm } from '../contracts/index.ts';
+import type { IoSpace, Vcpu, VcpuState, Vm } from '../contracts/index.ts';
 import { createSoftEngine } from './engine.ts';
 import { reservedBytes } from './layout.ts';
+import { silentWiring } from './testing.ts';
 
 const CODE = 0x1000;
 const FRAMES = 0xd000_0000;
@@ -24,16 +25,10 @@ const io: IoSpace = {
     else busAccesses.push(`write ${space} ${address.toString(16)}`);
   },
 };
-const wiring: VcpuWiring = {
+const wiring = silentWiring({
   io,
   cpuid: { lookup: (_, __, out) => out.fill(0) },
-  acknowledgeInterrupt: () => -1,
-  readTaskPriority: () => 0,
-  writeTaskPriority: () => undefined,
-  readMsr: () => undefined,
-  writeMsr: () => false,
-  timestamp: () => 0,
-};
+});
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(hex.trim().split(/\s+/).map((byte) => Number.parseInt(byte, 16)));
 const reg = (n: number): number => Number(vcpu.readState().gpr[n]);

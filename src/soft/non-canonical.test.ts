@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { ExitReason, type Vcpu, type VcpuState } from '../contracts/index.ts';
 import { GENERAL_PROTECTION, STACK_FAULT } from '../x86/vectors.ts';
-import { createCpuidModel, createSoftEngine } from './index.ts';
+import { createSoftEngine } from './index.ts';
+import { silentWiring } from './testing.ts';
 
 const CODE = 0x1000;
 const flat = (selector: number, attributes: number, base = 0n): VcpuState['segments']['cs'] => ({
@@ -14,16 +15,9 @@ const flat = (selector: number, attributes: number, base = 0n): VcpuState['segme
 function run(hex: string, { gsBase = 0n, instructions = 8, codeLimit = 0xffff_ffff } = {}): readonly [exception: number, vcpu: Vcpu] {
   const engine = createSoftEngine();
   const memory = engine.createMemory([{ base: 0, size: 0x1_0000, access: 'rw' }], 1);
-  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, {
+  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, silentWiring({
     io: { read: (_space, _address, size) => 2 ** (size * 8) - 1, write: () => undefined },
-    cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
-    acknowledgeInterrupt: () => -1,
-    readTaskPriority: () => 0,
-    writeTaskPriority: () => undefined,
-    readMsr: () => undefined,
-    writeMsr: () => false,
-    timestamp: () => 0,
-  });
+  }));
   const code = `${hex} eb fe`;
   memory.write(CODE, Uint8Array.from(code.trim().split(/\s+/), (byte) => Number.parseInt(byte, 16)));
   const before = vcpu.readState();

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { ExitReason, type VcpuState } from '../contracts/index.ts';
 import { GENERAL_PROTECTION } from '../x86/vectors.ts';
-import { createCpuidModel, createSoftEngine } from './index.ts';
+import { createSoftEngine } from './index.ts';
+import { silentWiring } from './testing.ts';
 
 const CODE = 0x1000;
 const LIMIT = 0x3fff;
@@ -14,16 +15,9 @@ const segment = (selector: number, attributes: number, limit = 0xffff_ffff): Vcp
 function run(code: readonly number[], address: number, instructions = 1): number {
   const engine = createSoftEngine();
   const memory = engine.createMemory([{ base: 0, size: 0x1_0000, access: 'rw' }], 1);
-  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, {
+  const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, silentWiring({
     io: { read: () => 0xff, write: () => undefined },
-    cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
-    acknowledgeInterrupt: () => -1,
-    readTaskPriority: () => 0,
-    writeTaskPriority: () => undefined,
-    readMsr: () => undefined,
-    writeMsr: () => false,
-    timestamp: () => 0,
-  });
+  }));
   memory.write(CODE, Uint8Array.from(code));
   const before = vcpu.readState();
   const data = segment(16, 0xc093);

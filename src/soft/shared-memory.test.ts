@@ -2,9 +2,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SharedWindow } from '../base/index.ts';
 import { type GuestMemory, createPhysicalMemory } from '../board/memory.ts';
-import type { IoSpace, Vcpu, VcpuState, VcpuWiring } from '../contracts/index.ts';
+import type { IoSpace, Vcpu, VcpuState } from '../contracts/index.ts';
 import { createSoftEngine } from './engine.ts';
 import { reservedBytes } from './layout.ts';
+import { silentWiring } from './testing.ts';
 
 const CODE = 0x1000;
 const SHARED = 0xd000_0000;
@@ -36,16 +37,10 @@ const io: IoSpace = {
   },
   sharedAt: (address, size) => (address >= SHARED && address + size <= SHARED + BYTES ? { base: SHARED, window } : undefined),
 };
-const wiring: VcpuWiring = {
+const wiring = silentWiring({
   io,
   cpuid: { lookup: (_, __, out) => out.fill(0) },
-  acknowledgeInterrupt: () => -1,
-  readTaskPriority: () => 0,
-  writeTaskPriority: () => undefined,
-  readMsr: () => undefined,
-  writeMsr: () => false,
-  timestamp: () => 0,
-};
+});
 
 const flat = (selector: number, attributes: number): VcpuState['segments']['cs'] => ({ selector, base: 0n, limit: 0xffff_ffff, attributes });
 const reg = (n: number): number => Number(vcpu.readState().gpr[n]);

@@ -55,6 +55,21 @@ export class FakeWiring implements VcpuWiring {
   }
 }
 
+/** Nothing outside: the bus floats high, no interrupt comes, time stands still. `parts` are what a test has of its own. */
+export function silentWiring(parts: Partial<VcpuWiring> = {}): VcpuWiring {
+  return {
+    io: { read: (_space, _address, size) => 2 ** (8 * size) - 1, write: () => undefined },
+    cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
+    acknowledgeInterrupt: () => -1,
+    readTaskPriority: () => 0,
+    writeTaskPriority: () => undefined,
+    readMsr: () => undefined,
+    writeMsr: () => false,
+    timestamp: () => 0,
+    ...parts,
+  };
+}
+
 export class FakeCodePages implements CodePages {
   /** Guest-physical pages that hold code, by host page. */
   readonly pages = new Set<number>();

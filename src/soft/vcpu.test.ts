@@ -1,7 +1,8 @@
 // The vCPU as the scheduler and the devices see it: exact counting, events at instruction boundaries, code that changes.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ExitReason, type IoSpace, type PhysicalMemory, type Vcpu, type VcpuState, type VcpuWiring } from '../contracts/index.ts';
-import { createCpuidModel, createSoftEngine } from './index.ts';
+import { createSoftEngine } from './index.ts';
+import { silentWiring } from './testing.ts';
 
 const CODE = 0x1000;
 const STACK = 0x8000;
@@ -18,19 +19,13 @@ const io: IoSpace = {
   read: () => 0xff,
   write: (_space, port, _size, value) => onWrite(port, value),
 };
-const wiring: VcpuWiring = {
+const wiring = silentWiring({
   io,
-  cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
   acknowledgeInterrupt: () => {
     vcpu.setInterruptPin(false);
     return vectors.shift() ?? -1;
   },
-  readTaskPriority: () => 0,
-  writeTaskPriority: () => undefined,
-  readMsr: () => undefined,
-  writeMsr: () => false,
-  timestamp: () => 0,
-};
+});
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(hex.trim().split(/\s+/).map((byte) => Number.parseInt(byte, 16)));
 const load = (at: number, hex: string): void => void memory.write(at, bytes(hex));

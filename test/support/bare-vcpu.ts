@@ -1,6 +1,7 @@
 /** One software vCPU with nothing around it: RAM, no devices, no paging tables but the identity map that long mode needs. */
-import type { PhysicalMemory, Vcpu, VcpuState, VcpuWiring } from '../../src/contracts/index.ts';
-import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
+import type { PhysicalMemory, Vcpu, VcpuState } from '../../src/contracts/index.ts';
+import { createSoftEngine } from '../../src/soft/index.ts';
+import { silentWiring } from '../../src/soft/testing.ts';
 
 export interface BareVcpu {
   readonly memory: PhysicalMemory;
@@ -8,17 +9,6 @@ export interface BareVcpu {
   /** Code was written at these addresses from outside. */
   changed(gpa: number, size: number): void;
 }
-
-const WIRING: VcpuWiring = {
-  io: { read: (_space, _address, size) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff), write: () => undefined },
-  cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
-  acknowledgeInterrupt: () => -1,
-  readTaskPriority: () => 0,
-  writeTaskPriority: () => undefined,
-  readMsr: () => undefined,
-  writeMsr: () => false,
-  timestamp: () => 0,
-};
 
 const PML4 = 0x1000;
 const PDPT = 0x2000;
@@ -28,7 +18,7 @@ export function bareVcpu(ramBytes: number, options?: Parameters<typeof createSof
   const engine = createSoftEngine(options);
   const memory = engine.createMemory([{ base: 0, size: ramBytes, access: 'rw' }], 1);
   const vm = engine.createVm(memory, 1, { log: () => undefined });
-  const vcpu = vm.createVcpu(0, WIRING);
+  const vcpu = vm.createVcpu(0, silentWiring());
   const tables = new DataView(new ArrayBuffer(0x2000));
   tables.setBigUint64(0, BigInt(PDPT) | 7n, true);
   tables.setBigUint64(0x1000, GiB_PAGE, true);

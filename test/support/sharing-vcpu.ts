@@ -1,8 +1,9 @@
 /** A vCPU on an engine of its own that runs a few 32-bit instructions on memory that others store to at the same time. A Worker of this file runs one, too. */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { SharedWindow } from '../../src/base/index.ts';
-import { ExitReason, type VcpuState, type VcpuWiring } from '../../src/contracts/index.ts';
-import { createCpuidModel, createSoftEngine } from '../../src/soft/index.ts';
+import { ExitReason, type VcpuState } from '../../src/contracts/index.ts';
+import { createSoftEngine } from '../../src/soft/index.ts';
+import { silentWiring } from '../../src/soft/testing.ts';
 
 /** Where it sees the memory; EDI points there. */
 const SHARED = 0xd000_0000;
@@ -24,20 +25,13 @@ export interface SharingStart {
 /** Runs until ECX, which counts rounds down, is 0. Returns what is in EAX then, and how many instructions it took. */
 export function share({ memory: buffer, code, rounds }: SharingStart): { readonly eax: number; readonly retired: number } {
   const window = new SharedWindow(buffer, true);
-  const wiring: VcpuWiring = {
+  const wiring = silentWiring({
     io: {
       read: (_space, _address, size) => 2 ** (8 * size) - 1,
       write: () => undefined,
       sharedAt: (address, size) => (address >= SHARED && address + size <= SHARED + window.size ? { base: SHARED, window } : undefined),
     },
-    cpuid: createCpuidModel({ vcpuId: 0, vcpus: 1 }),
-    acknowledgeInterrupt: () => -1,
-    readTaskPriority: () => 0,
-    writeTaskPriority: () => undefined,
-    readMsr: () => undefined,
-    writeMsr: () => false,
-    timestamp: () => 0,
-  };
+  });
   const engine = createSoftEngine();
   const memory = engine.createMemory([{ base: 0, size: 0x10_0000, access: 'rw' }], 1);
   const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, wiring);

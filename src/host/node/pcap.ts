@@ -5,9 +5,10 @@
  * orders, microseconds and nanoseconds.
  * Not modelled: pcapng; link types other than Ethernet.
  */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { BulkheadError, s, us } from '../../base/index.ts';
 import type { Nanos } from '../../contracts/index.ts';
+import { attempt, RecordingFile } from './recording-file.ts';
 
 const MAGIC_MICROSECONDS = 0xa1b2_c3d4;
 const MAGIC_NANOSECONDS = 0xa1b2_3c4d;
@@ -20,66 +21,47 @@ const SNAPSHOT_BYTES = 0x4_0000;
 const BUFFER_BYTES = 0x1_0000;
 
 export class PcapWriter implements Disposable {
-  readonly #path: string;
-  #file: number;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #view = new DataView(this.#buffer.buffer);
-  #used = 0;
+  readonly #file: RecordingFile;
 
   /** A new file, or one that is continued where there is one. Throws BH630. */
   constructor(path: string, mode: 'new' | 'append') {
-    this.#path = path;
-    this.#file = attempt(path, () => openSync(path, mode === 'new' ? 'w' : 'a'));
-    if (attempt(path, () => fstatSync(this.#file)).size > 0) return;
+    this.#file = new RecordingFile(path, mode, this.#buffer);
+    if (!this.#file.isEmpty) return;
     const header = this.#view;
     header.setUint32(0, MAGIC_NANOSECONDS, true);
     header.setUint16(4, 2, true);
     header.setUint16(6, 4, true);
     header.setUint32(16, SNAPSHOT_BYTES, true);
     header.setUint32(20, ETHERNET, true);
-    this.#used = FILE_HEADER_BYTES;
+    this.#file.used = FILE_HEADER_BYTES;
     this.flush();
   }
 
   /** `time` in nanoseconds since 1970. Throws BH630 when the file cannot be written; from then on it is closed, and nothing happens. */
   write(seconds: number, nanos: Nanos, frame: Uint8Array): void {
     const size = RECORD_HEADER_BYTES + frame.length;
-    if (this.#file < 0 || size > BUFFER_BYTES) return;
-    if (this.#used + size > BUFFER_BYTES) this.flush();
+    const file = this.#file;
+    if (!file.isOpen || size > BUFFER_BYTES) return;
+    if (file.used + size > BUFFER_BYTES) file.flush();
     const view = this.#view;
-    const at = this.#used;
+    const at = file.used;
     view.setUint32(at, seconds, true);
     view.setUint32(at + 4, nanos, true);
     view.setUint32(at + 8, frame.length, true);
     view.setUint32(at + 12, frame.length, true);
     this.#buffer.set(frame, at + RECORD_HEADER_BYTES);
-    this.#used = at + size;
+    file.used = at + size;
   }
 
   /** What was written is in the file. Throws BH630 as `write` does. */
   flush(): void {
-    const used = this.#used;
-    this.#used = 0;
-    if (this.#file < 0 || used === 0) return;
-    try {
-      for (let at = 0; at < used; ) at += writeSync(this.#file, this.#buffer, at, used - at);
-    } catch (error) {
-      this.#close();
-      throw problem(this.#path, error);
-    }
+    this.#file.flush();
   }
 
   [Symbol.dispose](): void {
-    try {
-      this.flush();
-    } finally {
-      this.#close();
-    }
-  }
-
-  #close(): void {
-    if (this.#file >= 0) closeSync(this.#file);
-    this.#file = -1;
+    this.#file[Symbol.dispose]();
   }
 }
 
@@ -158,16 +140,4 @@ function refusalOf(magic: number, linkType: number): string | undefined {
   if (magic === MAGIC_PCAPNG) return 'it is pcapng; `editcap -F pcap` makes a pcap file of it';
   if (magic !== MAGIC_MICROSECONDS && magic !== MAGIC_NANOSECONDS) return 'it is not in the pcap format';
   return linkType === ETHERNET ? undefined : `its frames are not of Ethernet (link type ${linkType})`;
-}
-
-function attempt<Result>(path: string, action: () => Result): Result {
-  try {
-    return action();
-  } catch (error) {
-    throw problem(path, error);
-  }
-}
-
-function problem(path: string, cause: unknown): BulkheadError {
-  return new BulkheadError('BH630', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

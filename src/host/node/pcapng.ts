@@ -5,9 +5,9 @@
  * in this host's byte order.
  * Not modelled: reading, name resolution blocks, secrets.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { BulkheadError, GiB, KiB } from '../../base/index.ts';
+import { GiB, KiB } from '../../base/index.ts';
 import type { Nanos } from '../../contracts/index.ts';
+import { RecordingFile } from './recording-file.ts';
 
 const SECTION_HEADER = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION = 1;
@@ -50,26 +50,18 @@ export class PcapngWriter implements Disposable {
   dropped = 0;
   /** How many there are in it. */
   readonly interfaces: number;
-  readonly #path: string;
   readonly #epochHigh: number;
   readonly #epochLow: number;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #view = new DataView(this.#buffer.buffer);
-  #file: number;
-  #used = 0;
-  #written = 0;
+  readonly #file: RecordingFile;
 
   /** A new file. `epoch`: nanoseconds since 1970 at time 0. Throws BH630. */
   constructor(path: string, interfaces: readonly RecordedInterface[], epoch: bigint) {
-    this.#path = path;
     this.interfaces = interfaces.length;
     this.#epochHigh = Number(epoch >> 32n);
     this.#epochLow = Number(epoch & 0xffff_ffffn);
-    try {
-      this.#file = openSync(path, 'w');
-    } catch (error) {
-      throw problem(path, error);
-    }
+    this.#file = new RecordingFile(path, 'new', this.#buffer);
     this.#block(SECTION_HEADER, () => {
       this.#put32(BYTE_ORDER);
       this.#put16(1);
@@ -95,21 +87,21 @@ export class PcapngWriter implements Disposable {
   /** `time` is nanoseconds; `lost`: frames that this interface lost since the last one. Throws BH630 when the file cannot be written; from then on it is closed. */
   write(number: number, direction: 'in' | 'out', time: Nanos, frame: Uint8Array, lost = 0): void {
     const size = PACKET_BLOCK_BYTES + align(frame.length) + PACKET_OPTION_BYTES;
-    if (this.#file < 0 || frame.length > SNAPSHOT_BYTES || this.#written + this.#used + size > LARGEST_FILE) {
+    if (!this.#file.isOpen || frame.length > SNAPSHOT_BYTES || this.#file.size + size > LARGEST_FILE) {
       this.dropped++;
       return;
     }
-    if (this.#used + size > BUFFER_BYTES) this.flush();
-    const start = this.#used;
+    if (this.#file.used + size > BUFFER_BYTES) this.flush();
+    const start = this.#file.used;
     this.#put32(ENHANCED_PACKET);
     this.#put32(size);
     this.#put32(number);
     this.#putTime(time);
     this.#put32(frame.length);
     this.#put32(frame.length);
-    this.#buffer.set(frame, this.#used);
-    this.#buffer.fill(0, this.#used + frame.length, this.#used + align(frame.length));
-    this.#used += align(frame.length);
+    this.#buffer.set(frame, this.#file.used);
+    this.#buffer.fill(0, this.#file.used + frame.length, this.#file.used + align(frame.length));
+    this.#file.used += align(frame.length);
     this.#put16(EPB_FLAGS);
     this.#put16(4);
     this.#put32(direction === 'in' ? INBOUND : OUTBOUND);
@@ -117,12 +109,12 @@ export class PcapngWriter implements Disposable {
     this.#put16(8);
     this.#put64(lost);
     this.#put32(OPTION_END);
-    this.#put32(this.#used + 4 - start);
+    this.#put32(this.#file.used + 4 - start);
   }
 
   /** How many frames an interface saw and lost, in all. */
   statistics(number: number, time: Nanos, received: number, lost: number): void {
-    if (this.#file < 0) return;
+    if (!this.#file.isOpen) return;
     this.flush();
     this.#block(INTERFACE_STATISTICS, () => {
       this.#put32(number);
@@ -134,39 +126,21 @@ export class PcapngWriter implements Disposable {
 
   /** What was written is in the file. Throws BH630 as `write` does. */
   flush(): void {
-    const used = this.#used;
-    this.#used = 0;
-    if (this.#file < 0 || used === 0) return;
-    this.#written += used;
-    try {
-      for (let at = 0; at < used; ) at += writeSync(this.#file, this.#buffer, at, used - at);
-    } catch (error) {
-      this.#close();
-      throw problem(this.#path, error);
-    }
+    this.#file.flush();
   }
 
   [Symbol.dispose](): void {
-    try {
-      this.flush();
-    } finally {
-      this.#close();
-    }
-  }
-
-  #close(): void {
-    if (this.#file >= 0) closeSync(this.#file);
-    this.#file = -1;
+    this.#file[Symbol.dispose]();
   }
 
   /** §3.1: every block has its length at both ends. */
   #block(type: number, body: () => void): void {
-    const start = this.#used;
+    const start = this.#file.used;
     this.#put32(type);
     this.#put32(0);
     body();
     this.#put32(OPTION_END);
-    const size = this.#used + 4 - start;
+    const size = this.#file.used + 4 - start;
     this.#put32(size);
     this.#view.setUint32(start + 4, size, true);
   }
@@ -174,9 +148,9 @@ export class PcapngWriter implements Disposable {
   #option(code: number, value: Uint8Array): void {
     this.#put16(code);
     this.#put16(value.length);
-    this.#buffer.fill(0, this.#used, this.#used + align(value.length));
-    this.#buffer.set(value, this.#used);
-    this.#used += align(value.length);
+    this.#buffer.fill(0, this.#file.used, this.#file.used + align(value.length));
+    this.#buffer.set(value, this.#file.used);
+    this.#file.used += align(value.length);
   }
 
   #option64(code: number, value: number): void {
@@ -186,13 +160,13 @@ export class PcapngWriter implements Disposable {
   }
 
   #put16(value: number): void {
-    this.#view.setUint16(this.#used, value, true);
-    this.#used += 2;
+    this.#view.setUint16(this.#file.used, value, true);
+    this.#file.used += 2;
   }
 
   #put32(value: number): void {
-    this.#view.setUint32(this.#used, value, true);
-    this.#used += 4;
+    this.#view.setUint32(this.#file.used, value, true);
+    this.#file.used += 4;
   }
 
   #put64(value: number): void {
@@ -215,8 +189,4 @@ function align(bytes: number): number {
 
 function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0) & 0x7f);
-}
-
-function problem(path: string, cause: unknown): BulkheadError {
-  return new BulkheadError('BH630', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

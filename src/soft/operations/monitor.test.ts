@@ -7,6 +7,7 @@ import { GENERAL_PROTECTION, INVALID_OPCODE, PAGE_FAULT, STACK_FAULT } from '../
 import { createCpuidModel, createSoftEngine } from '../index.ts';
 import { RAM_BYTES, TestMachine } from '../testing.ts';
 import { MISC_ENABLE_MONITOR } from './monitor.ts';
+import { silentWiring } from '../testing.ts';
 
 const LINE = 0x6000;
 
@@ -110,16 +111,10 @@ describe('two cores', () => {
     memory = engine.createMemory([{ base: 0, size: 0x10_0000, access: 'rw' }], 2);
     vm = engine.createVm(memory, 2, { log: () => undefined });
     cores = [0, 1].map((vcpuId) =>
-      vm.createVcpu(vcpuId, {
+      vm.createVcpu(vcpuId, silentWiring({
         io: { read: () => 0xff, write: () => undefined },
         cpuid: createCpuidModel({ vcpuId, vcpus: 2 }),
-        acknowledgeInterrupt: () => -1,
-        readTaskPriority: () => 0,
-        writeTaskPriority: () => undefined,
-        readMsr: () => undefined,
-        writeMsr: () => false,
-        timestamp: () => 0,
-      }),
+      })),
     );
   });
 

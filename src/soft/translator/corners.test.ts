@@ -1,7 +1,8 @@
 // Corners where translated code could do something else than the interpreter: the same code on both, every block translated before it runs.
 import { describe, expect, it } from 'vitest';
-import type { PhysicalMemory, Vcpu, VcpuState, VcpuWiring } from '../../contracts/index.ts';
+import type { PhysicalMemory, Vcpu, VcpuState } from '../../contracts/index.ts';
 import { createSoftEngine, type SoftEngineOptions } from '../index.ts';
+import { silentWiring } from '../testing.ts';
 
 const CODE = 0x1000;
 const STACK = 0x8000;
@@ -24,19 +25,14 @@ interface Bench {
 /** 32-bit flat protected mode; every exception counts EBX up and stays there. */
 function bench(options: SoftEngineOptions): Bench {
   const vectors: number[] = [];
-  const wiring: VcpuWiring = {
+  const wiring = silentWiring({
     io: { read: () => 0xff, write: (_space, _port, _size, value) => vcpu.limit(value) },
     cpuid: { lookup: (_leaf, _subleaf, out) => void out.fill(0) },
     acknowledgeInterrupt: () => {
       vcpu.setInterruptPin(false);
       return vectors.shift() ?? -1;
     },
-    readTaskPriority: () => 0,
-    writeTaskPriority: () => undefined,
-    readMsr: () => undefined,
-    writeMsr: () => false,
-    timestamp: () => 0,
-  };
+  });
   const engine = createSoftEngine(options);
   const memory = engine.createMemory([{ base: 0, size: 0x10_0000, access: 'rw' }], 1);
   const vcpu = engine.createVm(memory, 1, { log: () => undefined }).createVcpu(0, wiring);
