@@ -67,6 +67,19 @@ function both(scenario: (machine: Bench) => void): void {
 }
 
 describe('translated as interpreted', () => {
+  it('a system call to its own page goes on there, with the rights of the other level', () => {
+    for (let budget = 20; budget < 50; budget++) {
+      both(({ load, start, vcpu }) => {
+        // IA32_SYSENTER_CS, ESP and EIP (CODE + 0x30, on this page); sysenter; there: inc ebx, call the next instruction, and sysexit back to the sysenter
+        load(CODE, 'b9 74 01 00 00 b8 08 00 00 00 31 d2 0f 30  41 b8 00 70 00 00 0f 30  41 b8 30 10 00 00 0f 30  0f 34');
+        load(CODE + 0x30, '43 46 e8 00 00 00 00 5f 46 ba 1e 10 00 00 b9 00 70 00 00 0f 35');
+        start(CODE);
+        vcpu.run(budget);
+        expect(vcpu.readState().gpr[3]).toBeGreaterThan(0n);
+      });
+    }
+  });
+
   it('a run that a port access cuts short ends where it says, in whatever block that is', () => {
     for (let left = 0; left < 12; left++) {
       both(({ load, start, vcpu }) => {

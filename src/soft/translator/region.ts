@@ -602,7 +602,8 @@ class RegionWriter {
   #findRegion(): Value {
     const region = this.#state.variable('region', 'i32');
     const rip = this.#rip.value;
-    this.#code.if(rip.and(-4096).eq(this.#state.page), () => {
+    // Not this region's own idea of its page: a change of level means that even this page is to be fetched anew.
+    this.#code.if(rip.and(-4096).eq(STATE.load('i64', 8, S.CODE_PAGE)), () => {
       // On this page, whose place in memory is known: so is the better part of what blockSlot computes.
       const offset = this.#state.variable('offset', 'i32');
       offset.set(rip.wrap().and(0xfff));
