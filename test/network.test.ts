@@ -12,7 +12,8 @@ import { packageFile } from '../src/host/node/packages.ts';
 import { PcapReader, PcapWriter } from '../src/host/node/pcap.ts';
 import { CapturedWire, PlayedWire } from '../src/host/node/recorded-wire.ts';
 import { driverImages, WDCTL } from './support/driver-images.ts';
-import { Linux, SHELL_PROMPT } from './support/linux.ts';
+import { hostInterface } from './support/host-interface.ts';
+import { Linux, linuxPartition, SHELL_PROMPT } from './support/linux.ts';
 import { LiveMachine, machineOf } from './support/live-machine.ts';
 import { ifAvailable } from './support/packages.ts';
 
@@ -25,17 +26,9 @@ const recording = join(folder, 'field.pcap');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Two partitions on a recorded wire; `left` has a second controller, on an interface of the host where there is one. */
-function machine({ kernel, initrd }: LinuxImages, tap: string | undefined): LiveMachine {
-  const partition = (name: string, core: number, second: string): string => `
-  ${name}:
-    role: gpos
-    cores: [${core}]
-    memory: 256MiB
-    boot: { kernel: ${kernel}, initrd: ${initrd}, cmdline: '${linuxCmdline()}' }
-    devices:
-      com1: { model: uart16550 }
-      eth0: { model: e1000, wire: field }${second}
-    console: com1`;
+function machine(images: LinuxImages, tap: string | undefined): LiveMachine {
+  const partition = (name: string, core: number, further: readonly string[] = []): string =>
+    linuxPartition(images, name, core, '256MiB', ['eth0: { model: e1000, wire: field }', ...further]);
   return new LiveMachine(
     machineOf(`
 version: 1
@@ -43,7 +36,7 @@ machine: pair
 board: { cores: 2, memory: 1GiB }
 wires:
   field: { capture: ${recording} }${tap === undefined ? '' : `\n  office: { tap: ${tap} }`}
-partitions:${partition('left', 0, `\n      eth1: { model: e1000${tap === undefined ? '' : ', wire: office'} }`)}${partition('right', 1, '')}
+partitions:${partition('left', 0, [`eth1: { model: e1000${tap === undefined ? '' : ', wire: office'} }`])}${partition('right', 1)}
 `),
     'host',
   );
@@ -72,23 +65,8 @@ async function eventually(what: string, holds: () => boolean, context: () => str
 
 const network = await ifAvailable('Debian’s generic kernel and its e1000 driver', () => driverImages('network', ['net/ethernet/intel/e1000/e1000']));
 
-/** An interface of the host for this test alone; undefined, and said so, where none can be made: that takes root, /dev/net/tun and `ip`. */
-function hostInterface(name: string): string | undefined {
-  try {
-    execFileSync('ip', ['tuntap', 'add', name, 'mode', 'tap'], { stdio: 'pipe' });
-    execFileSync('ip', ['addr', 'add', '10.211.7.1/24', 'dev', name], { stdio: 'pipe' });
-    execFileSync('ip', ['link', 'set', name, 'up'], { stdio: 'pipe' });
-    return name;
-  } catch (error) {
-    console.warn(`skipped: a partition on an interface of the host: ${(error as Error).message.trim()}`);
-    return undefined;
-  }
-}
-
-const tap = network === undefined ? undefined : hostInterface(`bhtest${process.pid % 100_000}`);
-afterAll(() => {
-  if (tap !== undefined) execFileSync('ip', ['link', 'del', tap]);
-});
+const tap = network === undefined ? undefined : hostInterface(0, 'a partition on an interface of the host');
+afterAll(() => tap?.[Symbol.dispose]());
 
 /** tcpdump out of its package, with what it is linked against. */
 const tcpdump = await ifAvailable('tcpdump, to read our recordings', async () => {
@@ -102,7 +80,7 @@ describe.skipIf(network === undefined)('two partitions with an e1000 each, on on
   let live: LiveMachine | undefined;
 
   beforeAll(async () => {
-    const started = machine(network!, tap);
+    const started = machine(network!, tap?.name);
     live = started;
     started.running.startAll();
     for (const name of ['left', 'right']) {
@@ -139,8 +117,10 @@ describe.skipIf(network === undefined)('two partitions with an e1000 each, on on
   });
 
   it.skipIf(tap === undefined)('reach the host through a second controller on one of its interfaces', { timeout: TIMEOUT }, async () => {
-    await shell(live, 'left', 'ip addr add 10.211.7.2/24 dev eth1 && ip link set eth1 up');
-    expect(await shell(live, 'left', 'ping -c 3 -i 0.2 10.211.7.1')).toMatch(/3 packets transmitted, 3 packets received/);
+    await shell(live, 'left', `ip addr add ${tap?.guest}/24 dev eth1 && ip link set eth1 up`);
+    // The host takes a second to see that somebody has opened its interface.
+    await shell(live, 'left', `until ping -c 1 -W 1 ${tap?.host}; do sleep 1; done`);
+    expect(await shell(live, 'left', `ping -c 3 -i 0.2 ${tap?.host}`)).toMatch(/3 packets transmitted, 3 packets received/);
   });
 
   it('see the link go down when the other one stops', { timeout: TIMEOUT }, async () => {

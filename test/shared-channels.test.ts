@@ -1,9 +1,8 @@
 // Memory, random numbers and consoles that Debian's guests share: Linux's own drivers, and words that several partitions store to at once.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { linuxCmdline } from '../src/boot/index.ts';
 import type { LinuxImages } from '../src/host/node/initramfs.ts';
 import { CHANNEL, driverImages } from './support/driver-images.ts';
-import { SHELL_PROMPT } from './support/linux.ts';
+import { linuxPartition, SHELL_PROMPT } from './support/linux.ts';
 import { LiveMachine, machineOf } from './support/live-machine.ts';
 import { VIRTIO_PCI_MODULES } from './support/network-programs.ts';
 import { ifAvailable } from './support/packages.ts';
@@ -15,17 +14,9 @@ const MODULES = [...VIRTIO_PCI_MODULES, 'char/virtio_console', 'char/hw_random/v
 const LOAD = MODULES.map((path) => `insmod /modules/${path.split('/').at(-1)}.ko`).join(' && ');
 const TIMES = 10_000;
 
-function machine({ kernel, initrd }: LinuxImages): LiveMachine {
-  const partition = (name: string, core: number, further = ''): string => `
-  ${name}:
-    role: gpos
-    cores: [${core}]
-    memory: 128MiB
-    boot: { kernel: ${kernel}, initrd: ${initrd}, cmdline: '${linuxCmdline()}' }
-    devices:
-      com1: { model: uart16550 }
-      mem: { shared: mem, options: { vectors: 0 } }${further}
-    console: com1`;
+function machine(images: LinuxImages): LiveMachine {
+  const partition = (name: string, core: number, further: readonly string[]): string =>
+    linuxPartition(images, name, core, '128MiB', ['mem: { shared: mem, options: { vectors: 0 } }', ...further]);
   return new LiveMachine(
     machineOf(`
 version: 1
@@ -35,7 +26,7 @@ shared:
   mem: { kind: memory, size: 64KiB, grants: { left: {}, right: {} } }
   look: { kind: memory, size: 4KiB, grants: { left: {}, right: { access: ro } } }
   random: { kind: entropy, grants: { left: { rate: { bytes-per-second: 64KiB } } } }
-partitions:${partition('left', 0, '\n      look: { shared: look }\n      rng: { shared: random }\n      vcon: { model: virtio-console, options: { ports: org.cell.log } }')}${partition('right', 1, '\n      look: { shared: look }')}
+partitions:${partition('left', 0, ['look: { shared: look }', 'rng: { shared: random }', 'vcon: { model: virtio-console, options: { ports: org.cell.log } }'])}${partition('right', 1, ['look: { shared: look }'])}
 `),
     'host',
   );

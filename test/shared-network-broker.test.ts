@@ -1,7 +1,6 @@
 // The broker of a shared network in its own thread: with sockets of the host, with a TAP, with a recording. The guests are this test.
-import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { startBrokerThread } from '../src/host/node/broker-thread.ts';
 import type { BrokerStart } from '../src/hypervisor/index.ts';
 import { BrokerCommand, createPort, NetworkEnd } from '../src/shared/index.ts';
 import { ascii, bytesOf, EVERYONE, frame, GUEST, icmp, ip, PEER, tcp, udp } from '../src/shared/ethernet/testing.ts';
+import { hostInterface } from './support/host-interface.ts';
 
 const ENTRY = new URL('../src/cli/broker-worker.ts', import.meta.url);
 const folder = mkdtempSync(join(tmpdir(), 'bulkhead-network-broker-'));
@@ -171,29 +171,13 @@ describe('the broker of a shared network in its thread', () => {
   });
 });
 
-/** An interface of the host for this test alone; undefined, and said so, where none can be made. */
-function hostInterface(name: string): string | undefined {
-  try {
-    if (!existsSync('/dev/net/tun')) throw new Error('there is no /dev/net/tun');
-    execFileSync('ip', ['tuntap', 'add', name, 'mode', 'tap'], { stdio: 'pipe' });
-    execFileSync('ip', ['addr', 'add', '10.211.8.1/24', 'dev', name], { stdio: 'pipe' });
-    execFileSync('ip', ['link', 'set', name, 'up'], { stdio: 'pipe' });
-    return name;
-  } catch (error) {
-    console.warn(`skipped: a shared network on an interface of the host: ${(error as Error).message.trim()}`);
-    return undefined;
-  }
-}
-
-const tap = hostInterface(`bhnet${process.pid % 100_000}`);
-afterAll(() => {
-  if (tap !== undefined) execFileSync('ip', ['link', 'del', tap]);
-});
+const tap = hostInterface(1, 'a shared network on an interface of the host');
+afterAll(() => tap?.[Symbol.dispose]());
 
 it.skipIf(tap === undefined)('a shared network leads out by an interface of the host', async () => {
-  await using network = await new Network({ uplink: { kind: 'tap', interface: tap! } }).up();
-  const host = await network.stationOf(ip('10.211.8.1'), ip('10.211.8.2'));
-  network.send(0, frame(host, GUEST, 0x0800, icmp({ from: ip('10.211.8.2'), to: ip('10.211.8.1') }, 8, 0, [1, 2, 0, 1, ...ascii('hello')])));
+  await using network = await new Network({ uplink: { kind: 'tap', interface: tap!.name } }).up();
+  const host = await network.stationOf(ip(tap!.host), ip(tap!.guest));
+  network.send(0, frame(host, GUEST, 0x0800, icmp({ from: ip(tap!.guest), to: ip(tap!.host) }, 8, 0, [1, 2, 0, 1, ...ascii('hello')])));
   const reply = await network.hear(0, carries(1));
   expect([reply[34], Buffer.from(reply.subarray(42, 47)).toString()]).toEqual([0, 'hello']);
 });

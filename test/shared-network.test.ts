@@ -6,10 +6,9 @@ import { connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { linuxCmdline } from '../src/boot/index.ts';
 import type { LinuxImages } from '../src/host/node/initramfs.ts';
 import { driverImages } from './support/driver-images.ts';
-import { SHELL_PROMPT } from './support/linux.ts';
+import { linuxPartition, SHELL_PROMPT } from './support/linux.ts';
 import { LiveMachine, machineOf } from './support/live-machine.ts';
 import { IPERF3, tshark, VIRTIO_PCI_MODULES } from './support/network-programs.ts';
 import { ifAvailable } from './support/packages.ts';
@@ -37,18 +36,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** What udhcpc calls with what it was given. */
 const DHCP_SCRIPT = `printf '#!/bin/sh\\n[ "$1" = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\nip route add default via $router\\necho nameserver $dns > /etc/resolv.conf\\n' > /tmp/dhcp; chmod +x /tmp/dhcp; mkdir -p /etc`;
 
-function machine({ kernel, initrd }: LinuxImages, ports: { forward: number; server: number }): LiveMachine {
-  const partition = (name: string, core: number, model: string): string => `
-  ${name}:
-    role: gpos
-    cores: [${core}]
-    memory: 256MiB
-    boot: { kernel: ${kernel}, initrd: ${initrd}, cmdline: '${linuxCmdline()}' }
-    devices:
-      com1: { model: uart16550 }
-      lan: { ${model}shared: lan }
-      plant: { shared: plant }
-    console: com1`;
+function machine(images: LinuxImages, ports: { forward: number; server: number }): LiveMachine {
+  const partition = (name: string, core: number, model: string): string =>
+    linuxPartition(images, name, core, '256MiB', [`lan: { ${model}shared: lan }`, 'plant: { shared: plant }']);
   return new LiveMachine(
     machineOf(`
 version: 1

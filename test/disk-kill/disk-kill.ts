@@ -6,7 +6,7 @@
  * disk, a qcow2 disk and an overlay at the same time, and the process that runs the machine is killed after a random number of them and a
  * random time. The images live through all kills of a run.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,6 +14,9 @@ import { type CpioEntry, writeCpio } from '../../src/boot/index.ts';
 import { writeAtomically } from '../../src/host/node/cache.ts';
 import { buildInitramfs } from '../../src/host/node/initramfs.ts';
 import { packageFile } from '../../src/host/node/packages.ts';
+import { runAndKill } from './killed-process.ts';
+
+const countOf = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
 const INIT = join(import.meta.dirname, 'init');
@@ -119,30 +122,12 @@ partitions:
 
   /** The machine in a process of its own, killed `delay` milliseconds after so many records are safe. What its guest said. */
   #run(records: number, delay: number): Promise<string> {
-    const args = [MAIN, 'run', this.#manifest, '--pace', 'free', '--quiet', '--log-dir', join(this.#folder, 'logs')];
-    // Each life begins like the others: Node need not read our sources anew.
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(this.#folder, 'compiled') };
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
-    let text = '';
-    let errors = '';
-    let dying = false;
-    child.stderr.on('data', (piece: Buffer) => {
-      errors += piece.toString('latin1');
-    });
-    child.stdout.on('data', (piece: Buffer) => {
-      text += piece.toString('latin1');
-      if (text.includes('BROKEN')) child.kill('SIGKILL');
-      const isReady = (text.match(/READY vd/g)?.length ?? 0) === FORMATS.length;
-      if (dying || !isReady || (text.match(/ACK vd/g)?.length ?? 0) < records) return;
-      dying = true;
-      setTimeout(() => child.kill('SIGKILL'), delay);
-    });
-    // What the guest had said is in the pipe, whatever has become of the process.
-    return new Promise((resolve, reject) => {
-      child.on('close', () => {
-        if (dying && !text.includes('BROKEN')) resolve(text);
-        else reject(new Error(`the guest came to nothing:\n${text.slice(-1500)}\n${errors.slice(-1500)}`));
-      });
+    return runAndKill({
+      name: 'the guest',
+      args: [MAIN, 'run', this.#manifest, '--pace', 'free', '--quiet', '--log-dir', join(this.#folder, 'logs')],
+      folder: this.#folder,
+      isDue: (text) => countOf(text, /READY vd/g) === FORMATS.length && countOf(text, /ACK vd/g) >= records,
+      delay,
     });
   }
 }

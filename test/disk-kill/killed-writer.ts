@@ -1,5 +1,5 @@
 /** Kills the storage path alone (writer.ts) and looks at what is left: quicker than with a guest, so that it can be done more often. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DiskSource } from '../../src/contracts/index.ts';
@@ -7,6 +7,7 @@ import { hostImageFiles } from '../../src/host/node/image-file.ts';
 import { openImage } from '../../src/shared/disk/open-disk.ts';
 import { runTool } from '../support/qemu-img.ts';
 import type { DiskFormat } from './disk-kill.ts';
+import { runAndKill } from './killed-process.ts';
 import { BATCH, DISK_SECTORS, RECORD_SECTORS, recordBytes, sectorOf } from './records.ts';
 
 const WRITER = join(import.meta.dirname, 'writer.ts');
@@ -48,27 +49,15 @@ export class KilledWriter {
     return { records: Math.max(0, acknowledged - first + 1), leaked: this.#verify(this.#next - 1) };
   }
 
-  #run(first: number, batches: number, delay: number): Promise<number> {
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(this.#folder, 'compiled') };
-    const child = spawn(process.execPath, [WRITER, JSON.stringify(this.#source), String(first)], { stdio: ['ignore', 'pipe', 'pipe'], env });
-    let text = '';
-    let errors = '';
-    let dying = false;
-    child.stderr.on('data', (piece: Buffer) => {
-      errors += piece.toString('latin1');
+  async #run(first: number, batches: number, delay: number): Promise<number> {
+    const text = await runAndKill({
+      name: `${this.#format}: the writer`,
+      args: [WRITER, JSON.stringify(this.#source), String(first)],
+      folder: this.#folder,
+      isDue: (said) => said.includes('READY') && (said.match(/ACK/g)?.length ?? 0) >= batches,
+      delay,
     });
-    child.stdout.on('data', (piece: Buffer) => {
-      text += piece.toString('latin1');
-      if (dying || !text.includes('READY') || (text.match(/ACK/g)?.length ?? 0) < batches) return;
-      dying = true;
-      setTimeout(() => child.kill('SIGKILL'), delay);
-    });
-    return new Promise((resolve, reject) => {
-      child.on('close', () => {
-        if (dying && !text.includes('BROKEN')) resolve(Number([...text.matchAll(/ACK (\d+)\n/g)].at(-1)?.[1] ?? first - 1));
-        else reject(new Error(`${this.#format}: the writer came to nothing: ${text.slice(-300)} ${errors.slice(-600)}`));
-      });
-    });
+    return Number([...text.matchAll(/ACK (\d+)\n/g)].at(-1)?.[1] ?? first - 1);
   }
 
   #verify(last: number): number {

@@ -11,6 +11,18 @@ export const SHELL_PROMPT = '/root # ';
 const BOOT_INSTRUCTIONS = 3e9;
 const COMMAND_INSTRUCTIONS = 1e9;
 
+/** In a manifest: a partition that boots Linux to a shell on its serial port, with further devices, a line each. */
+export function linuxPartition({ kernel, initrd }: LinuxImages, name: string, core: number, memory: string, devices: readonly string[]): string {
+  return `
+  ${name}:
+    role: gpos
+    cores: [${core}]
+    memory: ${memory}
+    boot: { kernel: ${kernel}, initrd: ${initrd}, cmdline: '${linuxCmdline()}' }
+    devices:
+${['com1: { model: uart16550 }', ...devices].map((device) => `      ${device}\n`).join('')}    console: com1`;
+}
+
 export class Linux {
   readonly guest: Guest;
   /** At the moment the shell asked for its first command. */
