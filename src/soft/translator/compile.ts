@@ -42,10 +42,11 @@ export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUC
     const { miss, translate, find } = defineSharedFunctions(builder, fill);
     const imports: Imports = { readSlow: miss, writeSlow: translate, commitStore: -1, system, f80: f80FunctionsOf(builder) };
     registers ??= new TouchedRegisters(handlers, { ...imports, f80: F80_NOWHERE });
-    const first = builder.nextFunction;
-    const functions = new Map(plans.map((plan, n) => [entryOf(plan), first + n]));
+    // Regions call each other, and functions that are defined only when the first of them needs one.
+    const declared = plans.map((plan, n) => ({ plan, index: builder.declare(REGION_SIGNATURE, `r${n}`) }));
+    const functions = new Map(declared.map(({ plan, index }) => [entryOf(plan), index]));
     const environment = { handlers, imports, execute, find, type, registers, functions };
-    for (const [n, plan] of plans.entries()) builder.function(REGION_SIGNATURE, `r${n}`, (code) => writeRegion(plan, environment, code));
+    for (const { plan, index } of declared) builder.define(index, (code) => writeRegion(plan, environment, code));
     return builder.build();
   };
 }

@@ -9,7 +9,7 @@ export interface Signature {
   readonly results: readonly ValueType[];
 }
 
-interface DefinedFunction {
+interface DeclaredFunction {
   readonly type: number;
   readonly code: Code;
   readonly exportAs: string | undefined;
@@ -19,7 +19,7 @@ export class ModuleBuilder {
   readonly #types: string[] = [];
   readonly #typeBytes: Bytes[] = [];
   readonly #imports: { readonly name: string; readonly type: number }[] = [];
-  readonly #functions: DefinedFunction[] = [];
+  readonly #functions: DeclaredFunction[] = [];
   #hasTable = false;
   /** All imports must be declared before the first function. Returns the function index. */
   importFunction(name: string, signature: Signature): number {
@@ -37,16 +37,21 @@ export class ModuleBuilder {
     return this.#type(signature);
   }
 
-  /** The index that the next function will have. */
-  get nextFunction(): number {
-    return this.#imports.length + this.#functions.length;
+  /** A function whose code {@link define} writes later: others, which may be written in between, can call it already. Returns the function index. */
+  declare(signature: Signature, exportAs?: string): number {
+    const code = new Code(signature.parameters.length);
+    return this.#imports.length + this.#functions.push({ type: this.#type(signature), code, exportAs }) - 1;
   }
 
-  /** `body` writes the code; parameters are locals 0…. Returns the function index. */
+  /** `body` writes the code; parameters are locals 0…. */
+  define(index: number, body: (code: Code) => void): void {
+    body((this.#functions[index - this.#imports.length] as DeclaredFunction).code);
+  }
+
+  /** Both at once. */
   function(signature: Signature, exportAs: string | undefined, body: (code: Code) => void): number {
-    const code = new Code(signature.parameters.length);
-    const index = this.#imports.length + this.#functions.push({ type: this.#type(signature), code, exportAs }) - 1;
-    body(code);
+    const index = this.declare(signature, exportAs);
+    this.define(index, body);
     return index;
   }
 
