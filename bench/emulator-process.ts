@@ -1,6 +1,6 @@
 /** An emulator as a process: its console is watched, and what it has used by then is read. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { MiB } from '../src/base/index.ts';
 
@@ -12,6 +12,8 @@ export interface Usage {
   readonly seconds: number;
   /** Of all its threads; undefined where there is no /proc. */
   readonly cpuSeconds: number | undefined;
+  /** Processor seconds of the threads that live now, by name; several of one name together. */
+  readonly threads: ReadonlyMap<string, number>;
   readonly peakRssMiB: number | undefined;
 }
 
@@ -77,9 +79,24 @@ export class EmulatorProcess {
       // The name, in brackets, may hold blanks: user and system time are fields 14 and 15 of the line, 12 and 13 behind it.
       const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
       const peakKiB = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]);
-      return { seconds, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, peakRssMiB: (peakKiB * 1024) / MiB };
+      return { seconds, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND, threads: threadSeconds(this.#child.pid as number), peakRssMiB: (peakKiB * 1024) / MiB };
     } catch {
-      return { seconds, cpuSeconds: undefined, peakRssMiB: undefined };
+      return { seconds, cpuSeconds: undefined, threads: new Map(), peakRssMiB: undefined };
     }
   }
+}
+
+/** Linux Documentation/scheduler/sched-stats.rst: the first field of a thread's schedstat is its run time in nanoseconds. */
+function threadSeconds(pid: number): ReadonlyMap<string, number> {
+  const seconds = new Map<string, number>();
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const name = readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim();
+      const nanos = Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+      seconds.set(name, (seconds.get(name) ?? 0) + nanos / 1e9);
+    } catch {
+      // It ended between two looks.
+    }
+  }
+  return seconds;
 }

@@ -12,6 +12,7 @@ import { notModelledPage } from './docs/not-modelled.ts';
 import { GENERATED } from './docs/notice.ts';
 import { withPieces } from './docs/regions.ts';
 import { roomPieces } from './docs/room-pieces.ts';
+import { sharedPieces } from './docs/shared-pieces.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -30,6 +31,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     page('docs/architecture.md', roomPieces(ROOT)),
     page('docs/manifest.md', manifestPieces(ROOT)),
     page('docs/cli.md', cliPieces()),
+    page('docs/shared.md', sharedPieces()),
   ]);
 }
 

@@ -139,9 +139,9 @@ ${PARTITIONS.map(partition).join('\n')}
   });
 
   it('serves the next life of a partition that was restarted in the middle of writing, and the neighbour all the while', { timeout: TIMEOUT }, async () => {
-    const written = live.running.ports().find(({ partition, device }) => partition === 'left' && device === 'vda')!.bytes;
+    const written = live.running.ports().find(({ partition, device }) => partition === 'left' && device === 'vda')!.counters['bytesIn']!;
     live.type('left', 'while :; do dd if=/bin/busybox of=/dev/vda bs=256k seek=12 oflag=direct 2>/dev/null; done\r');
-    await live.until('left writes', () => live.running.ports().some(({ partition, device, bytes }) => partition === 'left' && device === 'vda' && bytes > written), TIMEOUT / 2);
+    await live.until('left writes', () => live.running.ports().some(({ partition, device, counters }) => partition === 'left' && device === 'vda' && counters['bytesIn']! > written), TIMEOUT / 2);
     const lives = live.console('left').split('/root # ').length;
     await Promise.all([live.running.restart('left'), shell('right', 'dd if=/dev/vda of=/dev/null bs=64k count=32 iflag=direct 2>/dev/null')]);
     await live.until('left has a shell again', () => live.console('left').split('/root # ').length > lives, TIMEOUT / 2);
@@ -161,6 +161,6 @@ ${PARTITIONS.map(partition).join('\n')}
       writeFileSync(copy, window(offset));
       expect(runTool(e2fsck, ['-fn', copy])).toMatchObject({ status: 0 });
     }
-    expect(live.running.ports().every(({ failed }) => failed === 0)).toBe(true);
+    expect(live.running.ports().every(({ counters }) => counters['failed'] === 0)).toBe(true);
   });
 });

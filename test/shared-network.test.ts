@@ -10,7 +10,7 @@ import type { LinuxImages } from '../src/host/node/initramfs.ts';
 import { driverImages } from './support/driver-images.ts';
 import { linuxPartition, SHELL_PROMPT } from './support/linux.ts';
 import { LiveMachine, machineOf } from './support/live-machine.ts';
-import { IPERF3, tshark, VIRTIO_PCI_MODULES } from './support/network-programs.ts';
+import { IPERF3, PING, tshark, VIRTIO_PCI_MODULES } from './support/network-programs.ts';
 import { ifAvailable } from './support/packages.ts';
 import { eventually, shell } from './support/shell.ts';
 
@@ -28,6 +28,9 @@ const MODULES = [
   '../net/802/mrp',
   '../net/8021q/8021q',
 ];
+
+/** Echo requests of a flood: some seconds' worth. */
+const FLOOD = 2000;
 
 const folder = mkdtempSync(join(tmpdir(), 'bulkhead-shared-network-'));
 const recording = join(folder, 'lan.pcapng');
@@ -71,7 +74,9 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const images = await ifAvailable('Debian’s generic kernel with its virtio drivers, and iperf3', () => driverImages('shared-network', MODULES, IPERF3));
+const images = await ifAvailable('Debian’s generic kernel with its virtio drivers, iperf3 and ping', () =>
+  driverImages('shared-network', MODULES, [...new Set([...IPERF3, ...PING])]),
+);
 
 const PAGE = Buffer.alloc(700_000, 'the quick brown fox jumps over the lazy dog. ');
 
@@ -113,6 +118,19 @@ describe.skipIf(images === undefined)('two partitions on a shared network with a
     expect(await run('right', 'ping -c 3 -i 0.2 10.0.2.15')).toMatch(/3 packets transmitted, 3 packets received/);
     expect(await run('left', 'ping -c 500 -A -q 10.0.2.2')).toMatch(/500 packets transmitted, 500 packets received/);
     expect(await run('right', 'ping -c 500 -A -q 10.0.2.15')).toMatch(/500 packets transmitted, 500 packets received/);
+  });
+
+  it('flood each other and the gateway with pings, of which none is lost', { timeout: TIMEOUT }, async () => {
+    const lines: string[] = [];
+    for (const [name, whom, to] of [['left', 'right', '10.0.2.16'], ['right', 'left', '10.0.2.15'], ['left', 'the gateway', '10.0.2.2']] as const) {
+      const told = await run(name, `iputils-ping -f -q -c ${FLOOD} ${to}`);
+      expect(told).toMatch(new RegExp(`${FLOOD} packets transmitted, ${FLOOD} received, 0% packet loss`));
+      const [, min, average, max] = /= ([\d.]+)\/([\d.]+)\/([\d.]+)\//.exec(told) ?? [];
+      lines.push(`${name} to ${whom}: ${FLOOD} echoes, round trip ${min} to ${max} ms, on average ${average}`);
+    }
+    console.log(lines.join('\n'));
+    const missed = live.running.ports().filter(({ resource }) => resource === 'lan').map(({ counters }) => counters['missed']);
+    expect(missed).toEqual([0, 0, 0]);
   });
 
   it.each(['left', 'right'] as const)('fetch a page from a server on the host’s loopback (%s)', { timeout: TIMEOUT }, async (name) => {

@@ -97,8 +97,10 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorDescription>> = {
   BH289: { title: 'Addresses of a shared network that cannot be', remedy: 'Write a private network, as in `network: 10.0.2.0/24`, with room for its partitions, and station addresses as 02:00:00:00:00:01.' },
   BH294: { title: 'Shared memory of a size that cannot be, or that a partition sees twice', remedy: 'Give it a power of two from 4KiB to 256MiB, and each partition one device in front of it.' },
   BH295: { title: 'A way to a shared console that cannot be', remedy: 'Write one way in a row, each with a path or port of its own.' },
+  BH296: { title: 'Something exclusive that is not', remedy: 'Leave one user and one grant, or write `shared:`.' },
   BH290: { title: 'A forwarded port that leads nowhere, or in two directions', remedy: 'Use each port of the host once, and forward to partitions that have a device on the network.' },
   BH291: { title: 'A way out of a shared network that cannot be used', remedy: 'Correct the name of the interface, or the path; nothing else can have the same.' },
+  BH292: { title: 'A device with an address of its own on a shared network', remedy: 'Write the address in the grant of its partition, and leave it out of the options.' },
 
   // BH3xx boot images
   BH301: { title: 'The kernel file is no image that is known', remedy: 'Give a bzImage, an ELF file or a multiboot image; for raw code set `protocol: flat` and `load:`.' },

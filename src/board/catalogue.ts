@@ -88,6 +88,8 @@ export interface DeviceModel {
   readonly input?: boolean;
   /** Has a socket for a network cable. */
   readonly network?: boolean;
+  /** Interrupts its partition by a timer, which can be a shared one. */
+  readonly timer?: boolean;
   /** It is one partition's way to a shared resource of this kind. */
   readonly shared?: SharedResource['kind'];
   /** It stands in front of the firmware's ROM, among the last addresses below 4 GiB. */
@@ -348,6 +350,7 @@ export const DEVICE_CATALOGUE: DeviceCatalogue = {
     places: [{ ranges: [{ space: 'mmio', base: HPET_BASE, size: HPET_BYTES }], irqs: [20, 21, 22] }],
     relocatable: false,
     console: false,
+    timer: true,
     options: {},
     create: (spec, environment) =>
       attached(spec, (slot) => {

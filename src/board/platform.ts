@@ -91,6 +91,8 @@ export interface PlatformOptions {
   block?(file: DeviceFile): BlockBackend;
   /** A device's end of a shared resource. Absent: nothing is shared. */
   shared?(deviceName: string): SharedEnd | undefined;
+  /** The clock by which a device sets its alarms. Absent, or undefined: {@link clock}. */
+  clockOf?(deviceName: string): Clock | undefined;
   /** Expansion ROMs, by device. */
   readonly roms?: ReadonlyMap<string, Uint8Array>;
   /** One model for all vCPUs, or one for each (their APIC IDs differ). */
@@ -452,11 +454,11 @@ export class Platform implements Disposable {
     };
   }
 
-  #slotFor(spec: DeviceSpec, { clock, log, memory }: PlatformOptions): DeviceSlot {
+  #slotFor(spec: DeviceSpec, { clock, clockOf, log, memory }: PlatformOptions): DeviceSlot {
     return {
       bus: this.bus,
       memory,
-      clock,
+      clock: clockOf?.(spec.name) ?? clock,
       log,
       msi: this.#messages,
       dma: this.dma.port({ name: spec.name }),

@@ -5,7 +5,7 @@ import { fileLocker, holePuncher } from '../host/linux/index.ts';
 import { serveBrokerThread } from '../host/node/broker-thread.ts';
 import { hostImageFiles } from '../host/node/image-file.ts';
 import type { BrokerEvents, BrokerStart } from '../hypervisor/index.ts';
-import { Broker, BrokerCommand, DiskBroker, runBroker } from '../shared/index.ts';
+import { Broker, BrokerCommand, DiskBroker, runBroker, TimerBroker } from '../shared/index.ts';
 import { serveEthernet } from './ethernet-service.ts';
 
 const hostNow = (): Nanos => performance.now() * ms;
@@ -15,6 +15,9 @@ async function serve(start: BrokerStart, log: BrokerEvents['log']): Promise<void
   switch (start.resource.kind) {
     case 'disk':
       serveDisk(start, command, log);
+      break;
+    case 'timer':
+      serveTimer(start, command);
       break;
     case 'ethernet':
       await serveEthernet(start, command, log);
@@ -27,6 +30,11 @@ function serveDisk({ resource, ports }: BrokerStart, command: BrokerCommand, log
   const files = hostImageFiles({ punchHole: holePuncher(), lock: fileLocker(), refused: (what) => log('warn', what) });
   using broker = new DiskBroker({ name, source: disk, ports, files });
   log('info', `${disk.overlay ?? disk.image}: ${broker.image.description}`);
+  runBroker(new Broker(broker.ports, hostNow, (now) => broker.idle(now)), command);
+}
+
+function serveTimer({ ports }: BrokerStart, command: BrokerCommand): void {
+  const broker = new TimerBroker(ports, hostNow);
   runBroker(new Broker(broker.ports, hostNow, (now) => broker.idle(now)), command);
 }
 

@@ -28,11 +28,10 @@ const hostNow = (): Nanos => performance.now() * ms;
 const ROUNDS_AT_ONCE = 4;
 
 /** Serves a network until it is told to stop. Throws BH630, BH631. */
-export async function serveEthernet({ resource, ports }: BrokerStart, command: BrokerCommand, log: BrokerEvents['log']): Promise<void> {
+export async function serveEthernet({ resource, ports, uplinkCounters = createCounters() }: BrokerStart, command: BrokerCommand, log: BrokerEvents['log']): Promise<void> {
   const { network } = resource;
   if (network === undefined) throw new TypeError(`${resource.name} is not set up`);
   const uplink = uplinkOf(resource, network, ports, command, log);
-  const uplinkCounters = createCounters();
   using recording = network.capture === undefined ? undefined : new Recording(network.capture, resource, ports, uplink !== undefined, uplinkCounters, log);
   using broker = new EthernetBroker({
     ports: ports.map((port) => ethernetPort(resource, port, ring)),

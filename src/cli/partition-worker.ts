@@ -3,9 +3,10 @@ import { randomFillSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BulkheadError, ms } from '../base/index.ts';
 import { CALL_COUNT, CALL_DEVICE } from '../board/index.ts';
-import type { Engine, LinkedPort, Logger, Nanos, Partition, Severity, SharedEnd } from '../contracts/index.ts';
-import { holePuncher } from '../host/linux/index.ts';
+import type { AttachedLine, Clock, Engine, LinkedPort, Logger, Nanos, Partition, Severity, SharedEnd } from '../contracts/index.ts';
+import { fileLocker, holePuncher, openSerialLine } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
+import { hostImageFiles } from '../host/node/image-file.ts';
 import { startModuleCompiler } from '../host/node/module-compiler.ts';
 import { enableBranchHints } from '../host/node/v8-flags.ts';
 import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
@@ -14,7 +15,7 @@ import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, Ru
 import { romsBesideFirmware } from './expansion-roms.ts';
 import { loadDeviceModels } from './device-modules.ts';
 import { openWires } from './partition-wires.ts';
-import { type EndSurroundings, openSharedEnd } from '../shared/index.ts';
+import { type EndSurroundings, openExclusiveDisk, openSharedEnd } from '../shared/index.ts';
 import { createCpuidModel, createSoftEngine, type RegionPlan, type Translation } from '../soft/index.ts';
 import { featuresOf } from '../x86/features.ts';
 
@@ -46,7 +47,8 @@ async function run({ partition: spec, link: buffers, pace, life }: ThreadStart, 
           inputs: buffers.inputs,
           block: ({ path, access }) => disks.use(openBlockFile(path, { readOnly: access === 'ro', punchHole: holePuncher(), refused: (what) => log.log('warn', what) })),
           wires: openWires(spec, { linked: buffers.wires, alarm: link.alarm, clock, epoch: wallTime, life, log }),
-          shared: sharedEnds(buffers.shared, { clock, random: (target) => void randomFillSync(target) }),
+          shared: new Map([...sharedEnds(buffers.shared, { clock, random: (target) => void randomFillSync(target) }), ...exclusiveDisks(spec, clock, log)]),
+          lines: serialLines(spec, link.alarm),
           models,
           deviceCalls: link.deviceCalls(),
           clock,
@@ -110,6 +112,18 @@ function sharedEnds(ports: Readonly<Record<string, LinkedPort>>, surroundings: E
     if (end !== undefined) ends.set(device, end);
   }
   return ends;
+}
+
+/** By device: the disks that this partition has to itself. */
+function exclusiveDisks({ devices }: Partition, clock: Clock, log: Logger): [string, SharedEnd][] {
+  const files = hostImageFiles({ punchHole: holePuncher(), lock: fileLocker(), refused: (what) => log.log('warn', what) });
+  return devices.flatMap(({ name: device, exclusive }): [string, SharedEnd][] =>
+    exclusive?.kind === 'disk' ? [[device, openExclusiveDisk({ ...exclusive, source: exclusive.disk, files, clock })]] : []);
+}
+
+/** By device: the serial lines that lead out of this thread. */
+function serialLines({ devices }: Partition, alarm: Int32Array): ReadonlyMap<string, AttachedLine> {
+  return new Map(devices.flatMap(({ name, exclusive }): [string, AttachedLine][] => (exclusive?.kind === 'console' ? [[name, openSerialLine(exclusive.pty, alarm)]] : [])));
 }
 
 function engineFor({ engine }: Partition, translation: Translation): Engine {

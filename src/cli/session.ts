@@ -16,6 +16,7 @@ import { ConsoleWays } from './consoles/console-ways.ts';
 import { consoleVisit } from './consoles/console-visit.ts';
 import { runControlCommand } from './control/control-commands.ts';
 import { type ExitName, exitStatus } from './exit-codes.ts';
+import { portTable } from './port-view.ts';
 import { type LiveStatus, ownershipTable, SpeedGauge, statusLine, statusTable } from './status-view.ts';
 import { paintFor } from './style.ts';
 import { ConsoleMultiplexer } from './terminal/multiplexer.ts';
@@ -102,7 +103,7 @@ class Session implements Disposable {
         write: (bytes) => this.#terminal.write(bytes),
         send: (partition, bytes) => this.#send(partition, bytes),
         command: (action, partition) => this.#command(action, this.#names[partition] ?? ''),
-        status: () => statusTable(this.#measure()).trimEnd().split('\n'),
+        status: () => [statusTable(this.#measure()), portTable(this.#running.ports())].filter((text) => text !== '').join('\n').trimEnd().split('\n'),
         completed: (partition, line) => this.#pumps.log(this.#names[partition] ?? '', line),
       },
     );

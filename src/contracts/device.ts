@@ -49,6 +49,12 @@ export interface CharacterBackend {
   readonly size?: TerminalSize | undefined;
 }
 
+/** A byte stream that leads straight out of the partition's thread, with nobody between. */
+export interface AttachedLine extends CharacterBackend, Disposable {
+  /** Between slices: lets the device see what has arrived by now. True when there is something it has not taken yet. */
+  admit(): boolean;
+}
+
 /** In characters. */
 export interface TerminalSize {
   readonly columns: number;

@@ -50,7 +50,7 @@ export interface BoardDevice {
 /** Used through a broker by whoever was granted it. */
 export interface SharedResource {
   readonly name: string;
-  readonly kind: 'console' | 'disk' | 'ethernet' | 'memory' | 'entropy';
+  readonly kind: 'console' | 'disk' | 'ethernet' | 'memory' | 'entropy' | 'timer';
   readonly grants: readonly Grant[];
   /** Of a disk: what it lies in. */
   readonly disk?: DiskSource;
@@ -136,11 +136,19 @@ export interface DeviceSpec {
   readonly board?: string;
   /** The shared resource behind it, in {@link Machine.shared}. */
   readonly shared?: string;
+  /** The resource that it has to itself, served in its partition's own thread. */
+  readonly exclusive?: ExclusiveResource;
   /** What its network cable leads to. Absent: it has none, or none is plugged in. */
   readonly wire?: WireSpec;
   /** The host's files behind its options of type `file`. Absent: none. */
   readonly files?: readonly DeviceFile[];
 }
+
+/** What could be shared, and is one partition's own. A network is a {@link WireSpec} then, a timer the partition's clock. */
+export type ExclusiveResource =
+  | { readonly kind: 'disk'; readonly name: string; readonly grant: Grant; readonly disk: DiskSource }
+  /** `pty`: absolute path of the link to its terminal. */
+  | { readonly kind: 'console'; readonly name: string; readonly pty: string };
 
 /** A file of the host that a device owns: the medium of a disk or CD-ROM. */
 export interface DeviceFile {

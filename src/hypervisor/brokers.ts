@@ -3,8 +3,8 @@
  * and brokers are made once; partitions come and go.
  */
 import { ring, s } from '../base/index.ts';
-import type { GrantedPort, Machine, Nanos, Severity, SharedResource } from '../contracts/index.ts';
-import { BrokerCommand, createPort, PortControl, type PortStatistics } from '../shared/index.ts';
+import type { GrantedPort, Machine, Nanos, PartitionName, Severity, SharedResource } from '../contracts/index.ts';
+import { BrokerCommand, createCounters, createPort, PORT_METRICS, PortControl, type PortReading, readPort, readUplink } from '../shared/index.ts';
 import type { Cell } from './cell.ts';
 
 /** Everything a broker's thread needs. Plain data and shared memory: it is posted. */
@@ -13,6 +13,8 @@ export interface BrokerStart {
   readonly ports: readonly GrantedPort[];
   /** See {@link BrokerCommand}. */
   readonly command: SharedArrayBuffer;
+  /** Of the port by which a network leads out: see `createCounters`. Absent: nobody looks at them. */
+  readonly uplinkCounters?: SharedArrayBuffer;
 }
 
 /** What a broker's thread tells. */
@@ -32,11 +34,14 @@ export type StartBroker = (start: BrokerStart, events: BrokerEvents) => BrokerTh
 /** A broker that does not end within this time is ended: what it was asked for is done or never will be. */
 const BROKER_PATIENCE: Nanos = 10 * s;
 
-/** How a partition's port stands. */
-export interface PortReport extends PortStatistics {
+/** How a port of something shared stands. */
+export interface PortReport {
   readonly resource: string;
-  readonly partition: string;
-  readonly device: string;
+  readonly kind: SharedResource['kind'];
+  /** Whose it is. Absent: it is a network's way out. */
+  readonly partition?: PartitionName;
+  readonly device?: string;
+  readonly counters: PortReading;
 }
 
 export interface BrokerSurroundings {
@@ -54,7 +59,10 @@ export class Brokers {
     this.#entries = shared.flatMap((resource) => {
       const command = new BrokerCommand();
       const ports = cells.flatMap((cell) => portsOf(resource, cell, command));
-      return ports.length === 0 ? [] : [new BrokerEntry({ resource, ports, command: command.buffer }, surroundings)];
+      if (ports.length === 0) return [];
+      const leadsOut = resource.network !== undefined && resource.network.uplink.kind !== 'none';
+      const start = { resource, ports, command: command.buffer, ...(leadsOut ? { uplinkCounters: createCounters() } : {}) };
+      return [new BrokerEntry(start, surroundings)];
     });
   }
 
@@ -70,9 +78,17 @@ export class Brokers {
     await Promise.all(this.#entries.map((entry) => entry.stop()));
   }
 
-  reports(): PortReport[] {
-    return this.#entries.flatMap((entry) => entry.reports());
+  /** Of the ports that no partition owns. */
+  uplinks(): PortReport[] {
+    return this.#entries.flatMap((entry) => entry.uplink ?? []);
   }
+}
+
+/** How the ports of a partition stand. */
+export function portReports({ spec, link }: Cell): PortReport[] {
+  return Object.entries(link.buffers.shared)
+    .filter(([, { kind }]) => PORT_METRICS[kind].length > 0)
+    .map(([device, port]) => ({ resource: port.resource, kind: port.kind, partition: spec.name, device, counters: readPort(port) }));
 }
 
 function portsOf(resource: SharedResource, { spec, link }: Cell, command: BrokerCommand): GrantedPort[] {
@@ -121,14 +137,9 @@ class BrokerEntry {
     await this.#gone;
   }
 
-  reports(): PortReport[] {
-    const { resource, ports } = this.#start;
-    return ports.map(({ grant, device, port }) => ({
-      resource: resource.name,
-      partition: grant.partition,
-      device,
-      ...new PortControl(port).statistics,
-    }));
+  get uplink(): PortReport | undefined {
+    const { resource, uplinkCounters } = this.#start;
+    return uplinkCounters === undefined ? undefined : { resource: resource.name, kind: resource.kind, counters: readUplink(uplinkCounters) };
   }
 
   /** Nobody answers any more: whoever waits is told. */

@@ -10,7 +10,7 @@
 import { BulkheadError } from '../base/index.ts';
 import type { Machine, PartitionName, PartitionStatus, Severity } from '../contracts/index.ts';
 import type { CrashReport, Pace, PartitionEnd } from '../partition/index.ts';
-import { Brokers, type PortReport } from './brokers.ts';
+import { Brokers, type PortReport, portReports } from './brokers.ts';
 import { Cell } from './cell.ts';
 import { ConsoleEnd, consoleDevices } from './consoles.ts';
 import { connectUnbrokered } from './unbrokered.ts';
@@ -107,9 +107,10 @@ export class RunningMachine implements AsyncDisposable {
     return this.#cell(name).link.worstLatency;
   }
 
-  /** What was done for each port of what is shared. */
+  /** What was done at each port of what is shared, resource by resource in the order of the manifest. */
   ports(): PortReport[] {
-    return this.#brokers?.reports() ?? [];
+    const all = [...[...this.#cells.values()].flatMap(portReports), ...(this.#brokers?.uplinks() ?? [])];
+    return (this.machine.shared ?? []).flatMap(({ name }) => all.filter(({ resource }) => resource === name));
   }
 
   startAll(): void {

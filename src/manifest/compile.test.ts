@@ -310,8 +310,8 @@ describe('a partition with firmware', () => {
   });
 });
 
-/** Rules of what is shared have their cases beside it: shared-disk.test.ts, networks.test.ts, shared-memory.test.ts. */
-const WITH_WHAT_THEY_SHARE = ['BH283', 'BH284', 'BH285', 'BH286', 'BH287', 'BH288', 'BH289', 'BH290', 'BH291', 'BH294', 'BH295'];
+/** Rules of what is shared have their cases beside it: shared-disk.test.ts, networks.test.ts, shared-memory.test.ts, exclusive.test.ts. */
+const WITH_WHAT_THEY_SHARE = ['BH283', 'BH284', 'BH285', 'BH286', 'BH287', 'BH288', 'BH289', 'BH290', 'BH291', 'BH292', 'BH294', 'BH295', 'BH296'];
 
 describe('a malformed manifest', () => {
   it.each(MALFORMED.map(([code, line, what, find, write]) => ({ code, line, what, find, write })))(

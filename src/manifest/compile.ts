@@ -1,8 +1,8 @@
 /** The manifest compiler: text in, a proved machine or findings out. */
-import type { BoardDevice, DeviceSpec, DiskSource, Finding, Machine, Partition, WireSpec } from '../contracts/index.ts';
+import type { BoardDevice, DeviceSpec, DiskSource, ExclusiveResource, Finding, Machine, Partition, WireSpec } from '../contracts/index.ts';
 import { wayOf } from './console-ways.ts';
 import { deviceFiles, resolveMedia } from './device-files.ts';
-import { DEFAULT_RESTARTS, draftOf, type Draft, type DraftDevice, type DraftPartition } from './draft.ts';
+import { DEFAULT_RESTARTS, draftOf, type Draft, type DraftDevice, type DraftPartition, type DraftShared } from './draft.ts';
 import { grantOf, resolveDisks } from './disks.ts';
 import type { InspectedDisk, ManifestHost, MediumFile } from './host.ts';
 import { resolveImages } from './images.ts';
@@ -94,6 +94,7 @@ function machineOf(
   disks: ReadonlyMap<string, InspectedDisk>,
   host: ManifestHost,
 ): Machine {
+  const exclusives = exclusiveResources(draft, disks, host);
   const devices: BoardDevice[] = draft.board.devices.map((device) => {
     const owner = draft.partitions.find((partition) => partition.devices.some((candidate) => candidate.board === device.name));
     return {
@@ -107,7 +108,7 @@ function machineOf(
   return {
     name: draft.name,
     board: { cores: draft.board.cores, memory: draft.board.memory, devices },
-    partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images, media, wireSpecs(draft, host))),
+    partitions: draft.partitions.map((partition) => partitionOf(partition, devices, images, media, wireSpecs(draft, host), exclusives)),
     shared: draft.shared.map((resource) => {
       const { name, kind, grants, written } = resource;
       const disk = disks.get(name);
@@ -134,6 +135,7 @@ function partitionOf(
   images: ReadonlyMap<string, ResolvedImage>,
   media: ReadonlyMap<string, MediumFile>,
   wires: ReadonlyMap<DraftDevice, WireSpec>,
+  exclusives: ReadonlyMap<DraftDevice, ExclusiveResource>,
 ): Partition {
   const { boot, onCrash } = draft;
   const pathOf = (reference: string): string => {
@@ -143,7 +145,7 @@ function partitionOf(
   const own = {
     cores: draft.cores,
     memory: { base: draft.memory.base ?? 0, size: draft.memory.size },
-    devices: draft.devices.map((device) => specOf(device, media, wires)),
+    devices: draft.devices.map((device) => specOf(device, media, wires, exclusives)),
   };
   return {
     name: draft.name,
@@ -169,10 +171,15 @@ function partitionOf(
   };
 }
 
-/** By controller: what its cable leads to. The first controller of a wire writes the recording. */
+/** By controller: what its cable leads to. The first controller of a wire writes the recording. A network of one's own is a wire to its interface. */
 function wireSpecs(draft: Draft, host: ManifestHost): ReadonlyMap<DraftDevice, WireSpec> {
-  return new Map(
-    draft.wires.flatMap(({ name, tap, replay, capture, controllers }) =>
+  return new Map([
+    ...exclusiveDevices(draft).flatMap(({ device, resource: { name, kind, written } }): [DraftDevice, WireSpec][] => {
+      const { uplink, capture } = written;
+      if (kind !== 'ethernet' || typeof uplink !== 'object') return [];
+      return [[device, { name, tap: uplink.tap, ...(capture === undefined ? {} : { capture: host.path(capture) }) }]];
+    }),
+    ...draft.wires.flatMap(({ name, tap, replay, capture, controllers }) =>
       controllers.map(({ device }, index): [DraftDevice, WireSpec] => {
         const other = controllers[1 - index];
         return [
@@ -187,11 +194,39 @@ function wireSpecs(draft: Draft, host: ManifestHost): ReadonlyMap<DraftDevice, W
         ];
       }),
     ),
+  ]);
+}
+
+/** What devices have to themselves; a network is a wire, and a timer the partition's own. */
+function exclusiveResources(draft: Draft, disks: ReadonlyMap<string, InspectedDisk>, host: ManifestHost): ReadonlyMap<DraftDevice, ExclusiveResource> {
+  return new Map(
+    exclusiveDevices(draft).flatMap(({ device, partition, resource }): [DraftDevice, ExclusiveResource][] => {
+      const { name, kind, grants, written } = resource;
+      const disk = disks.get(name);
+      const grant = grants.find((candidate) => candidate.partition === partition);
+      if (kind === 'disk' && grant !== undefined && disk?.status === 'found') {
+        return [[device, { kind, name, grant: grantOf(grant, resource, disk), disk: diskSource(disk) }]];
+      }
+      const pty = written.ways?.[0]?.pty;
+      return kind === 'console' && pty !== undefined ? [[device, { kind, name, pty: host.path(pty) }]] : [];
+    }),
   );
 }
 
-function specOf(device: DraftDevice, media: ReadonlyMap<string, MediumFile>, wires: ReadonlyMap<DraftDevice, WireSpec>): DeviceSpec {
+function exclusiveDevices(draft: Draft): { device: DraftDevice; partition: string; resource: DraftShared }[] {
+  return draft.partitions.flatMap(({ name: partition, devices }) =>
+    devices.flatMap((device) => {
+      const resource = device.sharing === 'exclusive' ? draft.shared.find(({ name }) => name === device.shared) : undefined;
+      return resource === undefined ? [] : [{ device, partition, resource }];
+    }),
+  );
+}
+
+function specOf(
+  device: DraftDevice, media: ReadonlyMap<string, MediumFile>, wires: ReadonlyMap<DraftDevice, WireSpec>, exclusives: ReadonlyMap<DraftDevice, ExclusiveResource>,
+): DeviceSpec {
   const wire = wires.get(device);
+  const exclusive = exclusives.get(device);
   const files = deviceFiles(device, media);
   return {
     name: device.name,
@@ -201,7 +236,8 @@ function specOf(device: DraftDevice, media: ReadonlyMap<string, MediumFile>, wir
     options: device.options,
     ...(device.known?.module === undefined ? {} : { module: device.known.module }),
     ...(device.board === undefined ? {} : { board: device.board }),
-    ...(device.shared === undefined ? {} : { shared: device.shared }),
+    ...(device.shared === undefined || device.sharing === 'exclusive' ? {} : { shared: device.shared }),
+    ...(exclusive === undefined ? {} : { exclusive }),
     ...(wire === undefined ? {} : { wire }),
     ...(files.length === 0 ? {} : { files }),
   };

@@ -16,14 +16,17 @@ export interface DraftDevice {
   /** undefined: no such model, or none named. */
   readonly known: DeviceModel | undefined;
   readonly board: string | undefined;
+  /** What is declared under `shared:` and stands behind it. */
   readonly shared: string | undefined;
+  /** Under which key that was written. `exclusive`: for it alone. */
+  readonly sharing: 'shared' | 'exclusive';
   readonly wire: string | undefined;
   readonly ranges: readonly IoRange[];
   readonly irqs: readonly number[];
   readonly options: Readonly<Record<string, OptionValue>>;
   /** Options whose value the model cannot take, and why. */
   readonly unreadable: readonly { readonly option: string; readonly problem: string; readonly hint: string }[];
-  /** Which of `model`, `ports`, `mmio`, `irq`, `wire`, `options` were written in this place. */
+  /** Which of `model`, `ports`, `mmio`, `irq`, `wire`, `options`, `shared`, `exclusive` were written in this place. */
   readonly written: readonly string[];
   /** Why it has no place, or not the one that is written. */
   readonly misplaced: readonly { readonly key: 'ports' | 'mmio' | 'irq' | undefined; readonly problem: string; readonly hint: string }[];
@@ -111,8 +114,8 @@ export function draftOf(manifest: Manifest, catalogue: DeviceCatalogue): Draft {
       boot: bootOf(written.boot),
       devices: resolveAll(['partitions', name, 'devices'], { ...modelled(written.devices, manifest, catalogue), ...flashOf(written) }, catalogue).map((own) => {
         const owned = own.board === undefined ? undefined : boardDevices.find((candidate) => candidate.name === own.board);
-        const { name, path, board, shared, written } = own;
-        return owned === undefined ? own : { ...owned, name, path, board, shared, written, misplaced: [] };
+        const { name, path, board, shared, sharing, written } = own;
+        return owned === undefined ? own : { ...owned, name, path, board, shared, sharing, written, misplaced: [] };
       }),
       console: written.console,
       onCrash: typeof written['on-crash'] === 'string' ? { action: written['on-crash'], limit: undefined } : { limit: undefined, ...written['on-crash'] },
@@ -158,12 +161,19 @@ function modelled(devices: ManifestPartition['devices'], { shared }: Manifest, {
   return Object.fromEntries(
     Object.entries(devices).map(([name, written]): [string, WrittenDevice] => {
       const { transport = 'pci', ...device } = written;
-      const resource = device.shared !== undefined && Object.hasOwn(shared, device.shared) ? shared[device.shared] : undefined;
+      const behind = device.shared ?? device.exclusive;
+      const resource = behind !== undefined && Object.hasOwn(shared, behind) ? shared[behind] : undefined;
       if (resource === undefined || device.model !== undefined || device.board !== undefined) return [name, device];
-      const model = Object.keys(models).find((candidate) => models[candidate]?.shared === resource.kind && transportOf(models[candidate]) === transport);
+      const model = Object.keys(models).find((candidate) => isMadeFor(models[candidate], resource.kind, transport));
       return [name, model === undefined ? device : { ...device, model }];
     }),
   );
+}
+
+/** The kind of what is shared alone makes it this model; with a transport, where there are several. */
+export function isMadeFor(model: DeviceModel | undefined, kind: ManifestShared['kind'], transport?: 'pci' | 'mmio'): boolean {
+  if (model === undefined || model.shared !== kind) return kind === 'timer' && model?.timer === true;
+  return transport === undefined || transportOf(model) === transport;
 }
 
 function transportOf({ places }: DeviceModel): 'pci' | 'mmio' {
@@ -193,6 +203,7 @@ type WrittenDevice = Omit<ManifestBoardDevice, 'model'> & {
   readonly model?: string | undefined;
   readonly board?: string | undefined;
   readonly shared?: string | undefined;
+  readonly exclusive?: string | undefined;
 };
 
 /** Devices that share an address space, so that each can have a usual place no other one has. */
@@ -243,13 +254,14 @@ function resolve(name: string, path: Path, written: WrittenDevice, known: Device
     model: written.model,
     known,
     board: written.board,
-    shared: written.shared,
+    shared: written.shared ?? written.exclusive,
+    sharing: written.shared === undefined && written.exclusive !== undefined ? 'exclusive' : 'shared',
     wire: written.wire,
     ranges,
     irqs: list(written.irq) ?? usual?.irqs ?? [],
     options,
     unreadable,
-    written: (['model', 'ports', 'mmio', 'irq', 'wire', 'options'] as const).filter((key) => written[key] !== undefined),
+    written: (['model', 'ports', 'mmio', 'irq', 'wire', 'options', 'shared', 'exclusive'] as const).filter((key) => written[key] !== undefined),
     misplaced: known === undefined ? [] : misplacements(written, known, free),
   };
 }

@@ -31,6 +31,8 @@ export interface DeviceModel {
   readonly console: boolean;
   /** Has a socket for a network cable. */
   readonly network?: boolean;
+  /** Interrupts its partition by a timer, which can be a shared one. */
+  readonly timer?: boolean;
   /** It is one partition's way to something shared of this kind. */
   readonly shared?: SharedResource['kind'];
   /** It stands in front of the firmware's ROM, among the last addresses below 4 GiB. */

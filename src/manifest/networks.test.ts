@@ -73,6 +73,23 @@ describe('a shared network', () => {
     expect(codes(text)).toEqual([]);
   });
 
+  it('says itself who a station is: an address among a controller’s options is the granted one, or a mistake', () => {
+    const controller = (mac: string, grants: string) =>
+      compileManifest(manifest([], { grants }).replace('lan0: { shared: lan }', `lan0: { model: e1000, shared: lan, options: { mac: ${mac} } }`), 'm.yaml', HOST).findings.filter(({ severity }) => severity === 'error');
+    const granted = 'a: { mac: 02:00:00:00:00:0a }, b: {}';
+    expect(controller('02:00:00:00:00:0a', granted)).toEqual([]);
+    expect(controller('02:00:00:00:00:0b', granted)).toMatchObject([
+      {
+        code: 'BH292',
+        message: 'lan0 of a is to be 02:00:00:00:00:0b, and `lan` grants 02:00:00:00:00:0a',
+        at: { line: 15 },
+        related: [{ at: { line: 7 } }],
+        hint: 'leave `mac:` out of the options, and write `a: { mac: 02:00:00:00:00:0b }` under the grants of `lan`',
+      },
+    ]);
+    expect(controller('02:00:00:00:00:0b', 'a: {}, b: {}')).toMatchObject([{ code: 'BH292', message: 'lan0 of a is to be 02:00:00:00:00:0b, and `lan` grants an address made from the names' }]);
+  });
+
   it.each([
     ['BH288', 'one address twice', [], { grants: 'a: { mac: 02:00:00:00:00:01 }, b: { mac: "02:00:00:00:00:01" }' }],
     ['BH288', 'a partition that is there twice', [], { extra: '\n      lan1: { shared: lan }' }],

@@ -74,6 +74,7 @@ const device = keyed({
   model: text("A model of this partition's own: from the device catalogue, or a module of yours by its path, as in `./encoder.ts`.").optional(),
   board: text('The device of the board that this partition owns, from `board.devices`.').optional(),
   shared: text('The shared resource behind it, from `shared`. Its kind chooses the model.').optional(),
+  exclusive: text('In place of `shared`: the resource is this device’s alone and served in its partition’s own thread, without a broker.').optional(),
   transport: word(['pci', 'mmio'], 'Of a virtio device: on PCI, or with memory-mapped registers.').optional(),
   ...place,
 });
@@ -186,7 +187,7 @@ const way = keyed({
 });
 
 const shared = keyed({
-  kind: word(['console', 'disk', 'ethernet', 'memory', 'entropy'], 'What it is.'),
+  kind: word(['console', 'disk', 'ethernet', 'memory', 'entropy', 'timer'], 'What it is.'),
   size: size('Of memory: how much, a power of two.').optional(),
   ways: z.array(way).max(16).meta({ description: 'Of a console: ways to it from outside, beside the terminal that the machine runs in.' }).optional(),
   image: text('Of a disk: the file it lies in, raw or qcow2. A path relative to this file.').optional(),

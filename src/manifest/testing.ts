@@ -47,6 +47,7 @@ export const TEST_CATALOGUE: DeviceCatalogue = {
     },
     'disk-pci': { ...MODEL, title: 'a shared disk', places: [{ ranges: [], irqs: [] }], shared: 'disk' },
     'disk-mmio': { ...MODEL, title: 'a shared disk', places: [{ ranges: [mmio(0xfed20000, 0x200)], irqs: [23] }], shared: 'disk' },
+    hpet: { ...MODEL, title: 'timers', places: [{ ranges: [mmio(0xfed00000, 0x400)], irqs: [20] }], timer: true },
     ivshmem: { ...MODEL, title: 'shared memory', places: [{ ranges: [], irqs: [] }], shared: 'memory' },
     'virtio-rng': { ...MODEL, title: 'random numbers', places: [{ ranges: [], irqs: [] }], shared: 'entropy' },
     telemetry: { ...MODEL, title: 'telemetry port', places: [{ ranges: [ports(0x500, 16)], irqs: [] }] },

@@ -5,8 +5,8 @@
 import { BulkheadError } from '../base/index.ts';
 import { createPlatform, type DeviceCalls, type DeviceCatalogue, type FirmwareRom, pcRamRegions, type Platform, Stdvga, Telemetry, Vga } from '../board/index.ts';
 import { describeFirmware, loadBoot } from '../boot/index.ts';
-import type { AttachedWire, BlockBackend, BootDisplay, BootPlan, CpuidModel, DeviceFile, DisplayBuffers, Engine, Logger, Partition, PartitionName, PowerControl, SharedEnd } from '../contracts/index.ts';
-import { NetworkEnd, SHARED_MODELS } from '../shared/index.ts';
+import type { AttachedLine, AttachedWire, BlockBackend, BootDisplay, BootPlan, Clock, CpuidModel, DeviceFile, DisplayBuffers, Engine, Logger, Partition, PartitionName, PowerControl, SharedEnd } from '../contracts/index.ts';
+import { NetworkEnd, SHARED_MODELS, TimerEnd } from '../shared/index.ts';
 import type { VirtualClock } from './clock.ts';
 import { type ConsoleBuffers, ConsolePort } from './console-port.ts';
 import { type InputBuffers, InputPort } from './input-port.ts';
@@ -32,6 +32,8 @@ export interface AssemblyOptions {
   readonly inputs?: Readonly<Record<string, InputBuffers>>;
   /** By network controller: what its cable leads to. Disposed with the hardware. */
   readonly wires?: ReadonlyMap<string, AttachedWire>;
+  /** By character device: a serial line of the partition's own, beside its console. Disposed with the hardware. */
+  readonly lines?: ReadonlyMap<string, AttachedLine>;
   /** By device: its end of a shared resource. Disposed with the hardware. */
   readonly shared?: ReadonlyMap<string, SharedEnd>;
   /** Opens a file behind a disk or CD-ROM. Absent: there are none. */
@@ -61,7 +63,7 @@ export function assemble(options: AssemblyOptions): Hardware {
   }
   const isFirmware = spec.boot.protocol === 'firmware';
   const memory = engine.createMemory(pcRamRegions(spec.memory.size), vcpuCount);
-  const ports = new Map(Object.entries(options.consoles).map(([name, buffers]) => [name, new ConsolePort(buffers)] as const));
+  const ports = new Map(Object.entries(options.consoles).map(([name, buffers]) => [name, characterPort(new ConsolePort(buffers), options.lines?.get(name))] as const));
   const inputs = new Map(Object.entries(options.inputs ?? {}).map(([name, buffers]) => [name, new InputPort(buffers)] as const));
   const admitting = [...ports.values(), ...inputs.values()];
   const platform = createPlatform({
@@ -76,6 +78,7 @@ export function assemble(options: AssemblyOptions): Hardware {
     wire: (device) => options.wires?.get(device) ?? networkEnd(options.shared?.get(device)),
     input: (device) => inputs.get(device) ?? NOBODY,
     shared: (device) => options.shared?.get(device),
+    clockOf: (device) => timerClock(options.shared?.get(device)),
     ...(options.block === undefined ? {} : { block: options.block }),
     ...(options.images.roms === undefined ? {} : { roms: new Map(Object.entries(options.images.roms)) }),
     cpuid: options.cpuid,
@@ -123,6 +126,7 @@ export function assemble(options: AssemblyOptions): Hardware {
       platform[Symbol.dispose]();
       for (const wire of wires) wire[Symbol.dispose]();
       for (const end of shared) end[Symbol.dispose]();
+      for (const line of options.lines?.values() ?? []) line[Symbol.dispose]();
     },
   };
 }
@@ -187,6 +191,30 @@ function hintOf({ hint }: BulkheadError): string {
 /** A shared network is a wire to a controller that knows of no sharing. */
 function networkEnd(end: SharedEnd | undefined): NetworkEnd | undefined {
   return end instanceof NetworkEnd ? end : undefined;
+}
+
+/** A shared timer is a clock to a chip that knows of no sharing. */
+function timerClock(end: SharedEnd | undefined): Clock | undefined {
+  return end instanceof TimerEnd ? end.clock : undefined;
+}
+
+/** A line of the partition's own takes and gives what the console does, which is kept and shown all the same. */
+function characterPort(console: ConsolePort, line: AttachedLine | undefined): Pick<ConsolePort, 'output' | 'input' | 'size' | 'admit'> {
+  if (line === undefined) return console;
+  return {
+    output(byte) {
+      line.output(byte);
+      console.output(byte);
+    },
+    input: () => line.input() ?? console.input(),
+    get size() {
+      return console.size;
+    },
+    admit() {
+      const waiting = line.admit();
+      return console.admit() || waiting;
+    },
+  };
 }
 
 const NOBODY = { key: (): undefined => undefined, pointer: (): undefined => undefined };

@@ -10,6 +10,7 @@ import type { AccessSize } from '../contracts/index.ts';
 import { ChannelEnd, createChannel, Ivshmem } from './channels/index.ts';
 import { VirtioConsole } from './console/index.ts';
 import { EntropyEnd, VirtioRng } from './entropy/index.ts';
+import { PortControl } from './port.ts';
 import { type DriverQueue, TRANSPORTS, VirtioDriver } from './virtio/testing.ts';
 
 const env = (globalThis as { process?: { env: Readonly<Record<string, string | undefined>> } }).process?.env ?? {};
@@ -146,7 +147,7 @@ function consoleRig(over: (typeof TRANSPORTS)[number][1]): Rig {
 
 function entropyRig(over: (typeof TRANSPORTS)[number][1]): Rig {
   const clock = new ManualClock();
-  const source = new EntropyEnd({ rate: { bytesPerSecond: 100_000 } }, (target) => target.fill(0x5a));
+  const source = new EntropyEnd({ grant: { partition: 'guest', access: 'rw', rate: { bytesPerSecond: 100_000 } }, port: { control: PortControl.create(), lanes: {} } }, (target) => target.fill(0x5a));
   const driver = VirtioDriver.on(new VirtioRng(source, clock), over).start();
   return {
     driver,

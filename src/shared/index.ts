@@ -8,5 +8,8 @@ export * from './virtio/index.ts';
 export * from './channels/index.ts';
 export * from './console/index.ts';
 export * from './entropy/index.ts';
+export * from './timer/index.ts';
 export { SHARED_MODELS } from './models.ts';
 export * from './port.ts';
+export type { MetricColumn, MetricUnit, PortMetric } from './metric.ts';
+export { PORT_METRICS, type PortReading, readPort, readUplink } from './metrics.ts';

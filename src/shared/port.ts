@@ -17,6 +17,7 @@
  */
 import { ms } from '../base/index.ts';
 import type { Nanos, PortBuffers } from '../contracts/index.ts';
+import type { PortMetric } from './metric.ts';
 
 // Words of the control block (Int32)
 const GENERATION = 0;
@@ -25,26 +26,26 @@ const AGREED = 1;
 /** The broker is gone for good. */
 const CLOSED = 2;
 const CONTROL_WORDS = 4;
-// Numbers behind them (Float64), written by the broker
-const SERVED = 0;
-const SERVED_BYTES = 1;
-const DROPPED = 2;
-const FAILED = 3;
-const HELD_BACK = 4;
-const CONTROL_NUMBERS = 8;
+/** Numbers behind them (Float64), each written by one thread: the broker's where nothing else is said. */
+export const PORT_NUMBERS = [
+  { name: 'served', unit: 'requests', column: 'done', what: 'carried out' },
+  { name: 'bytesIn', unit: 'bytes', column: 'in', what: 'data from the partition' },
+  { name: 'bytesOut', unit: 'bytes', column: 'out', what: 'data to the partition' },
+  { name: 'refusedAccess', unit: 'requests', column: 'refused', what: 'writing without the right to' },
+  { name: 'refusedWindow', unit: 'requests', column: 'refused', what: 'outside the window' },
+  { name: 'refusedForm', unit: 'requests', column: 'refused', what: 'of no known kind, or of a size that there is not' },
+  // Written by the device, in the partition's own thread.
+  { name: 'refusedByDevice', unit: 'requests', column: 'refused', what: 'refused by the virtual device itself: its guest saw the limit, and the broker never heard of them' },
+  { name: 'failed', unit: 'requests', column: 'failed', what: 'allowed, and the host could not' },
+  { name: 'dropped', unit: 'requests', column: 'lost', what: 'thrown away because the partition or its device began anew' },
+  { name: 'heldBack', unit: 'ns', column: 'held back', what: 'time for which the rate held back what waited' },
+] as const satisfies readonly PortMetric[];
+export type PortNumber = (typeof PORT_NUMBERS)[number]['name'];
+/** What was done for a port so far. */
+export type PortStatistics = Readonly<Record<PortNumber, number>>;
 
-/** What a broker has done for a port so far. */
-export interface PortStatistics {
-  /** Requests carried out. */
-  readonly served: number;
-  readonly bytes: number;
-  /** Requests thrown away because their partition or its device began anew. */
-  readonly dropped: number;
-  /** Requests answered with an error: refused by the grant, or failed on the host. */
-  readonly failed: number;
-  /** Nanoseconds for which the rate limit held back requests that waited. */
-  readonly heldBack: number;
-}
+const INDEX_OF = Object.fromEntries(PORT_NUMBERS.map(({ name }, index) => [name, index])) as Readonly<Record<PortNumber, number>>;
+const { served: SERVED, bytesIn: BYTES_IN, bytesOut: BYTES_OUT } = INDEX_OF;
 
 /** The control block of any port, whatever its lanes are. */
 export class PortControl {
@@ -53,11 +54,11 @@ export class PortControl {
 
   constructor({ control }: Pick<PortBuffers, 'control'>) {
     this.#words = new Int32Array(control, 0, CONTROL_WORDS);
-    this.#numbers = new Float64Array(control, CONTROL_WORDS * 4, CONTROL_NUMBERS);
+    this.#numbers = new Float64Array(control, CONTROL_WORDS * 4, PORT_NUMBERS.length);
   }
 
   static create(): SharedArrayBuffer {
-    return new SharedArrayBuffer(CONTROL_WORDS * 4 + CONTROL_NUMBERS * 8);
+    return new SharedArrayBuffer(CONTROL_WORDS * 4 + PORT_NUMBERS.length * 8);
   }
 
   get generation(): number {
@@ -106,28 +107,25 @@ export class PortControl {
     Atomics.notify(this.#words, AGREED);
   }
 
-  /** Broker: one request was carried out, with `bytes` of data. */
-  countServed(bytes: number): void {
+  /** One request was carried out, with so much data from the partition and to it. */
+  countServed(bytesIn = 0, bytesOut = 0): void {
     this.#numbers[SERVED] = (this.#numbers[SERVED] as number) + 1;
-    this.#numbers[SERVED_BYTES] = (this.#numbers[SERVED_BYTES] as number) + bytes;
+    this.#numbers[BYTES_IN] = (this.#numbers[BYTES_IN] as number) + bytesIn;
+    this.#numbers[BYTES_OUT] = (this.#numbers[BYTES_OUT] as number) + bytesOut;
   }
 
-  countDropped(requests: number): void {
-    this.#numbers[DROPPED] = (this.#numbers[DROPPED] as number) + requests;
+  count(number: PortNumber, by = 1): void {
+    const index = INDEX_OF[number];
+    this.#numbers[index] = (this.#numbers[index] as number) + by;
   }
 
-  countFailed(): void {
-    this.#numbers[FAILED] = (this.#numbers[FAILED] as number) + 1;
-  }
-
-  countHeldBack(nanos: number): void {
-    this.#numbers[HELD_BACK] = (this.#numbers[HELD_BACK] as number) + nanos;
+  countHeldBack(time: Nanos): void {
+    this.count('heldBack', time);
   }
 
   /** From any thread; each number is whole, though not all of the same moment. */
   get statistics(): PortStatistics {
-    const [served = 0, bytes = 0, dropped = 0, failed = 0, heldBack = 0] = this.#numbers;
-    return { served, bytes, dropped, failed, heldBack };
+    return Object.fromEntries(PORT_NUMBERS.map(({ name }, index) => [name, this.#numbers[index]])) as PortStatistics;
   }
 }
 
@@ -158,6 +156,15 @@ export function createSlotPort({ depth, dataBytes }: SlotShape): PortBuffers {
     control: PortControl.create(),
     lanes: { rings, words: new SharedArrayBuffer(depth * SLOT_WORDS * 4), data: new SharedArrayBuffer(depth * dataBytes) },
   };
+}
+
+/** Requests of a port with slots that its broker has not begun, seen from any thread. */
+export function waitingSlots({ lanes }: Pick<PortBuffers, 'lanes'>): number {
+  const { rings } = lanes;
+  if (rings === undefined) return 0;
+  const ring = new Int32Array(rings);
+  const modulus = counterModulus(ring[DEPTH] as number);
+  return (Atomics.load(ring, SUBMITTED) - Atomics.load(ring, TAKEN) + modulus) % modulus;
 }
 
 /** What both sides see of it. */
@@ -295,7 +302,7 @@ export class SlotBack extends SlotLanes {
     if (this.#usable || this.#taken > 0) return false;
     const submitted = Atomics.load(this.ring, SUBMITTED);
     const dropped = (submitted - Atomics.load(this.ring, TAKEN) + this.#modulus) % this.#modulus;
-    if (dropped > 0) this.control.countDropped(dropped);
+    if (dropped > 0) this.control.count('dropped', dropped);
     Atomics.store(this.ring, TAKEN, submitted);
     this.control.settle(generation);
     this.#usable = generation === this.control.generation;
@@ -322,7 +329,7 @@ export class SlotBack extends SlotLanes {
   answer(slot: number): void {
     this.#taken--;
     if (this.control.generation !== this.control.agreed) {
-      this.control.countDropped(1);
+      this.control.count('dropped');
       return;
     }
     const answered = Atomics.load(this.ring, ANSWERED);

@@ -6,16 +6,19 @@ export interface FloodStart {
   readonly end: ChannelBuffers;
   /** Set to 1 by whoever has seen enough. */
   readonly stop: SharedArrayBuffer;
+  /** Doorbells of the first member that it rings; all when left out. */
+  readonly vectors?: readonly number[];
 }
 
-const { end, stop } = workerData as FloodStart;
+const { end, stop, vectors = [0, 1, 2, 3] } = workerData as FloodStart;
 const clock = { now: () => 0, at: () => ({ [Symbol.dispose]: () => undefined }) };
 let wakes = 0;
 const channel = new ChannelEnd(end, clock, () => wakes++);
 const over = new Int32Array(stop);
 let rings = 0;
 for (let round = 0; Atomics.load(over, 0) === 0; round++) {
-  for (let vector = 0; vector < 4; vector++, rings++) channel.ring(0, vector);
+  for (const vector of vectors) channel.ring(0, vector);
+  rings += vectors.length;
   channel.memory.write((round * 4) % channel.memory.size, 4, Math.imul(round, 0x9e37_79b1) >>> 0);
 }
 parentPort?.postMessage({ rings, wakes });

@@ -11,6 +11,20 @@ export const VIRTIO_PCI_MODULES: readonly string[] = ['virtio/virtio_ring', 'vir
 
 const library = (name: string, file: string): PackagedProgram => ({ package: name, file: `{lib,usr/lib}/x86_64-linux-gnu/${file}`, path: `${LIBRARIES}/${file}` });
 
+const LIBC: readonly PackagedProgram[] = [
+  library('libc6', 'libc.so.6'),
+  { package: 'libc6', file: `{lib,usr/lib}/x86_64-linux-gnu/ld-linux-x86-64.so.2`, path: 'lib64/ld-linux-x86-64.so.2' },
+];
+
+/** The ping that can flood, under a name that busybox does not have, with what it is linked against. */
+export const PING: readonly PackagedProgram[] = [
+  { package: 'iputils-ping', file: '{bin,usr/bin}/ping', path: 'bin/iputils-ping' },
+  library('libcap2', 'libcap.so.2'),
+  library('libidn2-0', 'libidn2.so.0'),
+  library('libunistring2', 'libunistring.so.2'),
+  ...LIBC,
+];
+
 /** iperf3 with what it is linked against. */
 export const IPERF3: readonly PackagedProgram[] = [
   { package: 'iperf3', file: 'usr/bin/iperf3', path: 'bin/iperf3' },
@@ -18,8 +32,7 @@ export const IPERF3: readonly PackagedProgram[] = [
   library('libsctp1', 'libsctp.so.1'),
   library('libssl3', 'libcrypto.so.3'),
   library('libc6', 'libm.so.6'),
-  library('libc6', 'libc.so.6'),
-  { package: 'libc6', file: `{lib,usr/lib}/x86_64-linux-gnu/ld-linux-x86-64.so.2`, path: 'lib64/ld-linux-x86-64.so.2' },
+  ...LIBC,
 ];
 
 /** What tshark is linked against, beyond what every system has: package and library. */

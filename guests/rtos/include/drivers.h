@@ -90,6 +90,21 @@ bool disk_write(u64 sector, const void *buffer, u32 sectors);
 bool disk_flush(void);
 u32 disk_interrupts(void);
 
+/* ---- Disk: virtio (virtio-blk.c) ---- */
+
+enum virtio_disk_operation { VIRTIO_DISK_READ = 0, VIRTIO_DISK_WRITE = 1, VIRTIO_DISK_FLUSH = 4 };
+
+bool virtio_disk_init(void);
+u64 virtio_disk_sectors(void);
+/* Whole sectors of 512 bytes; a flush has none. False on an error or when nothing happens for ten seconds. */
+bool virtio_disk_request(enum virtio_disk_operation operation, u64 sector, void *buffer, u32 bytes);
+
+/* ---- A serial line: COM2 (uart-line.c) ---- */
+
+bool line_init(void);
+void line_send(u8 byte);
+bool line_receive(u8 *byte, u64 timeout_ns);
+
 /* ---- Measuring card: PCI-1710 (pci1710.c) ---- */
 
 bool card_init(void);

@@ -163,7 +163,7 @@ function deviceSection({ partitions }: Machine): Section {
       modelCell(device),
       isOnPci(device) ? 'PCI' : device.ranges.map((range) => formatRange(range.base, range.size)).join(' '),
       device.irqs.join(' '),
-      [...(device.shared === undefined ? [] : [`shared=${device.shared}`]), ...Object.entries(device.options).map(([key, value]) => `${key}=${value}`)].join(' '),
+      [...(device.shared === undefined ? [] : [`shared=${device.shared}`]), ...(device.exclusive === undefined ? [] : [`exclusive=${device.exclusive.name}`]), ...Object.entries(device.options).map(([key, value]) => `${key}=${value}`)].join(' '),
     ]),
   );
   return { name: 'devices', columns: [left('partition'), left('device'), left('model'), left('at'), left('lines'), left('options')], rows };

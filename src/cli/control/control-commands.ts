@@ -5,10 +5,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BulkheadError } from '../../base/index.ts';
 import { keystrokes } from '../../board/index.ts';
-import type { KeyEvent, PointerEvent } from '../../contracts/index.ts';
+import type { KeyEvent, PartitionStatus, PointerEvent } from '../../contracts/index.ts';
 import type { ControlRequest } from '../../host/node/control-socket.ts';
 import { encodePng } from '../../host/node/png.ts';
-import type { InputEnd, RunningMachine, Screen } from '../../hypervisor/index.ts';
+import type { InputEnd, PortReport, RunningMachine, Screen } from '../../hypervisor/index.ts';
 
 /** What a value of a request has to be. */
 type ArgumentKind = 'string' | 'number';
@@ -17,6 +17,13 @@ interface ControlCommand {
   readonly what: string;
   readonly arguments: Readonly<Record<string, { readonly kind: ArgumentKind; readonly optional?: boolean; readonly what: string }>>;
   run(machine: RunningMachine, argument: (name: string) => string | number | undefined): unknown;
+}
+
+/** Answer to `status`. */
+export interface StatusAnswer {
+  readonly machine: string;
+  readonly partitions: readonly PartitionStatus[];
+  readonly ports: readonly PortReport[];
 }
 
 /** Answer to `screen`. */
@@ -40,9 +47,9 @@ const BUTTON_BITS: Readonly<Record<string, number>> = { left: 1, right: 2, middl
 
 export const CONTROL_COMMANDS: Readonly<Record<string, ControlCommand>> = {
   status: {
-    what: 'state, restarts and instructions of every partition',
+    what: 'state, restarts and instructions of every partition, and what was done at the ports of what is shared',
     arguments: {},
-    run: (machine) => ({ machine: machine.machine.name, partitions: machine.status() }),
+    run: (machine): StatusAnswer => ({ machine: machine.machine.name, partitions: machine.status(), ports: machine.ports() }),
   },
 
   screen: {

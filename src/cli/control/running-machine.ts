@@ -1,12 +1,7 @@
 /** From a name on the command line to the machine that runs it. */
 import { BulkheadError } from '../../base/index.ts';
-import type { PartitionStatus } from '../../contracts/index.ts';
 import { controlSockets, type ControlRequest, requestControl } from '../../host/node/control-socket.ts';
-
-export interface StatusAnswer {
-  readonly machine: string;
-  readonly partitions: readonly PartitionStatus[];
-}
+import type { StatusAnswer } from './control-commands.ts';
 
 /** Asks every machine that answers how it is. */
 export async function runningMachines(): Promise<readonly (StatusAnswer & { readonly path: string })[]> {

@@ -2,4 +2,5 @@
 export { fileLocker } from './lock-file.ts';
 export { holePuncher } from './punch-hole.ts';
 export { openPty, type Pty } from './pty.ts';
+export { openSerialLine } from './serial-line.ts';
 export { openTap } from './tap.ts';

@@ -30,8 +30,16 @@ export interface Pty extends Disposable {
   resume(): void;
 }
 
-/** Makes a pseudo-terminal and `link` to it. Throws BH660 when there can be none, BH631 without koffi. */
-export function openPty(link: string, typed: (bytes: Uint8Array) => void): Pty {
+/** A pseudo-terminal in raw mode, both of its sides open, and a link to it. */
+export interface Terminal extends Disposable {
+  /** Descriptor of our side: neither reading nor writing waits. */
+  readonly master: number;
+  /** `/dev/pts/7`. */
+  readonly device: string;
+}
+
+/** Makes a pseudo-terminal and `link` to it. Throws BH660 when there can be none, BH631 without koffi. Disposing leaves {@link Terminal.master} open. */
+export function openTerminal(link: string): Terminal {
   const { library } = libc();
   const grant = library.func('int grantpt(int fd)');
   const unlock = library.func('int unlockpt(int fd)');
@@ -57,14 +65,24 @@ export function openPty(link: string, typed: (bytes: Uint8Array) => void): Pty {
     if (setAttributes(slave, TCSANOW, termios) !== 0) throw new Error('its mode cannot be set');
     removeOwnLink(link);
     symlinkSync(device, link);
-    return served(master, slave, device, link, typed);
+    return {
+      master,
+      device,
+      [Symbol.dispose]() {
+        closeSync(slave);
+        removeOwnLink(link);
+      },
+    };
   } catch (cause) {
     for (const file of files) closeSync(file);
     throw new BulkheadError('BH660', `the console cannot be reached by pty ${link}: ${(cause as Error).message}`, { cause, hint: 'choose another path' });
   }
 }
 
-function served(master: number, slave: number, device: string, link: string, typed: (bytes: Uint8Array) => void): Pty {
+/** The terminal in a thread with an event loop; `typed` hears what is typed there. Throws what {@link openTerminal} throws. */
+export function openPty(link: string, typed: (bytes: Uint8Array) => void): Pty {
+  const terminal = openTerminal(link);
+  const { master, device } = terminal;
   const stream = new ReadStream(master);
   stream.on('data', (bytes: Buffer) => typed(bytes));
   stream.on('error', () => undefined);
@@ -92,8 +110,7 @@ function served(master: number, slave: number, device: string, link: string, typ
     [Symbol.dispose]() {
       clearTimeout(retry);
       stream.destroy();
-      closeSync(slave);
-      removeOwnLink(link);
+      terminal[Symbol.dispose]();
     },
   };
 }

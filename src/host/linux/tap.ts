@@ -10,6 +10,7 @@ import { constants } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BulkheadError, FrameRing, MiB } from '../../base/index.ts';
 import type { AttachedWire } from '../../contracts/index.ts';
+import type { FileReaderStart } from './file-reader.ts';
 import { libc } from './koffi.ts';
 
 const DEVICE = '/dev/net/tun';
@@ -20,15 +21,7 @@ const IFF_NO_PI = 0x1000;
 /** struct ifreq: 16 bytes of name, then a union of which the flags are the first two. */
 const IFREQ_BYTES = 40;
 const IFNAMSIZ = 16;
-const READER = new URL('./tap-reader.ts', import.meta.url);
-
-/** What the reader thread is started with. */
-export interface TapReaderStart {
-  readonly file: number;
-  readonly frames: SharedArrayBuffer;
-  /** Rung after each burst; the partition sleeps on it. */
-  readonly alarm: Int32Array;
-}
+const READER = new URL('./file-reader.ts', import.meta.url);
 
 /**
  * Opens the interface, which is made if there is none of that name and the process may. `alarm` is rung when frames have arrived.
@@ -70,7 +63,7 @@ class Tap implements AttachedWire {
 
   constructor(file: number, alarm: Int32Array) {
     this.#file = file;
-    const start: TapReaderStart = { file, frames: this.#frames.buffer, alarm };
+    const start: FileReaderStart = { file, frames: this.#frames.buffer, alarm };
     this.#reader = new Worker(READER, { workerData: start });
     // The file is the reader's last to use: closing it earlier could hand its number to another.
     this.#reader.on('exit', () => closeSync(file));

@@ -33,6 +33,7 @@ import { deviceSource } from './device-source.ts';
 import { diskImage } from './disk-image.ts';
 import { diskOwner } from './disk-owner.ts';
 import { diskWindow } from './disk-window.ts';
+import { exclusiveAlone } from './exclusive-alone.ts';
 import { grantKnown } from './grant-known.ts';
 import { ioInSpace } from './io-in-space.ts';
 import { memoryAligned } from './memory-aligned.ts';
@@ -47,6 +48,7 @@ import { mmioOverRam } from './mmio-over-ram.ts';
 import { partitionIrq } from './partition-irq.ts';
 import { partitionMmio } from './partition-mmio.ts';
 import { partitionPorts } from './partition-ports.ts';
+import { networkAddress } from './network-address.ts';
 import { networkForwards } from './network-forwards.ts';
 import { networkHost } from './network-host.ts';
 import { networkStations } from './network-stations.ts';
@@ -109,10 +111,12 @@ export const RULES: readonly Rule[] = [
   sharedMemory,
   sharedKeys,
   sharedModel,
+  exclusiveAlone,
   diskImage,
   diskWindow,
   diskOwner,
   networkStations,
+  networkAddress,
   networkSubnet,
   networkForwards,
   networkHost,

@@ -1,4 +1,4 @@
-import type { DraftDevice, DraftShared } from '../draft.ts';
+import { type DraftDevice, type DraftShared, isMadeFor } from '../draft.ts';
 import type { Rule } from '../rule.ts';
 
 export const sharedModel: Rule = {
@@ -11,14 +11,14 @@ export const sharedModel: Rule = {
         const resource = draft.shared.find(({ name }) => name === device.shared);
         if (resource === undefined || device.board !== undefined || fits(device, resource)) continue;
         const { models } = host.catalogue;
-        const fitting = Object.keys(models).filter((model) => models[model]?.shared === resource.kind);
+        const fitting = Object.keys(models).filter((model) => isMadeFor(models[model], resource.kind));
         if (fitting.length === 0) continue;
         yield {
           message:
             device.model === undefined
               ? `\`${resource.name}\` is a ${resource.kind}, and there is no model for it with this transport`
               : `${device.model} is no model for a shared ${resource.kind}`,
-          at: [...device.path, device.model === undefined ? 'shared' : 'model'],
+          at: [...device.path, device.model === undefined ? device.sharing : 'model'],
           related: [{ message: 'declared here', at: resource.path }],
           hint: `leave \`model:\` out, or use one of ${fitting.join(', ')}`,
         };
@@ -29,5 +29,5 @@ export const sharedModel: Rule = {
 
 function fits({ known, model }: DraftDevice, { kind }: DraftShared): boolean {
   if (known === undefined) return model !== undefined;
-  return known.shared === kind || (kind === 'console' && known.console) || (kind === 'ethernet' && known.network === true);
+  return isMadeFor(known, kind) || (kind === 'console' && known.console) || (kind === 'ethernet' && known.network === true);
 }

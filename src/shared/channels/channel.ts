@@ -42,10 +42,21 @@ export function createChannel(size: Bytes, members: readonly (ChannelMember & { 
   return members.map((_, id) => ({ port: { control: PortControl.create(), lanes: { ...lanes } }, channel: { members: facts, id, alarms } }));
 }
 
+/** Doorbells a member has rung that were not heard yet, seen from any thread. */
+export function waitingDoorbells({ port, channel: { members, id } }: ChannelBuffers): number {
+  const words = new Int32Array((port.lanes as unknown as ChannelLanes).bells);
+  let waiting = 0;
+  for (let receiver = 0; receiver < members.length; receiver++) {
+    for (let left = Atomics.load(words, receiver * members.length + id); left !== 0; left &= left - 1) waiting++;
+  }
+  return waiting;
+}
+
 export class ChannelEnd implements ChannelBackend, SharedEnd {
   readonly memory: SharedWindow;
   readonly id: number;
   readonly #members: readonly ChannelMember[];
+  readonly #control: PortControl;
   readonly #bells: Int32Array;
   readonly #clock: Clock;
   readonly #alarms: readonly Int32Array[];
@@ -62,6 +73,7 @@ export class ChannelEnd implements ChannelBackend, SharedEnd {
     this.memory = new SharedWindow(memory, members[id]?.writable === true);
     this.id = id;
     this.#members = members;
+    this.#control = new PortControl(port);
     this.#bells = new Int32Array(bells);
     this.#clock = clock;
     this.#alarms = alarms;
@@ -72,8 +84,12 @@ export class ChannelEnd implements ChannelBackend, SharedEnd {
 
   ring(peer: number, vector: number): void {
     const receiver = this.#members[peer];
-    if (receiver === undefined || vector >= receiver.vectors) return;
+    if (receiver === undefined || vector >= receiver.vectors) {
+      this.#control.count('refusedByDevice');
+      return;
+    }
     const before = Atomics.or(this.#bells, peer * this.#members.length + this.id, 1 << vector);
+    this.#control.countServed();
     // It waits already: whoever it is for knows.
     if ((before & (1 << vector)) === 0) this.#wake(this.#alarms[peer] as Int32Array);
   }

@@ -1,4 +1,4 @@
 /** Memory that partitions share. */
-export { type ChannelBuffers, ChannelEnd, createChannel, DEFAULT_DOORBELLS } from './channel.ts';
+export { type ChannelBuffers, ChannelEnd, createChannel, DEFAULT_DOORBELLS, waitingDoorbells } from './channel.ts';
 export { Ivshmem } from './ivshmem.ts';
 export { CHANNEL_MODELS, vectorsOf } from './models.ts';

@@ -3,7 +3,7 @@ import { BulkheadError, KiB, ring, s } from '../../base/index.ts';
 import { type DiskSource, type GrantedPort, type ImageFiles, type Nanos, SECTOR_BYTES } from '../../contracts/index.ts';
 import type { ServedPort } from '../broker.ts';
 import type { FairShare } from '../fair-queue.ts';
-import { SlotBack } from '../port.ts';
+import { type PortNumber, SlotBack } from '../port.ts';
 import type { DiskImage } from './disk-image.ts';
 import {
   DISK_CLUSTER_BYTES,
@@ -77,6 +77,9 @@ export class DiskBroker implements Disposable {
   }
 }
 
+/** What became of a request, by the number that counts it. */
+type Outcome = Extract<PortNumber, 'served' | 'failed' | 'refusedAccess' | 'refusedWindow' | 'refusedForm'>;
+
 class DiskPort implements ServedPort {
   readonly share: FairShare;
   readonly #image: DiskImage;
@@ -124,10 +127,9 @@ class DiskPort implements ServedPort {
     if (slot === undefined) return;
     this.#slots.take();
     const words = this.#slots.words(slot);
-    const done = this.#carryOut(slot, words);
-    words[STATUS] = done ? STATUS_OK : STATUS_ERROR;
-    if (!done) this.#slots.control.countFailed();
-    this.#slots.control.countServed(this.#dataBytes(words));
+    const outcome = this.#carryOut(slot, words);
+    words[STATUS] = outcome === 'served' ? STATUS_OK : STATUS_ERROR;
+    if (outcome !== 'served') this.#slots.control.count(outcome);
     this.#slots.answer(slot);
     ring(this.#alarm);
   }
@@ -137,34 +139,41 @@ class DiskPort implements ServedPort {
   }
 
   /** The words are looked at once: whoever wrote them is on the other side of the wall. */
-  #carryOut(slot: number, words: Int32Array): boolean {
+  #carryOut(slot: number, words: Int32Array): Outcome {
     const operation = words[OPERATION];
     const flags = words[FLAGS] as number;
     const sectors = words[SECTORS] as number;
     const sector = sectorOf(words);
-    if (operation === OP_FLUSH) return this.#image.flush();
+    if (operation === OP_FLUSH) return this.#image.flush() ? this.#served() : 'failed';
     const limit = operation === OP_READ || operation === OP_WRITE ? this.#slots.dataBytes / SECTOR_BYTES : MOST_CLEARED_SECTORS;
-    if (sectors < 1 || sectors > limit || sector + sectors > this.#sectors) return false;
-    if (operation !== OP_READ && !this.#mayWrite) return false;
+    if (sectors < 1 || sectors > limit) return 'refusedForm';
+    if (sector + sectors > this.#sectors) return 'refusedWindow';
+    if (operation !== OP_READ && !this.#mayWrite) return 'refusedAccess';
     const offset = (this.#firstSector + sector) * SECTOR_BYTES;
     const bytes = sectors * SECTOR_BYTES;
     const data = this.#slots.data(slot);
     switch (operation) {
       case OP_READ:
-        return this.#image.read(offset, bytes === data.length ? data : data.subarray(0, bytes));
+        return this.#image.read(offset, bytes === data.length ? data : data.subarray(0, bytes)) ? this.#served(0, bytes) : 'failed';
       case OP_WRITE:
-        if (!this.#image.write(offset, bytes === data.length ? data : data.subarray(0, bytes))) return false;
+        if (!this.#image.write(offset, bytes === data.length ? data : data.subarray(0, bytes))) return 'failed';
         break;
       case OP_DISCARD:
-        if (!this.#image.discard(offset, bytes)) return false;
+        if (!this.#image.discard(offset, bytes)) return 'failed';
         break;
       case OP_ZERO:
-        if (!this.#image.zero(offset, bytes, (flags & FLAG_UNMAP) !== 0)) return false;
+        if (!this.#image.zero(offset, bytes, (flags & FLAG_UNMAP) !== 0)) return 'failed';
         break;
       default:
-        return false;
+        return 'refusedForm';
     }
-    return (flags & FLAG_DURABLE) === 0 || this.#image.flush();
+    if ((flags & FLAG_DURABLE) !== 0 && !this.#image.flush()) return 'failed';
+    return this.#served(operation === OP_WRITE ? bytes : 0);
+  }
+
+  #served(bytesIn = 0, bytesOut = 0): 'served' {
+    this.#slots.control.countServed(bytesIn, bytesOut);
+    return 'served';
   }
 
   #dataBytes(words: Int32Array): number {

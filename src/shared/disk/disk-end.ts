@@ -18,14 +18,15 @@ export class DiskEnd implements SharedEnd {
   readonly serial: string;
   readonly slots: SlotFront;
   readonly #disk: Float64Array;
-  readonly #alarm: Int32Array;
+  readonly #wake: () => void;
   #changed: () => void = () => undefined;
 
-  constructor({ resource: serial, port, alarm }: Pick<LinkedPort, 'resource' | 'port' | 'alarm'>) {
+  /** `wake` has whoever serves the port look at it. */
+  constructor({ resource: serial, port, alarm }: Pick<LinkedPort, 'resource' | 'port' | 'alarm'>, wake: () => void = () => ring(alarm)) {
     this.serial = serial;
-    this.#alarm = alarm;
+    this.#wake = wake;
     this.#disk = new Float64Array(port.lanes['disk'] as SharedArrayBuffer);
-    this.slots = new SlotFront(port, () => ring(alarm));
+    this.slots = new SlotFront(port, wake);
   }
 
   /** Blocks until the broker has opened the disk. Throws BH672 when it has given up. */
@@ -68,6 +69,6 @@ export class DiskEnd implements SharedEnd {
   /** The partition ends: what is still waiting is to be forgotten. */
   [Symbol.dispose](): void {
     this.slots.control.begin();
-    ring(this.#alarm);
+    this.#wake();
   }
 }

@@ -255,7 +255,10 @@ export class VirtioBlk implements VirtioDevice {
     job.bytes = type === T_IN ? chain.writableBytes - 1 : type === T_FLUSH ? 0 : chain.readableBytes - HEADER_BYTES;
     if (type === T_GET_ID) this.#answer(job, this.#putId(chain) ? S_OK : S_IOERR, Math.min(ID_BYTES, chain.writableBytes - 1));
     else if (job.operation === 0) this.#answer(job, S_UNSUPP, 0);
-    else if (!this.#allowed(job)) this.#answer(job, S_IOERR, 0);
+    else if (!this.#allowed(job)) {
+      this.#end.slots.control.count('refusedByDevice');
+      this.#answer(job, S_IOERR, 0);
+    }
     return job;
   }
 

@@ -45,6 +45,12 @@ export function createNetworkPort({ address, mtu }: { readonly address: StationA
   };
 }
 
+/** Frames that wait, seen from any thread: of the partition for the broker, and of the broker for the partition. */
+export function waitingFrames({ lanes: { outgoing, incoming } }: Pick<PortBuffers, 'lanes'>): readonly [towardsBroker: number, towardsPartition: number] {
+  const inRing = (buffer: SharedArrayBuffer | undefined): number => (buffer === undefined ? 0 : FrameRing.over(buffer).length);
+  return [inRing(outgoing), inRing(incoming)];
+}
+
 class NetworkLanes {
   readonly control: PortControl;
   protected readonly outgoing: FrameRing;
@@ -229,7 +235,7 @@ export class NetworkBack extends NetworkLanes implements Outlet {
     const { generation, agreed } = this.control;
     if (generation === agreed) return;
     const { length } = this.outgoing;
-    if (length > 0) this.control.countDropped(length);
+    if (length > 0) this.control.count('dropped', length);
     this.outgoing.reader = true;
     this.incoming.reader = false;
     changed();
@@ -248,7 +254,6 @@ export class NetworkBack extends NetworkLanes implements Outlet {
     const length = this.outgoing.shift(packet.incoming);
     packet.taken(Math.min(length, LONGEST_RECORD_BYTES));
     if (length === 0) return false;
-    this.control.countServed(length);
     return true;
   }
 

@@ -11,6 +11,7 @@
  */
 import { s } from '../../base/index.ts';
 import type { Nanos, StormLimits, VlanMembership } from '../../contracts/index.ts';
+import type { PortMetric } from '../metric.ts';
 import { AddressTable } from './address-table.ts';
 import { examineOffload } from './offload.ts';
 import { BROADCAST, ETHERTYPE_VLAN, HEADER_BYTES, isGroupAddress, type Packet, type StationAddress } from './packet.ts';
@@ -20,30 +21,24 @@ export const DEFAULT_VLAN = 1;
 export const LAST_VLAN = 4094;
 
 /** What a port counts; figures wrap at nothing a machine lives to see. */
-export const PORT_COUNTERS = [
-  /** Taken from the port's owner, and given to it. */
-  'framesIn',
-  'bytesIn',
-  'framesOut',
-  'bytesOut',
-  /** Dropped on their way in: another's address as source. */
-  'spoofed',
-  /** Tagged where no tag belongs, or with a VLAN that the port is no member of. */
-  'vlanRefused',
-  /** Too short, too long, or with an offload header that does not fit the frame. */
-  'malformed',
-  /** More than the storm limit allows. */
-  'broadcastStorm',
-  'multicastStorm',
-  'unknownStorm',
-  /** Sent by this port, and lost because the receiver's queue was full with its frames. */
-  'lost',
-  /** To this port, and lost because it did not take them in time. */
-  'missed',
-  /** To group addresses that never leave a link (§8.6.3). */
-  'linkLocal',
-] as const;
-export type PortCounter = (typeof PORT_COUNTERS)[number];
+export const SWITCH_METRICS = [
+  { name: 'framesIn', unit: 'frames', column: 'done', what: 'taken from the partition' },
+  { name: 'bytesIn', unit: 'bytes', column: 'in', what: 'of these' },
+  { name: 'framesOut', unit: 'frames', column: 'done', what: 'given to the partition' },
+  { name: 'bytesOut', unit: 'bytes', column: 'out', what: 'of these' },
+  // Dropped on their way in.
+  { name: 'spoofed', unit: 'frames', column: 'refused', what: 'with another’s address as source' },
+  { name: 'vlanRefused', unit: 'frames', column: 'refused', what: 'tagged where no tag belongs, or with a VLAN that the port is no member of' },
+  { name: 'malformed', unit: 'frames', column: 'refused', what: 'too short, too long, or with an offload header that does not fit the frame' },
+  { name: 'broadcastStorm', unit: 'frames', column: 'refused', what: 'broadcasts beyond the storm limit' },
+  { name: 'multicastStorm', unit: 'frames', column: 'refused', what: 'multicasts beyond the storm limit' },
+  { name: 'unknownStorm', unit: 'frames', column: 'refused', what: 'to unknown stations, beyond the storm limit' },
+  { name: 'lost', unit: 'frames', column: 'lost', what: 'sent by the partition, and lost because the receiver’s queue was full with its frames' },
+  { name: 'missed', unit: 'frames', column: 'lost', what: 'to the partition, and lost because it did not take them in time' },
+  { name: 'linkLocal', unit: 'frames', column: 'refused', what: 'to group addresses that never leave a link (IEEE 802.1Q §8.6.3)' },
+] as const satisfies readonly PortMetric[];
+export type PortCounter = (typeof SWITCH_METRICS)[number]['name'];
+export const PORT_COUNTERS: readonly PortCounter[] = SWITCH_METRICS.map(({ name }) => name);
 export type PortCounters = Readonly<Record<PortCounter, number>>;
 
 export interface SwitchPortDescription {
@@ -130,7 +125,7 @@ class Port {
 }
 
 const [FRAMES_IN, BYTES_IN, FRAMES_OUT, BYTES_OUT, SPOOFED, VLAN_REFUSED, MALFORMED, BROADCAST_STORM, MULTICAST_STORM, UNKNOWN_STORM, LOST, MISSED, LINK_LOCAL] =
-  PORT_COUNTERS.map((_, index) => index) as [number, number, number, number, number, number, number, number, number, number, number, number, number];
+  SWITCH_METRICS.map((_, index) => index) as [number, number, number, number, number, number, number, number, number, number, number, number, number];
 
 /** 01-80-C2-00-00-00 to -0F (§8.6.3). */
 const LINK_LOCAL_FIRST = 0x0180_c200_0000;

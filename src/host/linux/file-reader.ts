@@ -1,16 +1,24 @@
-/** The thread that waits for a TAP interface: frames into the ring, a ring of the alarm, and again. It is terminated from outside. */
+/** A thread that waits for a file of the host, a TAP interface or a terminal: what one read gives goes into the ring as a frame, a ring of the alarm, and again. It is terminated from outside. */
 import { readSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { FrameRing } from '../../base/index.ts';
 import { libc } from './koffi.ts';
-import type { TapReaderStart } from './tap.ts';
+
+/** What the thread is started with. */
+export interface FileReaderStart {
+  /** Descriptor; reading it never waits. */
+  readonly file: number;
+  readonly frames: SharedArrayBuffer;
+  /** Rung after each burst; the partition sleeps on it. */
+  readonly alarm: Int32Array;
+}
 
 const POLLIN = 1;
 /** A thread in a system call cannot be terminated: it comes up for air this often. */
 const PATIENCE_MS = 200;
 const LONGEST_FRAME = 9216;
 
-const { file, frames, alarm } = workerData as TapReaderStart;
+const { file, frames, alarm } = workerData as FileReaderStart;
 const ring = FrameRing.over(frames);
 const { library } = libc();
 const poll = library.func('int poll(void *fds, unsigned long count, int timeout)');
