@@ -100,3 +100,9 @@ function fail(message) {
   say(message);
   process.exit(1);
 }
+
+/**
+ * For the process of a machine. The C library gives each thread an arena of its own, and what V8's compilers have freed stays in those of all
+ * their threads: with one arena for all a guest's machine takes a fifth less memory.
+ */
+export const MACHINE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };

@@ -22,7 +22,7 @@ import type { HostileStart, NetworkMisuse } from './support/hostile-neighbour.ts
 import { Latencies, ShareWatch } from './support/neighbours.ts';
 
 const MEASURED_MS = Number(process.env['BULKHEAD_HOSTILE_MS'] ?? 1000);
-const TIMEOUT = 120_000;
+const TIMEOUT = 30_000;
 const HOSTILE = new URL('./support/hostile-neighbour.ts', import.meta.url);
 const hostClock: Clock = { now: () => performance.now() * ms, at: () => ({ [Symbol.dispose]: () => undefined }) };
 const word = (): Int32Array => new Int32Array(new SharedArrayBuffer(4));
@@ -34,10 +34,15 @@ afterEach(async () => {
   for (const worker of workers.splice(0)) await worker.terminate();
 });
 
-/** Resolves when it is at work. */
+/** Resolves when it is at work. Rejects when it fails at that. */
 async function letLoose(start: HostileStart): Promise<void> {
-  workers.push(new Worker(HOSTILE, { workerData: start }));
-  while (Atomics.load(start.rounds, 0) < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+  const worker = new Worker(HOSTILE, { workerData: start });
+  workers.push(worker);
+  const failed = new Promise<never>((_, reject) => worker.once('error', reject));
+  const atWork = async (): Promise<void> => {
+    while (Atomics.load(start.rounds, 0) < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  await Promise.race([atWork(), failed]);
 }
 
 describe('neighbours on a shared network', () => {
@@ -96,11 +101,12 @@ describe('neighbours on a shared network', () => {
   const measure = () => {
     const latencies = new Latencies();
     for (const over = performance.now() + MEASURED_MS; performance.now() < over; ) {
+      // A ping that is lost shows as one that took a quarter of the test's time.
       const sent = performance.now();
       while (!ends[ASKING]!.send(PING)) ends[ASKING]!.admit();
-      while (heard(ANSWERING, 0xb6) === 0);
+      while (heard(ANSWERING, 0xb6) === 0 && performance.now() < sent + TIMEOUT / 4);
       while (!ends[ANSWERING]!.send(PONG)) ends[ANSWERING]!.admit();
-      while (heard(ASKING, 0xb6) === 0);
+      while (heard(ASKING, 0xb6) === 0 && performance.now() < sent + TIMEOUT / 4);
       latencies.add(performance.now() - sent);
     }
     const watch = new ShareWatch(() => {
@@ -148,12 +154,13 @@ describe('neighbours on a shared network', () => {
 
 describe('neighbours at shared memory', () => {
   const ROUND_TRIPS = 5000;
-  const DOORBELLS = 20_000;
+  const OWN_DOORBELLS = 1_000_000;
+  const HOSTILE_DOORBELLS = 1000;
 
   /** Doorbells there and back, from this thread to another one. */
   const run = async (isFlooded: boolean) => {
-    const member = { writable: true, vectors: 4, doorbellsPerSecond: DOORBELLS };
-    const [own, peer, hostile] = createChannel(64 * KiB, [0, 1, 2].map(() => ({ ...member, alarm: word() })));
+    const rates = [OWN_DOORBELLS, OWN_DOORBELLS, HOSTILE_DOORBELLS];
+    const [own, peer, hostile] = createChannel(64 * KiB, rates.map((doorbellsPerSecond) => ({ writable: true, vectors: 4, doorbellsPerSecond, alarm: word() })));
     const stop = word();
     const over = new SharedArrayBuffer(4);
     const { alarms } = own!.channel;
@@ -163,17 +170,19 @@ describe('neighbours at shared memory', () => {
       if (vector === 0) answers++;
       else strangers++;
     });
-    const echo: EchoStart = { end: peer!, asking: 0, stop };
+    const listening = word();
+    const echo: EchoStart = { end: peer!, asking: 0, stop, listening };
     workers.push(new Worker(new URL('./support/echoing-peer.ts', import.meta.url), { workerData: echo }));
     if (isFlooded) workers.push(new Worker(new URL('./support/flooding-peer.ts', import.meta.url), { workerData: { end: hostile, stop: over, vectors: [1, 2, 3] } }));
     for (const worker of workers) await new Promise((resolve) => worker.once('online', resolve));
+    while (Atomics.load(listening, 0) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     const latencies = new Latencies();
     const start = performance.now();
     while (latencies.count < ROUND_TRIPS && performance.now() < start + 5 * MEASURED_MS) {
       const sent = performance.now();
       const before = answers;
       end.ring(1, 0);
-      while (answers === before) {
+      while (answers === before && performance.now() < sent + TIMEOUT / 4) {
         const seen = Atomics.load(alarms[0]!, 0);
         end.admit();
         if (answers === before) Atomics.wait(alarms[0]!, 0, seen, 1);
@@ -194,9 +203,10 @@ describe('neighbours at shared memory', () => {
     await run(false);
     for (const worker of workers.splice(0)) await worker.terminate();
     const { answers, ringing, rung, strangers, seconds } = await run(true);
+    // Each that was rung was answered, and none twice.
     expect(answers).toBe(ringing);
     expect(rung).toBeGreaterThan(1000);
-    expect(strangers).toBeLessThanOrEqual(seconds * DOORBELLS + DOORBELLS / 50 + 1);
+    expect(strangers).toBeLessThanOrEqual((seconds + 1 / 50) * HOSTILE_DOORBELLS + 1);
   });
 });
 
@@ -217,7 +227,8 @@ describe('neighbours at the host’s random numbers', () => {
     const measure = async (what: string): Promise<Latencies> => {
       const latencies = new Latencies();
       const start = performance.now();
-      while (performance.now() < start + MEASURED_MS) {
+      let asked = 0;
+      for (; performance.now() < start + MEASURED_MS; asked++) {
         const sent = performance.now();
         driver.queue(0).send({ writable: [64] });
         if (driver.queue(0).take().length === 1) latencies.add(performance.now() - sent);
@@ -225,18 +236,18 @@ describe('neighbours at the host’s random numbers', () => {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
       console.log(`random numbers, ${what}: ${latencies.count} draws of 64 bytes, ${latencies}; ${(latencies.count / ((performance.now() - start) / 1000)).toFixed(0)} a second`);
-      return latencies;
+      // At once, each of them: what others draw is not its concern.
+      expect(latencies.count).toBe(asked);
     };
     await measure('idle');
     const drawn = (): number => readPort(theirs)['bytesOut']!;
     const start = performance.now();
     await letLoose({ kind: 'entropy', port: theirs, rounds: word() });
-    const during = await measure('another one draws all it may');
+    await measure('another one draws all it may');
     const bytes = drawn();
     const seconds = (performance.now() - start) / 1000;
     console.log(`random numbers: ${(bytes / seconds / MiB).toFixed(2)} MiB/s drawn by the hostile one, of ${(RATE / MiB).toFixed(0)} granted`);
-    expect(during.count).toBe(readPort(mine)['served']! - (readPort(mine)['served']! - during.count));
-    expect(bytes).toBeGreaterThan(RATE / 8);
+    expect(bytes).toBeGreaterThan(RATE / 4);
     // Its rate, and what can be saved up in a quarter of a second.
     expect(bytes).toBeLessThanOrEqual(RATE * (seconds + 0.25) + 4096);
   });
@@ -245,6 +256,8 @@ describe('neighbours at the host’s random numbers', () => {
 describe('neighbours at the machine’s consoles', () => {
   /** As `bulkhead run` looks at them. */
   const LOOK_MS = 10;
+  /** As many lines as a look takes for sure, however late it comes. */
+  const MOST_LINES = 1000;
   /** A look takes no more of one console. */
   const LARGEST_LOOK = 64 * KiB;
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-hostile-console-'));
@@ -271,8 +284,10 @@ describe('neighbours at the machine’s consoles', () => {
       let [text, next, largest, hostileBytes] = ['', 0, 0, 0];
       const start = performance.now();
       for (let nextLook = start; performance.now() < start + MEASURED_MS; ) {
-        sent.set(next, performance.now());
-        for (const letter of `${next++}\n`) neighbour.pushByteDroppingOldest(letter.charCodeAt(0));
+        if (next - latencies.count < MOST_LINES) {
+          sent.set(next, performance.now());
+          for (const letter of `${next++}\n`) neighbour.pushByteDroppingOldest(letter.charCodeAt(0));
+        }
         await turn();
         if (performance.now() < nextLook) continue;
         nextLook = performance.now() + LOOK_MS;
