@@ -224,6 +224,7 @@ function documentOf(rows: readonly (readonly string[])[]): string {
 Debian's programs on Debian's kernels, in guests of the software engine. Written by \`npm run bench:software\`; nothing here is edited by hand.
 Each load is a root file system made of packages, in an initramfs: \`test/software/loads.ts\` says which,
 \`guests/linux/software/\` has the scripts. A run passes when what it prints is right by its oracle, its status is right, and the kernel's log holds no oops, warning, stall or lockup.
+A load without a row has not been run on that kernel.
 
 The kernels are those of Debian 12, 6.1, and 6.12 from its backports. There is no 6.12 for i386: Debian has no kernel package for that
 architecture later than 6.1.

@@ -44,7 +44,7 @@ class Neighbour {
 
   constructor(port: LinkedPort) {
     this.#end = new DiskEnd(port).awaitBroker();
-    this.#driver = VirtioDriver.on(new VirtioBlk(this.#end, 1), overMmio).start(1n << 9n, 64);
+    this.#driver = VirtioDriver.on(new VirtioBlk(this.#end, 1), overMmio).start(1n << 9n, 256);
   }
 
   async measure(milliseconds: number, watch: ShareWatch): Promise<Measured> {
@@ -140,7 +140,7 @@ describe('a shared disk among hostile guests', () => {
   it.each(MISUSES)('%s', { timeout: 120_000 }, async (misuse) => {
     const rounds = words();
     const start: HostileStart = { port: linked(1), misuse, rounds };
-    const [mine, theirs] = [new PortControl(ports[0]!.port), new PortControl(ports[1]!.port)];
+    const theirs = new PortControl(ports[1]!.port);
     let guest = new Worker(GUEST, { workerData: start });
     const atWork = async (until: number): Promise<void> => {
       while (Atomics.load(rounds, 0) < until) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -164,7 +164,7 @@ describe('a shared disk among hostile guests', () => {
     theirs.begin();
     const { lead, contested } = during.watch;
     console.log(
-      `${misuse}: ${line(during)}; ${(share * 100).toFixed(0)} % of all cost; of ${(contested / MiB).toFixed(1)} MiB that both wanted, never more than ${(lead / KiB).toFixed(0)} KiB behind; ${Atomics.load(rounds, 0)} hostile rounds`,
+      `${misuse}: ${line(during)}; ${(share * 100).toFixed(0)} % of all cost; of ${(contested / MiB).toFixed(1)} MiB served while it had something waiting, never more than ${(lead / KiB).toFixed(0)} KiB behind; ${Atomics.load(rounds, 0)} hostile rounds`,
     );
 
     expect(neighbour.wrong).toBe(0);

@@ -34,7 +34,8 @@ describe.skipIf(images === undefined)('two Debian guests with virtio devices', (
   const image = join(folder, 'disk.raw');
   let live: LiveMachine;
   const run = (name: Name, command: string): Promise<string> => shell(live, name, command, TIMEOUT * 0.9);
-  const ports = async (): Promise<StatusAnswer['ports']> => ((await runControlCommand(live.running, { command: 'status' })) as StatusAnswer).ports;
+  const ports = async (): Promise<StatusAnswer['ports']> =>
+    ((await runControlCommand(live.running, { command: 'status' })) as StatusAnswer).ports;
   /** What was counted at a port while `work` was done; what is now, of things that come and go. */
   const counted = async (name: Name, device: string, work: () => Promise<unknown>): Promise<Record<string, number>> => {
     const look = async () => (await ports()).find((port) => port.partition === name && port.device === device)!.counters;
@@ -76,7 +77,12 @@ partitions:
     );
     live.running.startAll();
     for (const name of NAMES) {
-      await eventually(`${name} has a shell`, () => live.console(name).includes(SHELL_PROMPT), () => live.console(name), TIMEOUT * 0.9);
+      await eventually(
+        `${name} has a shell`,
+        () => live.console(name).includes(SHELL_PROMPT),
+        () => live.console(name),
+        TIMEOUT * 0.9,
+      );
     }
   }, TIMEOUT);
   afterAll(async () => {
@@ -99,15 +105,22 @@ partitions:
     await run('left', loading(DRIVERS));
     await run('right', loading(MODULES.filter((path) => !path.includes('pci') && !path.includes('console'))));
     for (const name of NAMES) {
-      await run(name, `until [ -b /dev/vda ]; do sleep 0.1; done; for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f; done; ip addr add ${ADDRESSES[name]}/24 dev eth0 && ip link set eth0 up`);
+      await run(
+        name,
+        `until [ -b /dev/vda ]; do sleep 0.1; done; for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f; done; ip addr add ${ADDRESSES[name]}/24 dev eth0 && ip link set eth0 up`,
+      );
     }
     expect(await run('left', 'readlink -f /sys/class/net/eth0/device/..')).toMatch(/0000:00:/);
-    for (const device of ['class/net/eth0', 'block/vda']) expect(await run('right', `readlink -f /sys/${device}/device/..`)).toMatch(/LNRO0005:0[01]/);
+    for (const device of ['class/net/eth0', 'block/vda'])
+      expect(await run('right', `readlink -f /sys/${device}/device/..`)).toMatch(/LNRO0005:0[01]/);
     expect(await run('right', 'cat /proc/interrupts')).toMatch(/virtio\d/);
   });
 
   it('ping each other, PCI at one end and memory-mapped registers at the other', { timeout: TIMEOUT }, async () => {
-    for (const [name, peer] of [['left', 'right'], ['right', 'left']] as const) {
+    for (const [name, peer] of [
+      ['left', 'right'],
+      ['right', 'left'],
+    ] as const) {
       expect(await run(name, `ping -c 200 -A -q -s 1400 ${ADDRESSES[peer]}`)).toMatch(/200 packets transmitted, 200 packets received/);
     }
   });
@@ -115,7 +128,16 @@ partitions:
   it.each(NAMES)('are counted: what %s writes and reads on its disk', { timeout: TIMEOUT }, async (name) => {
     const written = await counted(name, 'vda', () => run(name, 'dd if=/dev/urandom of=/dev/vda bs=64k count=16 oflag=direct 2>/dev/null'));
     // One request of the guest is one of the broker's as long as it fits a slot. A guest that closes its disk may flush it.
-    expect(written).toMatchObject({ bytesIn: MiB, bytesOut: 0, refusedAccess: 0, refusedWindow: 0, refusedByDevice: 0, failed: 0, dropped: 0, waiting: 0 });
+    expect(written).toMatchObject({
+      bytesIn: MiB,
+      bytesOut: 0,
+      refusedAccess: 0,
+      refusedWindow: 0,
+      refusedByDevice: 0,
+      failed: 0,
+      dropped: 0,
+      waiting: 0,
+    });
     expect(written['served']).toBeGreaterThanOrEqual(16);
     expect(written['served']).toBeLessThanOrEqual(18);
     const read = await counted(name, 'vda', () => run(name, 'dd if=/dev/vda of=/dev/null bs=4k count=100 iflag=direct 2>/dev/null'));
@@ -129,13 +151,28 @@ partitions:
     await run('left', `arp -s ${ADDRESSES.right} ${stations.right}`);
     await run('right', `arp -s ${ADDRESSES.left} ${stations.left}`);
     const frameBytes = 1000 + 8 + 20 + 14;
-    const echoes = { framesIn: 50, bytesIn: 50 * frameBytes, framesOut: 50, bytesOut: 50 * frameBytes, spoofed: 0, lost: 0, missed: 0, dropped: 0, waiting: 0 };
+    const echoes = {
+      framesIn: 50,
+      bytesIn: 50 * frameBytes,
+      framesOut: 50,
+      bytesOut: 50 * frameBytes,
+      spoofed: 0,
+      lost: 0,
+      missed: 0,
+      dropped: 0,
+      waiting: 0,
+    };
     const right = counted('right', 'eth0', async () => {
       expect(await counted('left', 'eth0', () => run('left', `ping -c 50 -A -q -s 1000 ${ADDRESSES.right}`))).toMatchObject(echoes);
     });
     expect(await right).toMatchObject(echoes);
     // The driver is told of another address and believes it; the switch does not.
-    const spoofed = await counted('left', 'eth0', () => run('left', `ip link set eth0 address 02:00:00:00:00:99 && arp -s ${ADDRESSES.right} ${stations.right} && ping -c 3 -i 0.2 -W 1 -q ${ADDRESSES.right}; true`));
+    const spoofed = await counted('left', 'eth0', () =>
+      run(
+        'left',
+        `ip link set eth0 address 02:00:00:00:00:99 && arp -s ${ADDRESSES.right} ${stations.right} && ping -c 3 -i 0.2 -W 1 -q ${ADDRESSES.right}; true`,
+      ),
+    );
     expect(spoofed).toMatchObject({ framesIn: 3, spoofed: 3, framesOut: 0 });
     const table = portTable(await ports());
     expect(table).toMatch(/^lan +left\.eth0 .* 3 +- +0 /m);

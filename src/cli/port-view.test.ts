@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { PortReport } from '../hypervisor/index.ts';
 import { portTable } from './port-view.ts';
 
-const disk = (counters: Readonly<Record<string, number>>): PortReport => ({ resource: 'disk0', kind: 'disk', partition: 'hmi', device: 'vda', counters });
+const disk = (counters: Readonly<Record<string, number>>): PortReport => ({
+  resource: 'disk0',
+  kind: 'disk',
+  partition: 'hmi',
+  device: 'vda',
+  counters,
+});
 
 describe('the table of ports', () => {
   it('is not there where nothing is shared', () => {

@@ -13,7 +13,13 @@ export function portTable(ports: readonly PortReport[]): string {
   if (ports.length === 0) return '';
   const columns: Column[] = [{ title: 'shared' }, { title: 'port' }, ...COLUMNS.map((title): Column => ({ title, align: 'right' }))];
   const rows = ports.map((port) => [port.resource, portName(port), ...COLUMNS.map((column) => summary(port, column))]);
-  return table(columns, rows) + ports.flatMap(troubles).map((line) => `${line}\n`).join('');
+  return (
+    table(columns, rows) +
+    ports
+      .flatMap(troubles)
+      .map((line) => `${line}\n`)
+      .join('')
+  );
 }
 
 /** `hmi.vda`, or `uplink`. */
@@ -26,13 +32,18 @@ function summary({ kind, counters }: PortReport, column: MetricColumn): string {
   const metrics = PORT_METRICS[kind].filter((metric) => metric.column === column && counters[metric.name] !== undefined);
   const [first] = metrics;
   if (first === undefined) return '-';
-  return inUnit(metrics.reduce((sum, { name }) => sum + (counters[name] as number), 0), first.unit);
+  return inUnit(
+    metrics.reduce((sum, { name }) => sum + (counters[name] as number), 0),
+    first.unit,
+  );
 }
 
 function troubles(port: PortReport): string[] {
   const values = PORT_METRICS[port.kind].flatMap((metric: PortMetric) => {
     const value = port.counters[metric.name] ?? 0;
-    return value > 0 && metric.column !== undefined && TROUBLE.includes(metric.column) ? [`${value.toLocaleString('en-US')} ${metric.what}`] : [];
+    return value > 0 && metric.column !== undefined && TROUBLE.includes(metric.column)
+      ? [`${value.toLocaleString('en-US')} ${metric.what}`]
+      : [];
   });
   return values.length === 0 ? [] : [`${port.resource}, ${portName(port)}: ${values.join('; ')}`];
 }

@@ -40,7 +40,19 @@ describe('what is counted for a port', () => {
     ask(1, OP_WRITE, 0, 1);
     expect(reading(0)).toMatchObject({ served: 0, waiting: 8 });
     disk.serve();
-    expect(reading(0)).toEqual({ served: 4, bytesIn: 12 * KiB, bytesOut: 8 * KiB, refusedAccess: 0, refusedWindow: 2, refusedForm: 2, refusedByDevice: 0, failed: 0, dropped: 0, heldBack: 0, waiting: 0 });
+    expect(reading(0)).toEqual({
+      served: 4,
+      bytesIn: 12 * KiB,
+      bytesOut: 8 * KiB,
+      refusedAccess: 0,
+      refusedWindow: 2,
+      refusedForm: 2,
+      refusedByDevice: 0,
+      failed: 0,
+      dropped: 0,
+      heldBack: 0,
+      waiting: 0,
+    });
     expect(reading(1)).toMatchObject({ served: 0, refusedAccess: 1 });
     disk.files.failing = true;
     ask(0, OP_WRITE, 0, 8);
@@ -73,14 +85,26 @@ describe('what is counted for a port', () => {
     expect(reading(one)).toMatchObject({ framesIn: 0, waiting: 9, undelivered: 0 });
     round();
     // Of a limit of ten a second, a tenth passes at once.
-    expect(reading(one)).toMatchObject({ framesIn: 9, bytesIn: 900, framesOut: 0, spoofed: 1, broadcastStorm: 4, lost: 0, dropped: 0, waiting: 0 });
+    expect(reading(one)).toMatchObject({
+      framesIn: 9,
+      bytesIn: 900,
+      framesOut: 0,
+      spoofed: 1,
+      broadcastStorm: 4,
+      lost: 0,
+      dropped: 0,
+      waiting: 0,
+    });
     expect(reading(other)).toMatchObject({ framesIn: 0, framesOut: 4, bytesOut: 400, missed: 0, undelivered: 4 });
   });
 
   it('of memory: doorbells rung, those to nobody, and those that were not heard yet', () => {
     const alarm = new Int32Array(new SharedArrayBuffer(4));
     const member = { writable: true, vectors: 2, doorbellsPerSecond: 1000, alarm };
-    const [left, right] = createChannel(4096, [member, member]).map((buffers) => ({ buffers, end: new ChannelEnd(buffers, new ManualClock(), () => undefined) }));
+    const [left, right] = createChannel(4096, [member, member]).map((buffers) => ({
+      buffers,
+      end: new ChannelEnd(buffers, new ManualClock(), () => undefined),
+    }));
     for (const vector of [0, 1, 1, 2]) left!.end.ring(1, vector);
     left!.end.ring(7, 0);
     const reading = () => readPort({ kind: 'memory', ...left!.buffers });

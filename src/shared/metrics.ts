@@ -13,7 +13,21 @@ const WAITING: PortMetric = { name: 'waiting', unit: 'requests', column: 'waitin
 
 /** Consoles are not here: what passes through them is in their logs. */
 export const PORT_METRICS: Readonly<Record<SharedResource['kind'], readonly PortMetric[]>> = {
-  disk: [...numbers('served', 'bytesIn', 'bytesOut', 'refusedAccess', 'refusedWindow', 'refusedForm', 'refusedByDevice', 'failed', 'dropped', 'heldBack'), WAITING],
+  disk: [
+    ...numbers(
+      'served',
+      'bytesIn',
+      'bytesOut',
+      'refusedAccess',
+      'refusedWindow',
+      'refusedForm',
+      'refusedByDevice',
+      'failed',
+      'dropped',
+      'heldBack',
+    ),
+    WAITING,
+  ],
   ethernet: [
     ...SWITCH_METRICS,
     ...numbers('dropped', 'heldBack').map((metric): PortMetric => (metric.unit === 'requests' ? { ...metric, unit: 'frames' } : metric)),

@@ -76,7 +76,12 @@ export class Blocks {
     this.#firstRecord = core.base + RECORDS_OFFSET + FIXED_RECORDS * R.RECORD_SIZE;
     this.#endOfRecords = core.base + RECORDS_OFFSET + RECORDS_SIZE;
     this.#nextRecord = this.#firstRecord;
-    core.onStaleCrossing = () => this.#drop(this.hostOfRip, core.get32(S.MODE));
+    core.onStaleCrossing = () => {
+      const host = this.hostOfRip;
+      this.#drop(host, core.get32(S.MODE));
+      // Other blocks of the page lead to its records, which are stale for good.
+      this.unlink(host >>> 12);
+    };
     this.forgetAll();
     this.#write(this.lookUp, HANDLER_LOOKUP, 0, 0, S.ZERO, S.ZERO, S.ZERO, S.ZERO, 0);
   }

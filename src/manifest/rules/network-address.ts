@@ -16,7 +16,9 @@ export const networkAddress: Rule = {
         yield {
           message: `${name} of ${partition.name} is to be ${own}, and \`${resource.name}\` grants ${grant?.written.mac ?? 'an address made from the names'}`,
           at: written.includes('options') ? [...path, 'options', 'mac'] : path,
-          ...(grant === undefined ? {} : { related: [{ message: 'granted here', at: grant.written.mac === undefined ? grant.path : [...grant.path, 'mac'] }] }),
+          ...(grant === undefined
+            ? {}
+            : { related: [{ message: 'granted here', at: grant.written.mac === undefined ? grant.path : [...grant.path, 'mac'] }] }),
           hint: `leave \`mac:\` out of the options, and write \`${partition.name}: { mac: ${own} }\` under the grants of \`${resource.name}\``,
         };
       }
