@@ -3,13 +3,17 @@ import { createPhysicalMemory } from '../board/memory.ts';
 import type { CpuidModel, IoSpaceName, PhysicalMemory, RamRegion, VcpuWiring } from '../contracts/index.ts';
 import { CR0_PE, EFER_LMA } from '../x86/control.ts';
 import * as R from '../x86/record.ts';
+import { INSTRUCTIONS } from '../x86/instructions.ts';
 import * as S from '../x86/state.ts';
 import type { CodePages, LineWatcher } from './code-pages.ts';
 import { Core, GUEST_FAULT } from './core.ts';
 import { createCpuidModel } from './cpuid.ts';
+import { createHandlers } from './handlers.ts';
 import { RECORDS_OFFSET, reservedBytes, slab } from './layout.ts';
 import { updateMode } from './mode.ts';
 import { SYSTEM_OPERATIONS } from './operations.ts';
+import { type CompiledBatch, ImmediateCompiler, type RegionCompiler } from './translator/compile.ts';
+import type { RegionPlan } from './translator/plan.ts';
 
 export const RAM_BYTES = 4 * 1024 * 1024;
 
@@ -283,5 +287,26 @@ export class TestMachine {
 
   get errorCode(): number | undefined {
     return this.core.get32(S.FAULT_HAS_ERROR_CODE) ? this.core.get32(S.FAULT_ERROR_CODE) : undefined;
+  }
+}
+
+/** Ready when it was asked so many times: what is hot meanwhile comes in batches, as with a compiler in a thread beside. */
+export class LateCompiler implements RegionCompiler {
+  readonly #compiler = new ImmediateCompiler(createHandlers(INSTRUCTIONS));
+  readonly #waiting: (() => void)[] = [];
+  readonly #patience: number;
+  #asked = 0;
+
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
+
+  submit(id: number, plans: readonly RegionPlan[]): void {
+    this.#waiting.push(() => this.#compiler.submit(id, plans));
+  }
+
+  finished(): CompiledBatch | undefined {
+    if (++this.#asked % this.#patience === 0) this.#waiting.shift()?.();
+    return this.#compiler.finished();
   }
 }

@@ -1,8 +1,12 @@
 /** The same guest twice, interpreted and translated, step by step: after every slice both must be in the same state. */
 import type { VcpuReport } from '../../src/partition/index.ts';
 import { createSoftEngine } from '../../src/soft/index.ts';
+import { LateCompiler } from '../../src/soft/testing.ts';
 import { Guest, type GuestOptions } from './guest.ts';
 import { ramDigest } from './ram-digest.ts';
+
+/** How often the compiler is asked before a batch is ready: dozens of regions are hot by then. */
+const PATIENCE = 200;
 
 /** Registers that differ, and where: `vCPU 0 gpr.4: 0x7fe0, translated 0x7fdc`. */
 export interface Difference {
@@ -14,10 +18,10 @@ export class Lockstep {
   readonly interpreted: Guest;
   readonly translated: Guest;
 
-  /** `hotAfter`: 0 translates every block before it runs. */
+  /** `hotAfter`: 0 translates every block before it runs; with more, what is hot comes in batches, as from a compiler in a thread beside. */
   constructor(image: string, hotAfter: number, options: Omit<GuestOptions, 'engine'> = {}) {
     this.interpreted = new Guest(image, { ...options, engine: createSoftEngine({ translation: 'none' }) });
-    this.translated = new Guest(image, { ...options, engine: createSoftEngine({ translation: 'immediate', hotAfter }) });
+    this.translated = new Guest(image, { ...options, engine: createSoftEngine({ translation: hotAfter === 0 ? 'immediate' : () => new LateCompiler(PATIENCE), hotAfter }) });
   }
 
   /** Runs both until they end or have retired so many instructions; undefined: no difference in registers, clock, console or RAM. */

@@ -53,6 +53,7 @@ describe('a running machine is asked', () => {
     expect(await runControlCommand(running, { command: 'status' })).toMatchObject({
       machine: 'cell',
       partitions: [{ name: 'desktop' }, { name: 'control' }],
+      ports: [],
     });
   });
 

@@ -7,7 +7,9 @@ import type { StatusAnswer } from './control-commands.ts';
 export async function runningMachines(): Promise<readonly (StatusAnswer & { readonly path: string })[]> {
   const asked = [...controlSockets().values()].map(async (path) => {
     try {
-      return [{ path, ...((await requestControl(path, { command: 'status' })) as StatusAnswer) }];
+      const answer = (await requestControl(path, { command: 'status' })) as Omit<StatusAnswer, 'ports'> & Partial<StatusAnswer>;
+      // A machine that was started by a former version says nothing of ports.
+      return [{ path, ...answer, ports: answer.ports ?? [] }];
     } catch {
       return []; // its process is gone
     }

@@ -2,11 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PhysicalMemory, Vcpu, VcpuState } from '../../contracts/index.ts';
 import { createSoftEngine, type SoftEngineOptions } from '../index.ts';
-import { createHandlers } from '../handlers.ts';
-import { FakeWiring } from '../testing.ts';
-import { INSTRUCTIONS } from '../../x86/instructions.ts';
-import { type CompiledBatch, ImmediateCompiler, type RegionCompiler } from './compile.ts';
-import type { RegionPlan } from './plan.ts';
+import { FakeWiring, LateCompiler } from '../testing.ts';
 
 const CODE = 0x1000;
 const IDT = 0x2000;
@@ -46,27 +42,6 @@ function machine(options: SoftEngineOptions, code: string): { readonly vcpu: Vcp
     gdtr: { base: BigInt(GDT), limit: 23 }, idtr: { base: BigInt(IDT), limit: 0xff },
   });
   return { vcpu, memory, log };
-}
-
-/** Ready when it was asked so many times: what is hot meanwhile comes in batches, as with a compiler in a thread beside. */
-class LateCompiler implements RegionCompiler {
-  readonly #compiler = new ImmediateCompiler(createHandlers(INSTRUCTIONS));
-  readonly #waiting: (() => void)[] = [];
-  readonly #patience: number;
-  #asked = 0;
-
-  constructor(patience: number) {
-    this.#patience = patience;
-  }
-
-  submit(id: number, plans: readonly RegionPlan[]): void {
-    this.#waiting.push(() => this.#compiler.submit(id, plans));
-  }
-
-  finished(): CompiledBatch | undefined {
-    if (++this.#asked % this.#patience === 0) this.#waiting.shift()?.();
-    return this.#compiler.finished();
-  }
 }
 
 /** Runs the code on both, in slices of several lengths, and compares registers after each; returns what it leaves. */
