@@ -126,7 +126,7 @@ describe('neighbours on a shared network', () => {
   };
 
   /** First one ping after the other, then as many frames as go. */
-  const measure = () => {
+  const measure = (contested = 0) => {
     const latencies = new Latencies();
     for (const over = performance.now() + MEASURED_MS; performance.now() < over; ) {
       // A ping that is lost shows as one that took a quarter of the test's time.
@@ -138,17 +138,21 @@ describe('neighbours on a shared network', () => {
       latencies.add(performance.now() - sent);
     }
     const watch = new ShareWatch(() => {
-      const { framesIn: mine, waiting } = counters(ASKING);
-      return { mine: mine! * COST, waiting: waiting! * COST, theirs: counters(ATTACKER)['framesIn']! * CHEAPEST_FRAME_BYTES };
+      const { framesIn: theirs = 0 } = counters(ATTACKER);
+      const { framesIn: mine = 0, waiting = 0 } = counters(ASKING);
+      // One is in the broker's hands: taken, and not counted yet.
+      return { theirs: theirs * CHEAPEST_FRAME_BYTES, mine: mine * COST, waiting: Math.max(0, waiting - 1) * COST };
     }, QUANTUM);
     const before = counters(ASKING);
     let [sent, received] = [0, 0];
     const start = performance.now();
-    for (; performance.now() < start + MEASURED_MS || received < sent; ) {
+    /** Longer where the other port left too little to judge by: on a busy host this thread seldom sees both at work. */
+    const goesOn = (): boolean => performance.now() < start + (watch.contested < contested ? 5 : 1) * MEASURED_MS;
+    while (goesOn() || received < sent) {
       ends[ASKING]!.admit();
       watch.look();
       // No more on the way than the receiver's queue has room for: what is lost then is lost to somebody else's frames.
-      if (performance.now() < start + MEASURED_MS) while (sent - received < DEPTH / 8 && ends[ASKING]!.send(FRAME)) sent++;
+      if (goesOn()) while (sent - received < DEPTH / 8 && ends[ASKING]!.send(FRAME)) sent++;
       watch.filled();
       received += heard(ANSWERING, 0xb5);
       if (performance.now() > start + 20 * MEASURED_MS) break;
@@ -174,7 +178,7 @@ describe('neighbours on a shared network', () => {
       const before = counters(ATTACKER);
       const linked: LinkedPort = { resource: 'lan', kind: 'ethernet', grant, port, alarm: command.alarm };
       await letLoose({ kind: 'network', port: linked, misuse, self: station(ATTACKER), victim: station(ANSWERING), rounds: word() });
-      const during = measure();
+      const during = measure(MiB);
       const after = counters(ATTACKER);
       console.log(`${line(misuse, during)}; ${after['framesIn']! - before['framesIn']!} hostile frames`);
       expect(after['framesIn']! + after['dropped']!).toBeGreaterThan(before['framesIn']! + before['dropped']!);
@@ -214,7 +218,7 @@ describe('neighbours at shared memory', () => {
           workerData: { end: hostile, stop: over, vectors: [1, 2, 3] },
         }),
       );
-    for (const worker of workers) await new Promise((resolve) => worker.once('online', resolve));
+    await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('online', resolve))));
     while (Atomics.load(listening, 0) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     const latencies = new Latencies();
     const start = performance.now();
@@ -339,6 +343,8 @@ describe('neighbours at the machine’s consoles', () => {
     const measure = async (what: string) => {
       const latencies = new Latencies();
       const sent = new Map<number, number>();
+      // What was printed after the last look is no part of this.
+      pumps.pump(() => undefined);
       let [text, next, largest, hostileBytes] = ['', 0, 0, 0];
       const start = performance.now();
       for (let nextLook = start; performance.now() < start + MEASURED_MS; ) {

@@ -24,10 +24,10 @@ export class Latencies {
   }
 }
 
-/** What was served at two ports so far, in the broker's own currency, and what waits at the first one now. */
+/** What was served at two ports so far, in the broker's own currency, and what waits at the first one now. To be read in this order. */
 export interface PortsSeen {
-  readonly mine: number;
   readonly theirs: number;
+  readonly mine: number;
   readonly waiting: number;
 }
 
@@ -44,7 +44,7 @@ export class ShareWatch {
   #lead = 0;
   #contested = 0;
 
-  /** Two numbers that are read one after the other count as of one moment when no more than `tolerance` was served meanwhile. */
+  /** Numbers that are read one after the other count as of one moment when the other port was served no more than `tolerance` meanwhile. */
   constructor(see: () => PortsSeen, tolerance: number) {
     this.#see = see;
     this.#tolerance = tolerance;
@@ -87,6 +87,7 @@ export class ShareWatch {
 
   #moment(): PortsSeen | undefined {
     const seen = this.#see();
+    // This thread may have been kept waiting in the middle of it: the other port's number before and after tells.
     return this.#see().theirs - seen.theirs > this.#tolerance ? undefined : seen;
   }
 }
