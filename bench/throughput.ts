@@ -124,6 +124,11 @@ async function finish(processes: readonly EmulatorProcess[], who: string, nameOf
   for (const { stdout } of processes) for (const [, name = '', sum = ''] of stdout.matchAll(SUM)) recordSum(nameOf(name), sum, who);
 }
 
+/** However a test comes out, nobody is left behind. */
+function running(processes: readonly EmulatorProcess[]): AsyncDisposable & { readonly processes: readonly EmulatorProcess[] } {
+  return { processes, [Symbol.asyncDispose]: async () => void (await Promise.all(processes.map((process) => process.stop('SIGTERM')))) };
+}
+
 // ── disks ──
 
 function diskEmulator(emulator: Emulator, folder: string, disks: Readonly<Record<DiskFormat, string>>): EmulatorProcess {
@@ -143,10 +148,10 @@ async function runDisks(emulator: Emulator, folder: string, tool: string): Promi
   writeFileSync(disks.raw, '');
   truncateSync(disks.raw, mebibytes * MiB);
   execFileSync(tool, ['create', '-q', '-f', 'qcow2', disks.qcow2, `${mebibytes}M`], { stdio: 'pipe' });
-  const guest = diskEmulator(emulator, folder, disks);
-  for (const { name } of tests) record(name, emulator, await sampled([guest], name));
-  await finish([guest], `${emulator}’s guest`, (format) => `the ${format} disk`);
-  await guest.stop('SIGTERM');
+  await using guest = running([diskEmulator(emulator, folder, disks)]);
+  for (const { name } of tests) record(name, emulator, await sampled(guest.processes, name));
+  await finish(guest.processes, `${emulator}’s guest`, (format) => `the ${format} disk`);
+  await guest[Symbol.asyncDispose]();
   for (const format of FORMATS) recordSum(`the ${format} disk`, sumOf(disks[format]), `the host, of ${emulator}’s image`);
   const check = runTool(tool, ['check', disks.qcow2]);
   if (check.status !== 0) throw new Error(`${emulator} leaves a damaged image: ${check.output}`);
@@ -184,10 +189,9 @@ function tcpEmulators(emulator: Emulator, folder: string): readonly EmulatorProc
 }
 
 async function runTcp(emulator: Emulator, folder: string): Promise<void> {
-  const processes = tcpEmulators(emulator, folder);
-  record(TCP, emulator, await sampled(processes, TCP));
-  await finish(processes, emulator, () => 'what TCP carried');
-  await Promise.all(processes.map((process) => process.stop('SIGTERM')));
+  await using guests = running(tcpEmulators(emulator, folder));
+  record(TCP, emulator, await sampled(guests.processes, TCP));
+  await finish(guests.processes, emulator, () => 'what TCP carried');
 }
 
 // ── the report ──

@@ -1,6 +1,8 @@
 /** What could be shared, and is one partition's own: what it compiles to, and what is refused, where and why. */
 import { describe, expect, it } from 'vitest';
+import type { Machine } from '../contracts/index.ts';
 import { compileManifest } from './compile.ts';
+import { prove } from './proof.ts';
 import { testHost } from './testing.ts';
 
 const GOOD = `version: 1
@@ -80,5 +82,17 @@ describe('a device that has its resource to itself', () => {
     const { machine, findings } = compile(text);
     expect(findings.map((finding) => `${finding.code} ${finding.at.line}`)).toContain(`${code} ${line}`);
     expect(machine).toBeUndefined();
+  });
+
+  it('is proved to be alone, whatever a rule overlooks', () => {
+    const { machine } = compile(GOOD);
+    const violations = (changed: Machine) => prove(changed).claims.find(({ claim }) => claim === 'whoever has a resource to itself is its only user');
+    expect(violations(machine!)).toMatchObject({ checked: 2, violations: [] });
+    const [a, b] = machine!.partitions;
+    const disk = a!.devices[1]!;
+    const twice = { ...machine!, partitions: [a!, { ...b!, devices: [...b!.devices, { ...disk, name: 'stolen' }] }] };
+    expect(violations(twice)?.violations).toContain('disk0: a has it to itself, and stolen of b is there');
+    const granted = { ...machine!, shared: machine!.shared!.map((resource) => (resource.name === 'disk0' ? { ...resource, grants: [...resource.grants, { partition: 'b', access: 'ro' as const }] } : resource)) };
+    expect(violations(granted)?.violations).toEqual(['disk0: a has it to itself, and it is granted to a and b']);
   });
 });

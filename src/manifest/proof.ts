@@ -55,6 +55,7 @@ export function prove(machine: Machine): Proof {
     claim('no interrupt line of the board has two owners', pieces((allowance) => allowance.irqs.map(single)), twoOwners),
     boardDevices(machine),
     sharing(machine),
+    exclusivity(machine),
     diskWindows(machine),
     networks(machine),
     hostFiles(machine),
@@ -122,6 +123,22 @@ function boardDevices({ board, partitions }: Machine): Claim {
 }
 
 const rangeWord = ({ space, base, size }: IoRange): string => `${space}:${base}+${size}`;
+
+/** What is served in its owner's own thread has no broker that could keep two users apart. */
+function exclusivity({ partitions, shared = [] }: Machine): Claim {
+  const uses = partitions.flatMap(({ name: partition, devices }) =>
+    devices.flatMap((device) => {
+      const name = device.exclusive?.name ?? device.shared;
+      return name === undefined ? [] : [{ partition, name, device: device.name, exclusive: device.exclusive !== undefined }];
+    }));
+  const owned = uses.filter(({ exclusive }) => exclusive);
+  const violations = owned.flatMap((owner) => {
+    const others = uses.filter((other) => other !== owner && other.name === owner.name).map((other) => `${owner.name}: ${owner.partition} has it to itself, and ${other.device} of ${other.partition} is there`);
+    const grants = shared.find(({ name }) => name === owner.name)?.grants.map(({ partition }) => partition) ?? [];
+    return grants.length === 1 && grants[0] === owner.partition ? others : [...others, `${owner.name}: ${owner.partition} has it to itself, and it is granted to ${grants.join(' and ') || 'nobody'}`];
+  });
+  return { claim: 'whoever has a resource to itself is its only user', checked: owned.length, violations };
+}
 
 function sharing({ partitions, shared = [] }: Machine): Claim {
   const uses = partitions.flatMap((partition) => partition.devices.flatMap(({ shared: name }) => (name === undefined ? [] : [{ partition: partition.name, name }])));
