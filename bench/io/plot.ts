@@ -3,7 +3,7 @@ import type { Measured } from '../io.ts';
 import { median } from '../report.ts';
 
 const WIDTH = 900;
-const LEFT = 190;
+const LEFT = 250;
 const RIGHT = 30;
 const ROW = 22;
 const GAP = 14;
