@@ -7,14 +7,14 @@
  * and the plot go to docs/performance.md; `--dry` leaves it alone.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { createReadStream } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MiB } from '../src/base/index.ts';
 import { hostInterface } from '../test/support/host-interface.ts';
+import { lineEcho } from '../test/support/line-echo.ts';
 import { DEVICES, manifestOf, type MeasuredDevice, type Surroundings, type Way } from './io/manifests.ts';
 import { drawLatencies } from './io/plot.ts';
 import { conditions, keep, markdownTable, median } from './report.ts';
@@ -67,7 +67,7 @@ async function measure({ device, way, isNoisy }: Measured, surroundings: Surroun
   child.stderr.on('data', (data: Buffer) => {
     errors += data.toString();
   });
-  using _echo = device === 'line' ? echo(join(surroundings.folder, 'line0')) : undefined;
+  using _echo = device === 'line' ? lineEcho(join(surroundings.folder, 'line0')) : undefined;
   const limit = setTimeout(() => child.kill('SIGKILL'), LIMIT_SECONDS * 1000);
   await new Promise<void>((resolve) => {
     child.stdout.on('data', (data: Buffer) => {
@@ -84,32 +84,6 @@ async function measure({ device, way, isNoisy }: Measured, surroundings: Surroun
   return {
     median: middle, p99, worst,
     bytesPerSecond: stream === null ? undefined : (Number(stream[1]) / Number(stream[2])) * 1e6,
-  };
-}
-
-/** Sends back what comes from a pseudo-terminal, as soon as that is there. */
-function echo(path: string): Disposable {
-  let file: number | undefined;
-  let closed = false;
-  const open = (): void => {
-    if (closed) return;
-    try {
-      file = openSync(path, constants.O_RDWR | constants.O_NOCTTY);
-    } catch {
-      setTimeout(open, 20);
-      return;
-    }
-    const own = file;
-    const stream = createReadStream('', { fd: own, autoClose: false, highWaterMark: 256 });
-    stream.on('data', (bytes) => void writeSync(own, bytes as Buffer));
-    stream.on('error', () => undefined);
-  };
-  open();
-  return {
-    [Symbol.dispose]() {
-      closed = true;
-      if (file !== undefined) closeSync(file);
-    },
   };
 }
 

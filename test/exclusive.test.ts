@@ -1,11 +1,12 @@
 // The same device owned and shared: a guest of ours uses each both ways, and one word of the manifest is the difference.
-import { createReadStream, mkdtempSync, openSync, closeSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEVICES, manifestOf, type MeasuredDevice, type Way } from '../bench/io/manifests.ts';
 import { MiB } from '../src/base/index.ts';
 import { hostInterface } from './support/host-interface.ts';
+import { lineEcho } from './support/line-echo.ts';
 import { LiveMachine, machineOf } from './support/live-machine.ts';
 
 const COUNT = 40;
@@ -23,15 +24,6 @@ beforeAll(() => {
   }
 });
 
-/** Sends back what a serial line brings. The machine has made the terminal by then. */
-function echo(path: string): Disposable {
-  const file = openSync(path, 'r+');
-  const stream = createReadStream('', { fd: file, autoClose: false, highWaterMark: 256 });
-  stream.on('data', (bytes) => void writeSync(file, bytes as Buffer));
-  stream.on('error', () => undefined);
-  return { [Symbol.dispose]: () => closeSync(file) };
-}
-
 const hasWays = (device: MeasuredDevice, way: Way): boolean => !(device === 'line' && way === 'shared');
 
 describe.each(DEVICES.filter((device) => device !== 'ethernet' || taps.length === 2))('%s', (device) => {
@@ -42,7 +34,7 @@ describe.each(DEVICES.filter((device) => device !== 'ethernet' || taps.length ==
     expect(spec?.shared).toBe(way === 'shared' ? 'thing' : undefined);
     await using live = new LiveMachine(machine, 'host');
     live.running.startAll();
-    using _echo = device === 'line' ? await opened(live, join(folder, 'line0')) : undefined;
+    using _echo = device === 'line' ? lineEcho(join(folder, 'line0')) : undefined;
     await live.until(`${device} has made its round trips`, () => /^(done|fail)$/m.test(live.console('meter')), TIMEOUT);
     expect(live.console('meter')).toMatch(new RegExp(`result ${device} latency count ${COUNT} median \\d+ p99 \\d+ worst \\d+$`, 'm'));
     expect(live.console('meter')).toMatch(/^done$/m);
@@ -50,16 +42,3 @@ describe.each(DEVICES.filter((device) => device !== 'ethernet' || taps.length ==
     expect(live.running.ports().filter(({ partition }) => partition === 'meter').length).toBe(way === 'shared' ? 1 : 0);
   });
 });
-
-async function opened(live: LiveMachine, path: string): Promise<Disposable> {
-  let line: Disposable | undefined;
-  await live.until('there is a terminal', () => {
-    try {
-      line = echo(path);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  return line!;
-}

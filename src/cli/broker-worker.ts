@@ -1,11 +1,10 @@
 /** The program of a broker's Worker: opens what is shared, and serves the ports on it until it is told to stop. */
 import { ms } from '../base/index.ts';
 import type { Nanos } from '../contracts/index.ts';
-import { fileLocker, holePuncher } from '../host/linux/index.ts';
 import { serveBrokerThread } from '../host/node/broker-thread.ts';
-import { hostImageFiles } from '../host/node/image-file.ts';
 import type { BrokerEvents, BrokerStart } from '../hypervisor/index.ts';
 import { Broker, BrokerCommand, DiskBroker, runBroker, TimerBroker } from '../shared/index.ts';
+import { diskFiles } from './disk-files.ts';
 import { serveEthernet } from './ethernet-service.ts';
 
 const hostNow = (): Nanos => performance.now() * ms;
@@ -27,7 +26,7 @@ async function serve(start: BrokerStart, log: BrokerEvents['log']): Promise<void
 function serveDisk({ resource, ports }: BrokerStart, command: BrokerCommand, log: BrokerEvents['log']): void {
   const { name, disk } = resource;
   if (disk === undefined) throw new TypeError(`${name} has no image`);
-  const files = hostImageFiles({ punchHole: holePuncher(), lock: fileLocker(), refused: (what) => log('warn', what) });
+  const files = diskFiles((what) => log('warn', what));
   using broker = new DiskBroker({ name, source: disk, ports, files });
   log('info', `${disk.overlay ?? disk.image}: ${broker.image.description}`);
   runBroker(new Broker(broker.ports, hostNow, (now) => broker.idle(now)), command);

@@ -4,14 +4,14 @@ import { readFileSync } from 'node:fs';
 import { BulkheadError, ms } from '../base/index.ts';
 import { CALL_COUNT, CALL_DEVICE } from '../board/index.ts';
 import type { AttachedLine, Clock, Engine, LinkedPort, Logger, Nanos, Partition, Severity, SharedEnd } from '../contracts/index.ts';
-import { fileLocker, holePuncher, openSerialLine } from '../host/linux/index.ts';
+import { holePuncher, openSerialLine } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
-import { hostImageFiles } from '../host/node/image-file.ts';
 import { startModuleCompiler } from '../host/node/module-compiler.ts';
 import { enableBranchHints } from '../host/node/v8-flags.ts';
 import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
 import type { ThreadStart } from '../hypervisor/index.ts';
 import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, RunningPartition, serveUntilReload } from '../partition/index.ts';
+import { diskFiles } from './disk-files.ts';
 import { romsBesideFirmware } from './expansion-roms.ts';
 import { loadDeviceModels } from './device-modules.ts';
 import { openWires } from './partition-wires.ts';
@@ -116,9 +116,8 @@ function sharedEnds(ports: Readonly<Record<string, LinkedPort>>, surroundings: E
 
 /** By device: the disks that this partition has to itself. */
 function exclusiveDisks({ devices }: Partition, clock: Clock, log: Logger): [string, SharedEnd][] {
-  const files = hostImageFiles({ punchHole: holePuncher(), lock: fileLocker(), refused: (what) => log.log('warn', what) });
   return devices.flatMap(({ name: device, exclusive }): [string, SharedEnd][] =>
-    exclusive?.kind === 'disk' ? [[device, openExclusiveDisk({ ...exclusive, source: exclusive.disk, files, clock })]] : []);
+    exclusive?.kind === 'disk' ? [[device, openExclusiveDisk({ ...exclusive, source: exclusive.disk, files: diskFiles((what) => log.log('warn', what)), clock })]] : []);
 }
 
 /** By device: the serial lines that lead out of this thread. */

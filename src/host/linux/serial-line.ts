@@ -5,14 +5,12 @@
  * Spec: pty(7).
  * Not modelled: baud rates, modem lines.
  */
-import { closeSync, writeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import { writeSync } from 'node:fs';
 import { FrameRing, KiB } from '../../base/index.ts';
 import type { AttachedLine } from '../../contracts/index.ts';
-import type { FileReaderStart } from './file-reader.ts';
 import { openTerminal, type Terminal } from './pty.ts';
+import { startReader } from './reader-thread.ts';
 
-const READER = new URL('./file-reader.ts', import.meta.url);
 const RING_BYTES = 64 * KiB;
 /** What one read of the reader's gives at most. */
 const LONGEST_PIECE = 9216;
@@ -25,7 +23,7 @@ export function openSerialLine(link: string, alarm: Int32Array): AttachedLine {
 class SerialLine implements AttachedLine {
   readonly #terminal: Terminal;
   readonly #pieces = FrameRing.create(RING_BYTES);
-  readonly #reader: Worker;
+  readonly #reader: Disposable;
   readonly #byte = new Uint8Array(1);
   readonly #piece = new Uint8Array(LONGEST_PIECE);
   #length = 0;
@@ -34,12 +32,7 @@ class SerialLine implements AttachedLine {
 
   constructor(terminal: Terminal, alarm: Int32Array) {
     this.#terminal = terminal;
-    const start: FileReaderStart = { file: terminal.master, frames: this.#pieces.buffer, alarm };
-    this.#reader = new Worker(READER, { workerData: start });
-    // The file is the reader's last to use: closing it earlier could hand its number to another.
-    this.#reader.on('exit', () => closeSync(terminal.master));
-    this.#reader.on('error', () => undefined);
-    this.#reader.unref();
+    this.#reader = startReader({ file: terminal.master, frames: this.#pieces.buffer, alarm });
   }
 
   output(byte: number): void {
@@ -67,7 +60,7 @@ class SerialLine implements AttachedLine {
   }
 
   [Symbol.dispose](): void {
-    void this.#reader.terminate();
+    this.#reader[Symbol.dispose]();
     this.#terminal[Symbol.dispose]();
   }
 }

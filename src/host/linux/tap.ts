@@ -7,11 +7,10 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { constants } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { BulkheadError, FrameRing, MiB } from '../../base/index.ts';
 import type { AttachedWire } from '../../contracts/index.ts';
-import type { FileReaderStart } from './file-reader.ts';
 import { libc } from './koffi.ts';
+import { startReader } from './reader-thread.ts';
 
 const DEVICE = '/dev/net/tun';
 // <linux/if_tun.h>
@@ -21,7 +20,6 @@ const IFF_NO_PI = 0x1000;
 /** struct ifreq: 16 bytes of name, then a union of which the flags are the first two. */
 const IFREQ_BYTES = 40;
 const IFNAMSIZ = 16;
-const READER = new URL('./file-reader.ts', import.meta.url);
 
 /**
  * Opens the interface, which is made if there is none of that name and the process may. `alarm` is rung when frames have arrived.
@@ -57,18 +55,13 @@ class Tap implements AttachedWire {
   missed = 0;
   readonly #file: number;
   readonly #frames = FrameRing.create(1 * MiB);
-  readonly #reader: Worker;
+  readonly #reader: Disposable;
   #admitted = 0;
   #changed: () => void = () => undefined;
 
   constructor(file: number, alarm: Int32Array) {
     this.#file = file;
-    const start: FileReaderStart = { file, frames: this.#frames.buffer, alarm };
-    this.#reader = new Worker(READER, { workerData: start });
-    // The file is the reader's last to use: closing it earlier could hand its number to another.
-    this.#reader.on('exit', () => closeSync(file));
-    this.#reader.on('error', () => undefined);
-    this.#reader.unref();
+    this.#reader = startReader({ file, frames: this.#frames.buffer, alarm });
   }
 
   /** An interface that is down or full loses frames, as a switch does. */
@@ -101,7 +94,7 @@ class Tap implements AttachedWire {
   }
 
   [Symbol.dispose](): void {
-    void this.#reader.terminate();
+    this.#reader[Symbol.dispose]();
   }
 }
 
