@@ -7,5 +7,6 @@ export default defineConfig({
     testTimeout: 60_000,
     // Threads share the machine with what they test: SharedArrayBuffer, Workers, timers.
     pool: 'forks',
+    reporters: ['default', './test/support/unfinished.ts'],
   },
 });

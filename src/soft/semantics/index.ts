@@ -6,6 +6,7 @@ import { EXCHANGE } from './exchange.ts';
 import { MOVES } from './moves.ts';
 import { SHIFTS } from './shifts.ts';
 import { STRINGS } from './strings.ts';
+import { SEGMENT_LOADS } from './segment-loads.ts';
 import { SYSTEM } from './system.ts';
 import { VECTOR_FLOAT } from './vector-float.ts';
 import { VECTOR_INTEGER } from './vector-integer.ts';
@@ -13,5 +14,5 @@ import { VECTOR_SSE4 } from './vector-sse4.ts';
 import { VECTOR_MOVES } from './vector-moves.ts';
 import { X87 } from './x87.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...SYSTEM, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...SYSTEM, ...SEGMENT_LOADS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

@@ -70,11 +70,13 @@ export interface KnownBlocks {
 }
 
 /** How a block goes on, by the mnemonic of its last instruction. */
-export type Transfer = 'conditional' | 'jump' | 'call' | 'indirect-call' | 'return' | 'leave' | 'none';
+export type Transfer = 'conditional' | 'jump' | 'call' | 'indirect-call' | 'return' | 'leave' | 'mode' | 'none';
 const TRANSFERS: Readonly<Record<string, Transfer>> = {
   jcc: 'conditional', loop: 'conditional', loope: 'conditional', loopne: 'conditional', jcxz: 'conditional',
   jmp_rel: 'jump', call_rel: 'call', call: 'indirect-call', ret: 'return', ret_imm: 'return', jmp: 'leave',
   syscall: 'leave', sysret: 'leave', sysenter: 'leave', sysexit: 'leave',
+  // Straight on, unless what follows must be decoded anew.
+  mov_to_sreg: 'mode', pop_sreg: 'mode',
 };
 export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ?? 'none';
 
