@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { Unfinished } from './test/support/unfinished.ts';
 
 export default defineConfig({
   test: {
@@ -7,6 +8,6 @@ export default defineConfig({
     testTimeout: 60_000,
     // Threads share the machine with what they test: SharedArrayBuffer, Workers, timers.
     pool: 'forks',
-    reporters: ['default', './test/support/unfinished.ts'],
+    reporters: ['default', new Unfinished()],
   },
 });

@@ -1,7 +1,7 @@
 /** How generated code finds a block in the block table: the interpreter's main loop and translated regions. In TypeScript: Blocks.find. */
 import * as S from '../x86/state.ts';
 import { STATE } from './interpreter-scope.ts';
-import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
+import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, BLOCK_OTHER_WAY, TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import type { Code, Label } from './wasm/code.ts';
 import { constant, getLocal, type Value } from './wasm/value.ts';
 
@@ -32,6 +32,10 @@ export function findBlock(code: Code, linear: Value, miss: Label, elsewhere: () 
   // As blockSlot (layout.ts) computes it.
   const slot = first.xor(first.shr(15)).xor(STATE.load('i32', 4, S.DECODE_KEY + 4)).and(BLOCK_ENTRIES - 1).mul(constant('i32', BLOCK_ENTRY_SIZE));
   code.setLocal(entry, STATE.add(BLOCK_OFFSET).add(slot));
-  code.branchIf(miss, found.entry.load('i64', 8).ne(STATE.load('i64', 8, S.DECODE_KEY).or(first.widen())));
+  const isOther = (): Value => found.entry.load('i64', 8).ne(STATE.load('i64', 8, S.DECODE_KEY).or(first.widen()));
+  code.if(isOther(), () => {
+    code.setLocal(entry, found.entry.xor(BLOCK_OTHER_WAY));
+    code.branchIf(miss, isOther());
+  }, undefined, false);
   return found;
 }

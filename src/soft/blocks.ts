@@ -15,7 +15,7 @@ import type { CodeTracker } from './code-pages.ts';
 import type { Core } from './core.ts';
 import { HANDLER_END, HANDLER_LOOKUP, HANDLER_MICRO, HANDLER_SYSTEM, type HandlerTable } from './handlers.ts';
 import { SYSTEM_NUMBER } from './interpreter.ts';
-import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, blockSlot, RECORDS_OFFSET, RECORDS_SIZE } from './layout.ts';
+import { BLOCK_ENTRIES, BLOCK_ENTRY_SIZE, BLOCK_OFFSET, BLOCK_OTHER_WAY, blockSlot, RECORDS_OFFSET, RECORDS_SIZE } from './layout.ts';
 import { memoryBytes, readsOnly } from './micro-operations.ts';
 
 const PAGE = 4096;
@@ -28,6 +28,8 @@ const CROSSING_RECORDS = 7;
 const FIXED_RECORDS: number = CROSSING_RECORDS + 1;
 
 const FEW_LOOKUPS = 8;
+const ENTRY_WORDS: number = BLOCK_ENTRY_SIZE / 4;
+const OTHER_WAY: number = BLOCK_OTHER_WAY / 4;
 
 interface KnownBlock {
   readonly record: number;
@@ -54,7 +56,7 @@ export class Blocks {
   readonly #hotAfter: number;
   /** A record that sends the interpreter to the block table, for RIP. */
   readonly lookUp: number;
-  /** All flat blocks, by page and key: the table is direct-mapped, and one that lost its place there comes back without being decoded again. */
+  /** All flat blocks, by page and key: the table has room for two with the same place, and one that lost its own comes back without being decoded again. */
   readonly #byPage = new Map<number, Map<number, KnownBlock>>();
   /** Blocks decoded while segments were not flat: they must be looked up with checks, so they are not in the table. */
   readonly #segmented = new Map<number, { readonly record: number; readonly end: number }>();
@@ -99,7 +101,9 @@ export class Blocks {
   slotOf(host: number, mode: number = this.#core.get32(S.MODE)): number {
     const { i32 } = this.#core;
     const slot = (this.#table + blockSlot(host, mode)) >>> 2;
-    return i32[slot] === (host | 0) && i32[slot + 1] === mode << 8 ? slot : -1;
+    if (i32[slot] === (host | 0) && i32[slot + 1] === mode << 8) return slot;
+    const other = slot ^ OTHER_WAY;
+    return i32[other] === (host | 0) && i32[other + 1] === mode << 8 ? other : -1;
   }
 
   /** Host offset of the code at RIP, which lies on the page that `find` found last. */
@@ -205,11 +209,11 @@ export class Blocks {
 
   #findFlat(host: number, mode: number, low: number, high: number): number {
     const core = this.#core;
-    const slot = (this.#table + blockSlot(host, mode)) >>> 2;
-    if (core.i32[slot] === (host | 0) && core.i32[slot + 1] === mode << 8) return core.i32[slot + 2] as number;
+    const slot = this.slotOf(host, mode);
+    if (slot >= 0) return core.i32[slot + 2] as number;
     const known = this.#knownAt(host, mode);
     if (known !== undefined) {
-      this.#enter(slot, host, mode, known);
+      this.#enter(host, mode, known);
       return known.record;
     }
     this.#makeRoom();
@@ -219,7 +223,7 @@ export class Blocks {
     const blocks = this.#byPage.get(host >>> 12);
     if (blocks) blocks.set(keyOf(host, mode), block);
     else this.#byPage.set(host >>> 12, new Map([[keyOf(host, mode), block]]));
-    this.#enter(slot, host, mode, block);
+    this.#enter(host, mode, block);
     return record;
   }
 
@@ -233,13 +237,16 @@ export class Blocks {
     return this.#byPage.get(host >>> 12)?.get(keyOf(host, mode));
   }
 
-  /** Puts a block into its place in the table; the one that was there keeps its heat. */
-  #enter(slot: number, host: number, mode: number, { record, heat }: KnownBlock): void {
+  /** Puts a block into its place in the table. The one that was there goes beside it; the one that was there keeps its heat. */
+  #enter(host: number, mode: number, { record, heat }: KnownBlock): void {
     const { i32 } = this.#core;
-    const before = i32[slot] as number;
-    if (before !== -1) {
-      const evicted = this.#knownAt(before >>> 0, (i32[slot + 1] as number) >>> 8);
-      if (evicted !== undefined) evicted.heat = i32[slot + 3] as number;
+    const slot = (this.#table + blockSlot(host, mode)) >>> 2;
+    const other = slot ^ OTHER_WAY;
+    if (i32[slot] !== -1) {
+      const before = i32[other] as number;
+      const evicted = before === -1 ? undefined : this.#knownAt(before >>> 0, (i32[other + 1] as number) >>> 8);
+      if (evicted !== undefined) evicted.heat = i32[other + 3] as number;
+      i32.copyWithin(other, slot, slot + ENTRY_WORDS);
     }
     i32[slot] = host;
     i32[slot + 1] = mode << 8;

@@ -16,14 +16,18 @@ export const TLB_UNGUARDED: number = 6 * TLB_SIZE;
 /** From a table for reading to the one for writing. */
 export const TLB_WRITE_DISTANCE: number = TLB_SIZE;
 
-/** Block table: direct-mapped { key: i64 (DECODE_KEY | host offset of the first byte), record: i32, region or heat: i32 (translator/regions.ts) }. */
+/** Block table: sets of two entries { key: i64 (DECODE_KEY | host offset of the first byte), record: i32, region or heat: i32 (translator/regions.ts) }. */
 export const BLOCK_ENTRY_SIZE = 16;
 export const BLOCK_ENTRIES = 65_536;
 export const BLOCK_OFFSET: number = TLB_OFFSET + TLB_TABLES * TLB_SIZE;
 export const BLOCK_SIZE: number = BLOCK_ENTRY_SIZE * BLOCK_ENTRIES;
 
+/** Bytes by which the two entries of a set differ: a block is in one of them. */
+export const BLOCK_OTHER_WAY: number = BLOCK_ENTRY_SIZE;
+
 /**
- * Where the block that starts at this host offset has its entry for a mode, as a byte offset into the table. The mode counts, because
+ * Where the block that starts at this host offset has its entry for a mode, as a byte offset into the table: there or in the entry beside it
+ * ({@link BLOCK_OTHER_WAY}, to be XORed). The mode counts, because
  * the same kernel code runs in several by turns. Generated code computes the same (block-lookup.ts).
  */
 export const blockSlot = (host: number, mode: number): number => ((host ^ (host >>> 15) ^ (mode << 8)) & (BLOCK_ENTRIES - 1)) * BLOCK_ENTRY_SIZE;

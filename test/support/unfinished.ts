@@ -2,7 +2,7 @@
 import { relative } from 'node:path';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-export default class Unfinished implements Reporter {
+export class Unfinished implements Reporter {
   /** By file: the test that was started last. */
   readonly #running = new Map<string, string>();
 

@@ -3,6 +3,7 @@ import { ARITHMETIC } from './arithmetic.ts';
 import { CONTROL } from './control.ts';
 import type { SemanticsTable } from './dsl.ts';
 import { EXCHANGE } from './exchange.ts';
+import { INTERRUPT_RETURN } from './interrupt-return.ts';
 import { MOVES } from './moves.ts';
 import { SHIFTS } from './shifts.ts';
 import { STRINGS } from './strings.ts';
@@ -14,5 +15,5 @@ import { VECTOR_SSE4 } from './vector-sse4.ts';
 import { VECTOR_MOVES } from './vector-moves.ts';
 import { X87 } from './x87.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...SYSTEM, ...SEGMENT_LOADS, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...SYSTEM, ...SEGMENT_LOADS, ...INTERRUPT_RETURN, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

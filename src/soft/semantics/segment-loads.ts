@@ -10,10 +10,12 @@ import * as S from '../../x86/state.ts';
 import { i32, i64, select, store, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable } from './dsl.ts';
 
-/** A selector without RPL, and without TI: the offset of its descriptor. */
-const SELECTOR = 0xfffc;
+/** A selector without RPL. */
+export const SELECTOR = 0xfffc;
+/** Of a selector: the offset of its descriptor; that this is in the LDT. */
 const DESCRIPTOR = 0xfff8;
 const USES_LDT = 4;
+const DESCRIPTOR_BYTES = 8;
 const LAST_ON_PAGE = 0xff8;
 /** Of a descriptor's upper half: present, not a system segment, code, accessed. */
 const KIND = 0x9900;
@@ -25,6 +27,19 @@ const UNCHECKED_OR_NOT = UNCHECKED | ATTRIBUTE_CODE | ATTRIBUTE_DOWN_CONFORMING 
 
 const isOneOf = (segment: Value, ...numbers: readonly number[]): Value => i32(numbers.reduce((bits, n) => bits | (1 << n), 0)).shr(segment).and(1);
 
+/**
+ * The descriptor in the GDT that a selector (in a local) names: `isThere` (i32, 0 or 1) where a TLB has its page, and then its host address. What
+ * is read at `host` otherwise means nothing. For level 0, whose rights are those of implicit accesses.
+ */
+export function descriptorOf(s: Scope, selector: Value): { readonly isThere: Value; readonly host: Value } {
+  const offset = s.local(selector.and(DESCRIPTOR));
+  const address = s.local(s.field(S.GDTR_BASE, 'i64').add(offset.widen()));
+  const host = s.local(s.probe(address, false));
+  const isInTable = s.field(S.GDTR_LIMIT, 'i32').gt(offset.or(DESCRIPTOR_BYTES - 2));
+  const isThere = s.local(selector.and(USES_LDT).isZero().and(isInTable).and(host.ne(0)).and(address.wrap().and(0xfff).le(LAST_ON_PAGE)));
+  return { isThere, host };
+}
+
 function loadSegment(s: Scope, mnemonic: string, readSelector: () => Value, commit: () => void): void {
   const segment = s.local(s.recordField(INFO, 'i32', 2).shr(INFO_REG_SHIFT).and(7));
   const mode = s.local(s.field(S.MODE, 'i32'));
@@ -32,14 +47,10 @@ function loadSegment(s: Scope, mnemonic: string, readSelector: () => Value, comm
   const isPossible = isOneOf(segment, S.ES, S.DS, S.FS, S.GS).and(mode.and(S.MODE_PROTECTED).ne(0)).and(s.field(S.CPL, 'i32').isZero());
   s.if(isPossible.isZero(), () => s.system(mnemonic));
   const selector = s.local(readSelector().and(0xffff));
-  s.if(selector.and(USES_LDT), () => s.system(mnemonic));
   const [low, high] = [s.variable(i32(0)), s.variable(i32(0))];
   s.if(selector.and(SELECTOR), () => {
-    const offset = s.local(selector.and(DESCRIPTOR));
-    const address = s.local(s.field(S.GDTR_BASE, 'i64').add(offset.widen()));
-    const host = s.local(s.probe(address, false));
-    const isInTable = s.field(S.GDTR_LIMIT, 'i32').gt(offset.or(6));
-    s.if(host.isZero().or(isInTable.isZero()).or(address.wrap().and(0xfff).gt(LAST_ON_PAGE)), () => s.system(mnemonic));
+    const { isThere, host } = descriptorOf(s, selector);
+    s.if(isThere.isZero(), () => s.system(mnemonic));
     low.set(host.load('i32', 4));
     high.set(host.load('i32', 4, 4));
     const privilege = high.value.shr(13).and(3);

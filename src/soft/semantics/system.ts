@@ -10,9 +10,10 @@ import * as S from '../../x86/state.ts';
 import { TLB_OFFSET, TLB_SIZE, TLB_USER } from '../layout.ts';
 import { i32, i64, select, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable, type Size } from './dsl.ts';
+import { SELECTOR } from './segment-loads.ts';
 
 const R11 = 11;
-const canonical = (address: Value): Value => address.shl(16).shrSigned(16).eq(address);
+export const canonical = (address: Value): Value => address.shl(16).shrSigned(16).eq(address);
 
 function requireSupervisor(s: Scope, mnemonic: string): void {
   s.if(s.field(S.CPL, 'i32').ne(0), () => s.system(mnemonic));
@@ -58,10 +59,7 @@ function moveFromSegment(s: Scope): void {
 export const FLAT_CODE_64 = 0xa09b;
 export const FLAT_CODE_32 = 0xc09b;
 export const FLAT_DATA = 0xc093;
-/** A selector without RPL. */
-const SELECTOR = 0xfffc;
-
-function setFlatSegment(s: Scope, segment: number, selector: Value, attributes: number): void {
+export function setFlatSegment(s: Scope, segment: number, selector: Value, attributes: number): void {
   s.setField(S.segmentSelector(segment), selector);
   s.setField(S.segmentBase(segment), i64(0));
   s.setField(S.segmentLimit(segment), i32(-1));
@@ -69,7 +67,7 @@ function setFlatSegment(s: Scope, segment: number, selector: Value, attributes: 
 }
 
 /** Goes on at `rip` at another level, in the same mode. `code`, `stack`: selectors, whatever their RPL. */
-function changeLevel(s: Scope, level: 0 | 3, code: Value, codeAttributes: number, stack: Value, rip: Value): void {
+export function changeLevel(s: Scope, level: 0 | 3, code: Value, codeAttributes: number, stack: Value, rip: Value): void {
   setFlatSegment(s, S.CS, code.and(SELECTOR).or(level), codeAttributes | (level << ATTRIBUTE_DPL_SHIFT));
   setFlatSegment(s, S.SS, stack.and(SELECTOR).or(level), FLAT_DATA | (level << ATTRIBUTE_DPL_SHIFT));
   s.setField(S.CPL, i32(level));
@@ -84,14 +82,14 @@ function changeLevel(s: Scope, level: 0 | 3, code: Value, codeAttributes: number
   s.jump(rip);
 }
 
-function setFlags(s: Scope, image: Value): void {
+export function setFlags(s: Scope, image: Value): void {
   s.setField(S.SYSTEM_FLAGS, image.and(OTHERS).or(FIXED));
   s.setArithmeticFlags(image);
 }
 
-const isIn64BitMode = (s: Scope): Value => s.field(S.MODE, 'i32').and(S.MODE_CODE_SIZE).eq(S.MODE_CODE_64);
+export const isIn64BitMode = (s: Scope): Value => s.field(S.MODE, 'i32').and(S.MODE_CODE_SIZE).eq(S.MODE_CODE_64);
 /** 32-bit code with flat segments, and no long mode around it: it stays so whatever the level is. */
-const isFlat32 = (s: Scope): Value =>
+export const isFlat32 = (s: Scope): Value =>
   s.field(S.MODE, 'i32').and(S.MODE_CODE_SIZE | S.MODE_SEGMENTED | S.MODE_PROTECTED).eq(S.MODE_CODE_32 | S.MODE_PROTECTED)
     .and(s.field(S.EFER, 'i32').and(EFER_LMA).isZero());
 /** A level is entered that may take interrupts, and one waits; or debugging has a word to say. */

@@ -74,7 +74,7 @@ export type Transfer = 'conditional' | 'jump' | 'call' | 'indirect-call' | 'retu
 const TRANSFERS: Readonly<Record<string, Transfer>> = {
   jcc: 'conditional', loop: 'conditional', loope: 'conditional', loopne: 'conditional', jcxz: 'conditional',
   jmp_rel: 'jump', call_rel: 'call', call: 'indirect-call', ret: 'return', ret_imm: 'return', jmp: 'leave',
-  syscall: 'leave', sysret: 'leave', sysenter: 'leave', sysexit: 'leave',
+  syscall: 'leave', sysret: 'leave', sysenter: 'leave', sysexit: 'leave', iret: 'leave',
   // Straight on, unless what follows must be decoded anew.
   mov_to_sreg: 'mode', pop_sreg: 'mode',
 };

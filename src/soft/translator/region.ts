@@ -13,7 +13,7 @@
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
 import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
-import { BLOCK_ENTRY_SIZE, BLOCK_OFFSET, blockSlot } from '../layout.ts';
+import { BLOCK_ENTRY_SIZE, BLOCK_OFFSET, BLOCK_OTHER_WAY, blockSlot } from '../layout.ts';
 import { Leave, REGION_INTERPRET, REGION_JUMP, REGION_UNWIND, REPEAT } from '../leave.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
 import { LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
@@ -507,10 +507,16 @@ class RegionWriter {
   #regionOfPage(offset: number): Value {
     const region = this.#state.variable('region', 'i32');
     const host = this.#page + offset;
-    const entry = BLOCK_OFFSET + blockSlot(host, this.#mode);
     const key = i64((BigInt(this.#mode) << 40n) | BigInt(host));
-    region.set(select(STATE.load('i64', 8, entry).eq(key), STATE.load('i32', 4, entry + 12), i32(0)));
+    this.#lookInSet(region, STATE.add(blockSlot(host, this.#mode)), key);
     return region.value;
+  }
+
+  /** The region of the block with this key, or what stands there in its place; `entry`: address of its entry, less BLOCK_OFFSET. */
+  #lookInSet(region: ReturnType<RegionState['variable']>, entry: Value, key: Value): void {
+    const look = (way: Value): void => region.set(select(way.load('i64', 8, BLOCK_OFFSET).eq(key), way.load('i32', 4, BLOCK_OFFSET + 12), i32(0)));
+    look(entry);
+    this.#code.if(region.value.isZero(), () => look(entry.xor(BLOCK_OTHER_WAY)), undefined, false);
   }
 
   /** The number of the region that starts at `rip`; not positive when there is none. */
@@ -525,7 +531,7 @@ class RegionWriter {
       const entry = this.#state.variable('entry', 'i32');
       entry.set(STATE.add(offset.value.mul(BLOCK_ENTRY_SIZE).xor(blockSlot(this.#page, this.#mode))));
       const key = i64((BigInt(this.#mode) << 40n) | BigInt(this.#page)).or(offset.value.widen());
-      region.set(select(entry.value.load('i64', 8, BLOCK_OFFSET).eq(key), entry.value.load('i32', 4, BLOCK_OFFSET + 12), i32(0)));
+      this.#lookInSet(region, entry.value, key);
     }, () => region.set(call('i32', this.#environment.find, [STATE, rip])));
     return region.value;
   }
