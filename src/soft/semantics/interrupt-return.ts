@@ -11,10 +11,9 @@ import { descriptorOf, SELECTOR } from './segment-loads.ts';
 import { canonical, changeLevel, FLAT_CODE_32, FLAT_CODE_64, FLAT_DATA, isFlat32, isIn64BitMode, setFlags, setFlatSegment } from './system.ts';
 
 const DR7_ENABLES = 0xff;
-/** The lower half of a descriptor with base 0 and a limit of 4 GiB; of the upper half, the same, and the bit that is the system's. */
+/** The lower half of a descriptor with base 0 and a limit of 4 GiB, and of the upper half the same. */
 const FLAT_LOW = 0xffff;
 const FLAT_LIMIT = 0x000f_0000;
-const AVAILABLE = 0x0010_0000;
 
 /** The upper half of the descriptor of such a segment. */
 const flatHigh = (attributes: number, level: number): number => ((attributes | (level << ATTRIBUTE_DPL_SHIFT)) << 8) | FLAT_LIMIT;
@@ -23,7 +22,7 @@ const flatHigh = (attributes: number, level: number): number => ((attributes | (
 function isFlat(s: Scope, selector: Value, attributes: number, level: 0 | 3): Value {
   const { isThere, host } = descriptorOf(s, selector);
   const isRequested = selector.and(3).eq(level).and(selector.and(SELECTOR).ne(0));
-  const isSuch = host.load('i32', 4).eq(FLAT_LOW).and(host.load('i32', 4, 4).and(~AVAILABLE).eq(flatHigh(attributes, level)));
+  const isSuch = host.load('i32', 4).eq(FLAT_LOW).and(host.load('i32', 4, 4).eq(flatHigh(attributes, level)));
   return isThere.and(isRequested).and(isSuch);
 }
 
