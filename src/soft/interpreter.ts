@@ -6,12 +6,13 @@
  * then exact. Counting is exact: every dispatched record that is an instruction takes one from the budget, micro-operations
  * (block ends, prepared addresses) give theirs back.
  */
-import { LINK, OFFSET, RECORD_SIZE, HANDLER } from '../x86/record.ts';
+import { HANDLER, IMM, LINK, OFFSET, RECORD_SIZE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
 import { findBlock } from './block-lookup.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
+import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { JUMP, Leave, NEXT, REGION_INTERPRET, REGION_UNWIND, REPEAT } from './leave.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
 import { REGION_SIGNATURE } from './translator/region.ts';
@@ -193,8 +194,19 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
           followLink(() => new InterpreterScope(code, plain, imports, endsFor(plain)).rip().and(STATE.load('i64', 8, S.LINEAR_MASK)));
         };
         const system = (): void => new InterpreterScope(code, plain, imports, endsFor(plain)).systemCall(linkOf());
+        /** Where the fetch TLB has the second page of an instruction as it was when that was decoded, no more needs to be asked. */
+        const passCrossing = (): void => {
+          const page = code.newLocal('i64');
+          const entry = code.newLocal('i32');
+          const [pageValue, entryValue] = [getLocal('i64', page), getLocal('i32', entry)];
+          code.setLocal(page, STATE.load('i64', 8, S.CODE_PAGE).add(4096).and(STATE.load('i64', 8, S.LINEAR_MASK)));
+          code.setLocal(entry, STATE.load('i32', 4, S.TLB_FETCH).add(pageValue.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
+          const host = pageValue.wrap().add(entryValue.load('i32', 4, 8));
+          code.if(entryValue.load('i64', 8).eq(pageValue).and(host.eq(RECORD.load('i32', 4, IMM))), advance);
+        };
         const micro = (): void => {
           giveBack();
+          code.if(linkOf().eq(systemNumber('check_crossing')), passCrossing);
           const ends = endsFor(plain);
           const afterMicro = (status: Value): void => {
             // An instruction that faults counts, wherever it does.
