@@ -3,8 +3,8 @@
  * [--dry]`: shared disks and a shared network on Bulkhead, beside the same guests on QEMU's TCG, interleaved in one run.
  *
  * Guests keep time in different ways, so the host's clock counts, between two lines that a guest writes on its serial console: one before
- * a test and one behind it. Bulkhead's terminal is looked at every 15 ms, which is how exact that is. What was written is read back by the
- * guest and by the host, and must be the same on both. `--dry` leaves docs/performance.md alone.
+ * a test and one behind it. What was written is read back by the guest and by the host, and must be the same on both. `--dry` leaves
+ * docs/performance.md alone.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

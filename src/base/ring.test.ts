@@ -102,4 +102,34 @@ describe('from a guest: never waits', () => {
     expect(torn).toBe(0);
     expect(received + ring.dropped).toBe(total);
   });
+
+  it('tells a consumer that waits of the first byte, and one that need not wait at once', async () => {
+    const ring = ByteRing.create(16);
+    let arrived = false;
+    const waiting = ring.arrival().then(() => {
+      arrived = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(arrived).toBe(false);
+    const producer = new Worker(
+      `const { workerData } = require('node:worker_threads');
+       import(workerData.module).then(({ ByteRing }) => ByteRing.over(workerData.buffer).pushByteDroppingOldest(7));`,
+      { eval: true, workerData: { module: new URL('./ring.ts', import.meta.url).href, buffer: ring.buffer } },
+    );
+    producer.unref();
+    await waiting;
+    await ring.arrival();
+    expect(ring.shift()).toBe(7);
+  });
+
+  it('tells of bytes that came behind a ring that was given up in part', async () => {
+    const ring = ByteRing.create(16);
+    for (let byte = 0; byte < 40; byte++) ring.pushByteDroppingOldest(byte);
+    await ring.arrival();
+    ring.read(new Uint8Array(64));
+    const waiting = ring.arrival();
+    expect(ring.push(Uint8Array.of(1, 2, 3))).toBe(3);
+    await waiting;
+    expect(ring.length).toBe(3);
+  });
 });

@@ -1,5 +1,5 @@
 /**
- * A byte ring over shared memory: one producer thread, one consumer thread, no locks, nobody ever waits.
+ * A byte ring over shared memory: one producer thread, one consumer thread, no locks, nobody ever blocks.
  *
  * What happens when it is full is the producer's choice, call by call:
  * - `push` and `pushByte` refuse: nothing is lost, the producer keeps the rest. For what goes *to* a guest (typed input).
@@ -65,7 +65,7 @@ export class ByteRing {
     const tail = Atomics.load(this.#words, TAIL);
     if ((tail - Atomics.load(this.#words, HEAD)) >>> 0 >= this.capacity) return false;
     this.#bytes[tail & this.#mask] = byte;
-    Atomics.store(this.#words, TAIL, (tail + 1) | 0);
+    this.#publish(tail, 1);
     return true;
   }
 
@@ -75,7 +75,7 @@ export class ByteRing {
     const room = this.capacity - ((tail - Atomics.load(this.#words, HEAD)) >>> 0);
     const count = Math.min(room, bytes.length);
     for (let i = 0; i < count; i++) this.#bytes[(tail + i) & this.#mask] = bytes[i] as number;
-    Atomics.store(this.#words, TAIL, (tail + count) | 0);
+    this.#publish(tail, count);
     return count;
   }
 
@@ -89,7 +89,19 @@ export class ByteRing {
       if (Atomics.compareExchange(this.#words, HEAD, head, (head + chunk) | 0) === head) Atomics.add(this.#words, DROPPED, chunk);
     }
     this.#bytes[tail & this.#mask] = byte;
-    Atomics.store(this.#words, TAIL, (tail + 1) | 0);
+    this.#publish(tail, 1);
+  }
+
+  /** A consumer waits for an empty ring alone. */
+  #publish(tail: number, count: number): void {
+    Atomics.store(this.#words, TAIL, (tail + count) | 0);
+    if (Atomics.load(this.#words, HEAD) === tail) Atomics.notify(this.#words, TAIL);
+  }
+
+  /** Consumer. Resolves when there is something to read, at once when there is something now. Keeps no process alive. */
+  async arrival(): Promise<void> {
+    const tail = Atomics.load(this.#words, TAIL);
+    if (tail === Atomics.load(this.#words, HEAD)) await Atomics.waitAsync(this.#words, TAIL, tail).value;
   }
 
   /** Consumer. Moves up to `into.length` bytes out and returns how many. */

@@ -3,6 +3,7 @@
  * logged, shown or not: `<partition>.log` has the main one and what the machine says about the partition, `<partition>.<device>.log` any other.
  */
 import { join } from 'node:path';
+import { setTimeout as rest } from 'node:timers/promises';
 import type { PartitionName, TerminalSize } from '../contracts/index.ts';
 import { LogFile } from '../host/node/log-file.ts';
 import type { ConsoleEnd, RunningMachine } from '../hypervisor/index.ts';
@@ -10,6 +11,8 @@ import { ConsoleLine } from './terminal/console-line.ts';
 
 /** Per look and console: a flooding guest must not keep the others' consoles waiting. */
 const READ_BYTES = 64 * 1024;
+/** A guest that writes byte by byte is not to wake us for each. */
+const REST_MS = 1;
 
 interface MainConsole {
   readonly end: ConsoleEnd | undefined;
@@ -35,6 +38,7 @@ export class ConsolePumps implements Disposable {
   readonly #main = new Map<PartitionName, MainConsole>();
   readonly #side: SideConsole[] = [];
   readonly #buffer = new Uint8Array(READ_BYTES);
+  #isClosed = false;
 
   /** Opens the logs. Throws BH620 when one cannot be written. */
   constructor(running: RunningMachine, logFolder: string) {
@@ -92,6 +96,20 @@ export class ConsolePumps implements Disposable {
     return this.#side.find(({ partition, end }) => partition === name && end.device === device);
   }
 
+  /** Calls `wake`, which is to pump, whenever a console has something to say. */
+  onArrival(wake: () => void): void {
+    for (const { end } of [...this.#main.values(), ...this.#side]) if (end !== undefined) void this.#follow(end, wake);
+  }
+
+  async #follow(end: ConsoleEnd, wake: () => void): Promise<void> {
+    for (;;) {
+      await end.arrival();
+      if (this.#isClosed) return;
+      wake();
+      await rest(REST_MS, undefined, { ref: false });
+    }
+  }
+
   /** Moves everything that is there, and lets `watch` see the output. */
   pump(watch: ConsoleWatcher): void {
     for (const [name, console] of this.#main) {
@@ -122,6 +140,7 @@ export class ConsolePumps implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true;
     for (const { log, lines } of this.#main.values()) {
       log.write(lines);
       log[Symbol.dispose]();

@@ -38,7 +38,7 @@ export interface SessionOptions {
   readonly watchDevices?: boolean;
 }
 
-/** Consoles are looked at this often: faster than an eye, slower than a key repeats. */
+/** Consoles are looked at this often even if they say nothing: for input that their guests have not taken. */
 const POLL_MS = 15;
 const STATUS_MS = 500;
 const PREFIX_COLOURS = ['cyan', 'yellow', 'magenta', 'green', 'blue', 'red'] as const;
@@ -138,6 +138,7 @@ class Session implements Disposable {
     for (const address of addresses) this.#say(`── ${address}\n`);
     this.#running.startAll();
     if (this.#options.watchDevices) this.#watchDevices();
+    this.#pumps.onArrival(() => this.#poll());
     this.#timer(setInterval(() => this.#poll(), POLL_MS));
     if (this.#terminal.interactive && !this.#options.quiet) this.#timer(setInterval(() => this.#showStatus(), STATUS_MS));
     const cause = await finished;

@@ -41,6 +41,11 @@ export class ConsoleEnd {
     return this.#output.read(into);
   }
 
+  /** Resolves when there is output to read. */
+  arrival(): Promise<void> {
+    return this.#output.arrival();
+  }
+
   /** Whoever types here has a terminal of this size. */
   resize(size: TerminalSize): void {
     this.#link.resizeConsole(this.device, size);

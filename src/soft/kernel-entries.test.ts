@@ -15,25 +15,25 @@ const STACK = 0x8000;
 const USER_STACK = 0x9000;
 
 /** By selector, less RPL. */
-const DESCRIPTORS: Readonly<Record<number, bigint>> = {
-  0x08: 0x00cf9b000000ffffn, // code, level 0
-  0x10: 0x00cf93000000ffffn, // data, level 0
-  0x18: 0x00cffb000000ffffn, // code, level 3
-  0x20: 0x00cff3000000ffffn, // data, level 3
-  0x28: 0x12cff3345678ffffn, // data with a base
-  0x30: 0x0040f30070000fffn, // data of 4 KiB
-  0x38: 0x00cf97000000ffffn, // data that expands down
-  0x40: 0x00cf13000000ffffn, // not present
-  0x48: 0x00cf92000000ffffn, // not accessed yet
-  0x50: 0x00cf99000000ffffn, // code that cannot be read
-  0x58: 0x00cf89000000ffffn, // a TSS
-  0x60: 0x00cf91000000ffffn, // data that cannot be written
-  0x68: 0x00af9b000000ffffn, // 64-bit code, level 0
-  0x70: 0x00affb000000ffffn, // 64-bit code, level 3
-  0x78: 0x00dffb000000ffffn, // code, level 3, the bit for the system's use
-};
+const DESCRIPTORS: ReadonlyMap<number, bigint> = new Map([
+  [0x08, 0x00cf9b000000ffffn], // code, level 0
+  [0x10, 0x00cf93000000ffffn], // data, level 0
+  [0x18, 0x00cffb000000ffffn], // code, level 3
+  [0x20, 0x00cff3000000ffffn], // data, level 3
+  [0x28, 0x12cff3345678ffffn], // data with a base
+  [0x30, 0x0040f30070000fffn], // data of 4 KiB
+  [0x38, 0x00cf97000000ffffn], // data that expands down
+  [0x40, 0x00cf13000000ffffn], // not present
+  [0x48, 0x00cf92000000ffffn], // not accessed yet
+  [0x50, 0x00cf99000000ffffn], // code that cannot be read
+  [0x58, 0x00cf89000000ffffn], // a TSS
+  [0x60, 0x00cf91000000ffffn], // data that cannot be written
+  [0x68, 0x00af9b000000ffffn], // 64-bit code, level 0
+  [0x70, 0x00affb000000ffffn], // 64-bit code, level 3
+  [0x78, 0x00dffb000000ffffn], // code, level 3, the bit for the system's use
+]);
 const LIMIT = 0x7f;
-const SELECTORS = [0, 3, ...Object.keys(DESCRIPTORS).flatMap((key) => [Number(key), Number(key) | 3]), 0x14, 0x80];
+const SELECTORS = [0, 3, ...[...DESCRIPTORS.keys()].flatMap((selector) => [selector, selector | 3]), 0x14, 0x80];
 
 let memory: PhysicalMemory;
 let vcpu: Vcpu;
@@ -59,7 +59,7 @@ const USER_DATA = segment(0x23, 0xc0f3);
 /** Everything that can be told apart behind the instruction, when the GDT was read just before it (`isNear`) or was not. */
 function after(instruction: readonly number[], frame: readonly (number | bigint)[], { is64Bit, data, flags = 2n }: Setting, isNear: boolean): unknown {
   const size = is64Bit ? 8 : 4;
-  for (const [selector, descriptor] of Object.entries(DESCRIPTORS)) put(GDT + Number(selector), little(descriptor, 8));
+  for (const [selector, descriptor] of DESCRIPTORS) put(GDT + selector, little(descriptor, 8));
   for (let vector = 0; vector < 32; vector++) {
     const gate = [...little(HANDLER, 2), ...little(is64Bit ? 0x68 : 0x08, 2), 0, 0x8e, 0, 0];
     put(IDT + vector * gate.length * (is64Bit ? 2 : 1), is64Bit ? [...gate, ...little(0, 8)] : gate);
