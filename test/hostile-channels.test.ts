@@ -36,10 +36,10 @@ async function run(flooded: boolean): Promise<Outcome> {
     return new Map([['mem', end]]);
   };
   const guest = new Guest('guests/rtos/images/control.elf', { devices: [device], shared, instructionsPerMicrosecond: 100 });
-  const stop = new SharedArrayBuffer(4);
+  const stop = new SharedArrayBuffer(8);
   const worker = flooded ? new Worker(PEER, { workerData: { end: peer, stop } }) : undefined;
   const ended = new Promise<{ rings: number }>((resolve, reject) => worker?.once('message', resolve).once('error', reject) ?? resolve({ rings: 0 }));
-  if (worker !== undefined) await new Promise((resolve) => worker.once('online', resolve));
+  if (worker !== undefined) await Atomics.waitAsync(new Int32Array(stop), 1, 0).value;
   const before = process.threadCpuUsage();
   guest.run({
     instructions: 1e9,

@@ -201,7 +201,7 @@ describe('neighbours at shared memory', () => {
       rates.map((doorbellsPerSecond) => ({ writable: true, vectors: 4, doorbellsPerSecond, alarm: word() })),
     );
     const stop = word();
-    const over = new SharedArrayBuffer(4);
+    const over = new SharedArrayBuffer(8);
     const { alarms } = own!.channel;
     let [answers, strangers] = [0, 0];
     const end = new ChannelEnd(own!, hostClock, ring);
@@ -220,6 +220,7 @@ describe('neighbours at shared memory', () => {
       );
     await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('online', resolve))));
     while (Atomics.load(listening, 0) === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (isFlooded) await Atomics.waitAsync(new Int32Array(over), 1, 0).value;
     const latencies = new Latencies();
     const start = performance.now();
     while (latencies.count < ROUND_TRIPS && performance.now() < start + 5 * MEASURED_MS) {

@@ -4,7 +4,7 @@ import { type ChannelBuffers, ChannelEnd } from '../../src/shared/index.ts';
 
 export interface FloodStart {
   readonly end: ChannelBuffers;
-  /** Set to 1 by whoever has seen enough. */
+  /** Two words: the first is set to 1 by whoever has seen enough, the second by the neighbour when it has begun. */
   readonly stop: SharedArrayBuffer;
   /** Doorbells of the first member that it rings; all when left out. */
   readonly vectors?: readonly number[];
@@ -19,6 +19,10 @@ let rings = 0;
 for (let round = 0; Atomics.load(over, 0) === 0; round++) {
   for (const vector of vectors) channel.ring(0, vector);
   rings += vectors.length;
+  if (round === 0) {
+    Atomics.store(over, 1, 1);
+    Atomics.notify(over, 1);
+  }
   channel.memory.write((round * 4) % channel.memory.size, 4, Math.imul(round, 0x9e37_79b1) >>> 0);
 }
 parentPort?.postMessage({ rings, wakes });

@@ -11,6 +11,8 @@ import { descriptorOf, SELECTOR } from './segment-loads.ts';
 import { canonical, changeLevel, FLAT_CODE_32, FLAT_CODE_64, FLAT_DATA, isFlat32, isIn64BitMode, setFlags, setFlatSegment } from './system.ts';
 
 const DR7_ENABLES = 0xff;
+/** RIP, CS, RFLAGS, RSP, SS. */
+const LONGEST_FRAME = 5;
 /** The lower half of a descriptor with base 0 and a limit of 4 GiB, and of the upper half the same. */
 const FLAT_LOW = 0xffff;
 const FLAT_LIMIT = 0x000f_0000;
@@ -43,7 +45,10 @@ function interruptReturn(s: Scope): void {
   const is64Bit = size === 8;
   const mode = is64Bit ? isIn64BitMode(s) : isFlat32(s);
   const unusual = s.field(S.CPL, 'i32').or(s.field(S.EVENTS, 'i32')).or(s.field(S.SYSTEM_FLAGS, 'i32').and(NT | TF)).or(s.field(S.DR + 7 * 8, 'i32').and(DR7_ENABLES));
-  s.if(mode.isZero().or(unusual), giveUp);
+  // Of a frame in one page nothing faults but the page.
+  const top = s.local(s.register(S.RSP, 8).read());
+  const isOut = top.wrap().and(0xfff).gt(0x1000 - LONGEST_FRAME * size).or(is64Bit ? canonical(top).isZero() : i32(0));
+  s.if(mode.isZero().or(unusual).or(isOut), giveUp);
   const rip = s.local(s.readStack(size).widen());
   const selector = s.local(s.readStack(size, size).wrap().and(0xffff));
   const flags = s.local(s.readStack(size, 2 * size).wrap());
