@@ -32,9 +32,9 @@ export const BLOCK_OTHER_WAY: number = BLOCK_ENTRY_SIZE;
  */
 export const blockSlot = (host: number, mode: number): number => ((host ^ (host >>> 15) ^ (mode << 8)) & (BLOCK_ENTRIES - 1)) * BLOCK_ENTRY_SIZE;
 
-/** Decoded records, allocated upwards; when full, everything decoded is forgotten. */
+/** Decoded records, allocated upwards; when full, everything decoded is forgotten, and with it everything translated: a Linux decodes 8 MiB of them while it boots. */
 export const RECORDS_OFFSET: number = BLOCK_OFFSET + BLOCK_SIZE;
-export const RECORDS_SIZE: number = 8 * 1024 * 1024;
+export const RECORDS_SIZE: number = 32 * 1024 * 1024;
 
 /** 64 KiB that stay unused at offset 0. */
 export const FIRST_SLAB = 0x1_0000;
