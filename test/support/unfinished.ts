@@ -1,6 +1,10 @@
-// A reporter for what vitest does not name: the files, and the tests in them, that a process died in.
+// A reporter for what vitest does not name: the files, and the tests in them, that a process died in. scripts/test.mjs reads what it leaves behind.
+import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import type { Reporter, TestCase, TestModule } from 'vitest/node';
+import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
+
+/** Where the files are written that did not come to an end while nothing else went wrong, as JSON. */
+const LEFT_BEHIND = 'BULKHEAD_UNFINISHED';
 
 export class Unfinished implements Reporter {
   /** By file: the test that was started last. */
@@ -18,7 +22,14 @@ export class Unfinished implements Reporter {
     this.#running.delete(moduleId);
   }
 
-  onTestRunEnd(): void {
-    for (const [file, test] of this.#running) console.error(`unfinished: ${relative('.', file)}, in the test: ${test}`);
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
+    const files = [...this.#running].map(([file, test]) => {
+      const path = relative('.', file);
+      console.error(`unfinished: ${path}, in the test: ${test}`);
+      return path;
+    });
+    const isAll = errors.length === files.length && modules.every((module) => module.state() !== 'failed');
+    const to = process.env[LEFT_BEHIND];
+    if (to !== undefined) writeFileSync(to, JSON.stringify(isAll ? files : []));
   }
 }
