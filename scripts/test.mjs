@@ -15,21 +15,20 @@ const steps = [
 ];
 
 /**
- * A process that tests ran in has died, and nothing else went wrong: V8 has done that now and then to test/devices.test.ts, where threads end while
- * they load modules. Those files run once more, and said so; what dies again has failed.
+ * A process that tests ran in has died, and nothing else went wrong: test/devices.test.ts has seen that now and then, and nobody knows why. Those files
+ * run once more, and it is said; what dies again has failed.
  */
 async function runAgain(command, [vitest]) {
   const files = existsSync(unfinished) ? JSON.parse(readFileSync(unfinished, 'utf8')) : [];
-  rmSync(unfinished, { force: true });
   if (files.length === 0) return false;
   say(`A TEST PROCESS DIED in ${files.join(', ')}: once more`);
   return (await run(command, [vitest, 'run', ...files])) === 0;
 }
 
+rmSync(unfinished, { force: true });
 const failed = [];
 for (const [name, command, args] of steps) {
   say(`checking ${name}`);
-  rmSync(unfinished, { force: true });
   if ((await run(command, args)) !== 0 && !(name === 'tests' && (await runAgain(command, args)))) failed.push(name);
 }
 if (failed.length > 0) say(`failed: ${failed.join(', ')}`);

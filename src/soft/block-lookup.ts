@@ -13,6 +13,10 @@ export interface FoundBlock {
   readonly entry: Value;
 }
 
+/** Address of the fetch TLB's entry for a linear page address (i64). */
+export const fetchEntryOf = (page: Value): Value =>
+  STATE.load('i32', 4, S.TLB_FETCH).add(page.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE));
+
 /**
  * The flat block at a linear address (i64, in a local): on the page of CODE_PAGE, or wherever the fetch TLB knows another one to be. Branches to `miss`
  * where there is none. `elsewhere` is generated where the page is another one.
@@ -24,7 +28,7 @@ export function findBlock(code: Code, linear: Value, miss: Label, elsewhere: () 
   code.setLocal(page, linear.and(-4096));
   code.if(found.page.eq(STATE.load('i64', 8, S.CODE_PAGE)), () => code.setLocal(pageHost, STATE.load('i32', 4, S.CODE_HOST)), () => {
     elsewhere();
-    code.setLocal(entry, STATE.load('i32', 4, S.TLB_FETCH).add(found.page.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
+    code.setLocal(entry, fetchEntryOf(found.page));
     code.branchIf(miss, found.entry.load('i64', 8).ne(found.page));
     code.setLocal(pageHost, found.page.wrap().add(found.entry.load('i32', 4, 8)));
   });

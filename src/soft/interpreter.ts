@@ -9,10 +9,9 @@
 import { HANDLER, IMM, LINK, OFFSET, RECORD_SIZE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
-import { findBlock } from './block-lookup.ts';
+import { fetchEntryOf, findBlock } from './block-lookup.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
-import { TLB_ENTRIES, TLB_ENTRY_SIZE } from './layout.ts';
 import { JUMP, Leave, NEXT, REGION_INTERPRET, REGION_UNWIND, REPEAT } from './leave.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
 import { REGION_SIGNATURE } from './translator/region.ts';
@@ -200,7 +199,7 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
           const entry = code.newLocal('i32');
           const [pageValue, entryValue] = [getLocal('i64', page), getLocal('i32', entry)];
           code.setLocal(page, STATE.load('i64', 8, S.CODE_PAGE).add(4096).and(STATE.load('i64', 8, S.LINEAR_MASK)));
-          code.setLocal(entry, STATE.load('i32', 4, S.TLB_FETCH).add(pageValue.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE)));
+          code.setLocal(entry, fetchEntryOf(pageValue));
           const host = pageValue.wrap().add(entryValue.load('i32', 4, 8));
           code.if(entryValue.load('i64', 8).eq(pageValue).and(host.eq(RECORD.load('i32', 4, IMM))), advance);
         };

@@ -7,8 +7,8 @@ import { AC, NT, RF, TF, VIF, VIP, VM } from '../../x86/flags.ts';
 import * as S from '../../x86/state.ts';
 import { i32, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable } from './dsl.ts';
-import { descriptorOf, SELECTOR } from './segment-loads.ts';
-import { canonical, changeLevel, FLAT_CODE_32, FLAT_CODE_64, FLAT_DATA, isFlat32, isIn64BitMode, setFlags, setFlatSegment } from './system.ts';
+import { descriptorOf } from './segment-loads.ts';
+import { canonical, changeLevel, FLAT_CODE_32, FLAT_CODE_64, FLAT_DATA, isFlat32, isIn64BitMode, SELECTOR, setFlags, setFlatSegment } from './system.ts';
 
 const DR7_ENABLES = 0xff;
 /** RIP, CS, RFLAGS, RSP, SS. */

@@ -9,9 +9,8 @@ import { INFO, INFO_REG_SHIFT } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
 import { i32, i64, select, store, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable } from './dsl.ts';
+import { isIn64BitMode, SELECTOR } from './system.ts';
 
-/** A selector without RPL. */
-export const SELECTOR = 0xfffc;
 /** Of a selector: the offset of its descriptor; that this is in the LDT. */
 const DESCRIPTOR = 0xfff8;
 const USES_LDT = 4;
@@ -43,7 +42,7 @@ export function descriptorOf(s: Scope, selector: Value): { readonly isThere: Val
 function loadSegment(s: Scope, mnemonic: string, readSelector: () => Value, commit: () => void): void {
   const segment = s.local(s.recordField(INFO, 'i32', 2).shr(INFO_REG_SHIFT).and(7));
   const mode = s.local(s.field(S.MODE, 'i32'));
-  const is64Bit = mode.and(S.MODE_CODE_SIZE).eq(S.MODE_CODE_64);
+  const is64Bit = s.local(isIn64BitMode(s));
   const isPossible = isOneOf(segment, S.ES, S.DS, S.FS, S.GS).and(mode.and(S.MODE_PROTECTED).ne(0)).and(s.field(S.CPL, 'i32').isZero());
   s.if(isPossible.isZero(), () => s.system(mnemonic));
   const selector = s.local(readSelector().and(0xffff));

@@ -10,7 +10,6 @@ import * as S from '../../x86/state.ts';
 import { TLB_OFFSET, TLB_SIZE, TLB_USER } from '../layout.ts';
 import { i32, i64, select, type Value } from '../wasm/value.ts';
 import { cold, type Scope, type SemanticsTable, type Size } from './dsl.ts';
-import { SELECTOR } from './segment-loads.ts';
 
 const R11 = 11;
 export const canonical = (address: Value): Value => address.shl(16).shrSigned(16).eq(address);
@@ -59,6 +58,8 @@ function moveFromSegment(s: Scope): void {
 export const FLAT_CODE_64 = 0xa09b;
 export const FLAT_CODE_32 = 0xc09b;
 export const FLAT_DATA = 0xc093;
+/** A selector without RPL. */
+export const SELECTOR = 0xfffc;
 export function setFlatSegment(s: Scope, segment: number, selector: Value, attributes: number): void {
   s.setField(S.segmentSelector(segment), selector);
   s.setField(S.segmentBase(segment), i64(0));
