@@ -96,8 +96,9 @@ describe('the one-liner', () => {
   });
 
   it('prints its manifest, which runs just as well', async () => {
-    const dump = new Run('--kernel', HELLO, '--memory', '32MiB', '--dump-manifest');
+    const dump = new Run('--kernel', HELLO, '--memory', '32MiB', '--speed', '400MIPS', '--dump-manifest');
     expect(await dump.status).toBe(0);
+    expect(dump.stdout).toContain('\n    speed: 400MIPS\n');
     const file = join(folder, 'dumped.yaml');
     writeFileSync(file, dump.stdout);
     const run = new Run(file, '--exit-with', 'guest', '--quiet');
@@ -122,6 +123,7 @@ describe('the one-liner', () => {
   it.each([
     [['--memory', '1GiB'], /either a manifest or --kernel/],
     [['--kernel', HELLO, '--memory', '256'], /--memory: .*size/],
+    [['--kernel', HELLO, '--speed', '100'], /--speed: .*100MIPS/],
     [['--kernel', HELLO, '--cpus', '0'], /--cpus: a number from 1 to 16/],
     [['--kernel', HELLO, '--pace', 'fast'], /--pace/],
     [['--kernel', HELLO, '--exit-with', 'ghost'], /no partition `ghost`/],

@@ -20,21 +20,21 @@ export function whenTicks(ticks: number, hertz: number): Nanos {
 /** One pending deadline that can be moved: what a chip's interrupt output hangs on. */
 export class Alarm {
   readonly #clock: Clock;
-  readonly #fire: () => void;
+  readonly #due: () => void;
   #pending: Disposable | undefined;
 
   constructor(clock: Clock, fire: () => void) {
     this.#clock = clock;
-    this.#fire = fire;
+    this.#due = () => {
+      this.#pending = undefined;
+      fire();
+    };
   }
 
   /** Replaces whatever was set. */
   set(deadline: Nanos): void {
     this.cancel();
-    this.#pending = this.#clock.at(deadline, () => {
-      this.#pending = undefined;
-      this.#fire();
-    });
+    this.#pending = this.#clock.at(deadline, this.#due);
   }
 
   cancel(): void {

@@ -17,6 +17,8 @@ export interface OneLiner {
   /** With its unit. */
   readonly memory: string;
   readonly cpus: number;
+  /** With its unit; left out: the manifest's default. */
+  readonly speed?: string;
 }
 
 /** The one partition's name. */
@@ -24,7 +26,7 @@ export const ONE_LINER_PARTITION = 'guest';
 
 /** The manifest. `isLinux`: the kernel is a Linux image. */
 export function oneLinerManifest(oneLiner: OneLiner, isLinux: boolean): string {
-  const { kernel, firmware = 'seabios', disk, cdrom, memory, cpus } = oneLiner;
+  const { kernel, firmware = 'seabios', disk, cdrom, memory, cpus, speed } = oneLiner;
   const cores = Array.from({ length: cpus }, (_, core) => core).join(', ');
   const what = kernel ?? disk ?? cdrom ?? firmware;
   const boot = kernel === undefined ? [`firmware: ${quoted(firmware)}`] : kernelLines(kernel, oneLiner, isLinux);
@@ -42,7 +44,7 @@ partitions:
     role: gpos
     cores: [${cores}]
     memory: ${memory}
-    boot:
+${speed === undefined ? '' : `    speed: ${speed}\n`}    boot:
 ${indented(boot)}
     devices:
 ${indented(devices)}

@@ -18,13 +18,27 @@ const MAXIMUM_DEADLINES = 4096;
 
 const INERT: Disposable = { [Symbol.dispose]: () => {} };
 
-/** One entry of the heap. `index` −1: fired or cancelled. */
-interface Deadline {
+/** One entry of the heap. A class: guests arm timers thousands of times a second, and an object literal with a computed name is slow to make. */
+class Deadline implements Disposable {
   readonly at: Nanos;
   /** Order of creation: deadlines at the same time fire in the order they were set. */
   readonly sequence: number;
   readonly fire: () => void;
+  readonly #cancel: (deadline: Deadline) => void;
+  /** Place in the heap; −1: fired or cancelled. */
   index: number;
+
+  constructor(at: Nanos, sequence: number, fire: () => void, index: number, cancel: (deadline: Deadline) => void) {
+    this.at = at;
+    this.sequence = sequence;
+    this.fire = fire;
+    this.index = index;
+    this.#cancel = cancel;
+  }
+
+  [Symbol.dispose](): void {
+    this.#cancel(this);
+  }
 }
 
 export class VirtualClock implements Clock {
@@ -36,6 +50,18 @@ export class VirtualClock implements Clock {
   #budget = 0;
   readonly #heap: Deadline[] = [];
   #sequence = 0;
+  /** Takes a deadline out of the heap, wherever it is in it. */
+  readonly #cancel = (deadline: Deadline): void => {
+    const index = deadline.index;
+    if (index < 0) return;
+    deadline.index = -1;
+    const last = this.#heap.pop() as Deadline;
+    if (last === deadline) return;
+    last.index = index;
+    this.#heap[index] = last;
+    this.#rise(last);
+    this.#sink(last);
+  };
   #refused = 0;
 
   constructor(instructionsPerMicrosecond: number) {
@@ -68,7 +94,7 @@ export class VirtualClock implements Clock {
       this.#refused++;
       return INERT;
     }
-    const deadline: Deadline = { at, sequence: this.#sequence++, fire, index: this.#heap.length };
+    const deadline = new Deadline(at, this.#sequence++, fire, this.#heap.length, this.#cancel);
     this.#heap.push(deadline);
     this.#rise(deadline);
     const running = this.#running;
@@ -81,7 +107,7 @@ export class VirtualClock implements Clock {
         running.limit(further);
       }
     }
-    return { [Symbol.dispose]: () => this.#cancel(deadline) };
+    return deadline;
   }
 
   /** How many instructions, at most `quantum` and at least 1, a vCPU may retire before the next deadline is due. */
@@ -129,18 +155,6 @@ export class VirtualClock implements Clock {
   /** Instructions from the start of the current (or next) run until now() reaches `time`. */
   #instructionsTo(time: Nanos): number {
     return Math.ceil(((time - this.#nanos) * this.#instructionsPerMicrosecond - this.#fraction) / 1000);
-  }
-
-  #cancel(deadline: Deadline): void {
-    const index = deadline.index;
-    if (index < 0) return;
-    deadline.index = -1;
-    const last = this.#heap.pop() as Deadline;
-    if (last === deadline) return;
-    last.index = index;
-    this.#heap[index] = last;
-    this.#rise(last);
-    this.#sink(last);
   }
 
   #rise(deadline: Deadline): void {

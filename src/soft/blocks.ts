@@ -124,9 +124,14 @@ export class Blocks {
 
   /** The flat block that starts at `host` in the current mode was looked up more than a few times: no links lead there. */
   isSought(host: number): boolean {
-    const slot = this.slotOf(host);
-    const heat = slot < 0 ? -this.#hotAfter : this.#core.i32[slot + 3] as number;
+    const heat = this.heatOf(host, this.#core.get32(S.MODE));
     return heat > 0 || heat < -this.#hotAfter || heat >= FEW_LOOKUPS - this.#hotAfter;
+  }
+
+  /** The last word of a block's entry in the table, or what it will be: positive, the number of its region. */
+  heatOf(host: number, mode: number): number {
+    const slot = this.slotOf(host, mode);
+    return slot < 0 ? this.#knownAt(host, mode)?.heat ?? -this.#hotAfter : this.#core.i32[slot + 3] as number;
   }
 
   /** Sets the last word of a block's entry, wherever that is. False: there is no such block any more. */

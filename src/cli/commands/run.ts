@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { MiB } from '../../base/index.ts';
 import { detectImage } from '../../boot/index.ts';
 import type { Machine } from '../../contracts/index.ts';
-import { compileManifest, packageReferences, parseSize, parseTime } from '../../manifest/index.ts';
+import { compileManifest, packageReferences, parseRate, parseSize, parseTime } from '../../manifest/index.ts';
 import { createSoftEngine } from '../../soft/index.ts';
 import type { CliCommand, CliIo, RunAction } from '../command.ts';
 import { exitStatus } from '../exit-codes.ts';
@@ -26,6 +26,7 @@ interface RunOptions {
   readonly cdrom?: string;
   readonly memory?: string;
   readonly cpus?: string;
+  readonly speed?: string;
   readonly dumpManifest?: true;
   readonly timeout?: string;
   readonly exitWith?: string;
@@ -38,7 +39,7 @@ interface RunOptions {
 
 /** What says that there is no manifest, and what only goes with one of these. */
 const ONE_LINER_SUBJECTS = ['kernel', 'firmware', 'disk', 'cdrom'] as const;
-const ONE_LINER_OPTIONS = ['initrd', 'cmdline', 'memory', 'cpus', 'dumpManifest'] as const;
+const ONE_LINER_OPTIONS = ['initrd', 'cmdline', 'memory', 'cpus', 'speed', 'dumpManifest'] as const;
 const MAXIMUM_CPUS = 16;
 
 export const run: CliCommand = {
@@ -55,6 +56,7 @@ export const run: CliCommand = {
       .option('--firmware <image>', 'what starts that PC: `seabios` (default), `ovmf` (UEFI), or the file of a ROM')
       .option('--memory <size>', 'without a manifest: its RAM (default: 256MiB; a PC has 1GiB)')
       .option('--cpus <count>', 'without a manifest: its vCPUs (default: 1)')
+      .option('--speed <rate>', 'without a manifest: instructions per microsecond of virtual time (default: 100MIPS)')
       .option('--dump-manifest', 'print the manifest that the options stand for, and end')
       .option('--timeout <time>', 'end after this long, as in 30s')
       .option('--exit-with <partition>', 'end when this partition does; what it gave to debug-exit is the exit status')
@@ -109,10 +111,11 @@ function misuse(file: string | undefined, options: RunOptions): string | undefin
     const stray = (['initrd', 'cmdline'] as const).find((name) => options[name] !== undefined);
     if (stray !== undefined) return `--${stray} goes with --kernel; what firmware finds brings its own`;
   } else if (options.firmware !== undefined) return 'give either --kernel or --firmware';
-  const { memory, timeout } = options;
+  const { memory, timeout, speed } = options;
   for (const [option, quantity] of [
     ['memory', memory === undefined ? undefined : parseSize(memory)],
     ['timeout', timeout === undefined ? undefined : parseTime(timeout)],
+    ['speed', speed === undefined ? undefined : parseRate(speed)],
   ] as const) {
     if (quantity !== undefined && 'problem' in quantity) return `--${option}: ${quantity.problem}; ${quantity.hint}`;
   }
@@ -139,7 +142,7 @@ function sessionOptions(machine: Machine, options: RunOptions): SessionOptions {
 function oneLiner(options: RunOptions): string {
   const { kernel, memory = kernel === undefined ? '1GiB' : '256MiB', cpus = '1' } = options;
   const given: Record<string, string> = {};
-  for (const name of ['kernel', 'initrd', 'cmdline', 'firmware', 'disk', 'cdrom'] as const) {
+  for (const name of ['kernel', 'initrd', 'cmdline', 'firmware', 'disk', 'cdrom', 'speed'] as const) {
     const value = options[name];
     if (value !== undefined) given[name] = value;
   }

@@ -1,11 +1,11 @@
-/** From plans to a WebAssembly module: one function for each region, exported as `r0`, `r1` … */
+/** From plans to a WebAssembly module: one function for each region, and one for each further entry. */
 import { INSTRUCTIONS } from '../../x86/instructions.ts';
 import { createHandlers, type HandlerTable } from '../handlers.ts';
 import type { Imports } from '../interpreter-scope.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { F80_NOWHERE, f80FunctionsOf } from '../x87/f80-functions.ts';
 import type { RegionPlan } from './plan.ts';
-import { entryOf, REGION_SIGNATURE, writeRegion } from './region.ts';
+import { entryOf, REGION_SIGNATURE, writeEntry, writeRegion } from './region.ts';
 import { TouchedRegisters } from './registers.ts';
 import { defineSharedFunctions } from './shared-functions.ts';
 
@@ -29,6 +29,9 @@ export interface CompiledBatch {
 
 export type Translator = (plans: readonly RegionPlan[]) => Uint8Array<ArrayBuffer>;
 
+/** What a module calls the function of its `n`th region, or of that one's entry at an offset of the page behind one of its calls. */
+export const exportOf = (n: number, offset?: number): string => (offset === undefined ? `r${n}` : `r${n}@${offset}`);
+
 /** The bytes of a module for a batch of regions. */
 export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUCTIONS)): Translator {
   let registers: TouchedRegisters | undefined;
@@ -43,10 +46,16 @@ export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUC
     const imports: Imports = { readSlow: miss, writeSlow: translate, commitStore: -1, system, f80: f80FunctionsOf(builder) };
     registers ??= new TouchedRegisters(handlers, { ...imports, f80: F80_NOWHERE });
     // Regions call each other, and functions that are defined only when the first of them needs one.
-    const declared = plans.map((plan, n) => ({ plan, index: builder.declare(REGION_SIGNATURE, `r${n}`) }));
+    const declared = plans.map((plan, n) => ({ plan, index: builder.declare(REGION_SIGNATURE, exportOf(n)) }));
     const functions = new Map(declared.map(({ plan, index }) => [entryOf(plan), index]));
     const environment = { handlers, imports, execute, find, type, registers, functions };
-    for (const { plan, index } of declared) builder.define(index, (code) => writeRegion(plan, environment, code));
+    for (const [n, { plan, index }] of declared.entries()) {
+      builder.define(index, (code) => {
+        for (const [entry, offset] of writeRegion(plan, environment, code).entries()) {
+          if (entry > 0) builder.function(REGION_SIGNATURE, exportOf(n, offset), (other) => writeEntry(index, entry, other));
+        }
+      });
+    }
     return builder.build();
   };
 }

@@ -49,4 +49,14 @@ describe('control flow of a region', () => {
     expect(flow.order[1]).toBe(-1);
     expect(flow.isMerge[2]).toBe(false);
   });
+
+  it('begins at any node, and finds no loop where two ways come in', () => {
+    // 2 ⇄ 3 is a loop for who comes by 1; from 4 both are entered.
+    const next = [[1], [2], [3], [2], [0, 3]];
+    expect(flowOf(next).isLoopHeader[2]).toBe(true);
+    const flow = analyse(graph(next), next.map(() => 1), 4);
+    expect(flow.order[4]).toBe(0);
+    expect(flow.isLoopHeader).not.toContain(true);
+    expect(flow.isForeign(3, 2) || flow.isForeign(2, 3)).toBe(true);
+  });
 });

@@ -29,13 +29,13 @@ export interface Flow {
   readonly longestPath: readonly number[];
 }
 
-/** Node 0 is the entry. `weights` are instruction counts. */
-export function analyse(edges: readonly (readonly Edge[])[], weights: readonly number[]): Flow {
+/** `root` is where control comes in. `weights` are instruction counts. */
+export function analyse(edges: readonly (readonly Edge[])[], weights: readonly number[], root = 0): Flow {
   const count = edges.length;
   const postorder: number[] = [];
   const state = new Uint8Array(count);
-  const stack: { node: number; next: number }[] = [{ node: 0, next: 0 }];
-  state[0] = 1;
+  const stack: { node: number; next: number }[] = [{ node: root, next: 0 }];
+  state[root] = 1;
   while (stack.length > 0) {
     const top = stack[stack.length - 1] as { node: number; next: number };
     // Later edges first, so that the fall-through, which is last, follows directly in reverse postorder.
@@ -54,11 +54,11 @@ export function analyse(edges: readonly (readonly Edge[])[], weights: readonly n
 
   const predecessors: number[][] = Array.from({ length: count }, () => []);
   for (const node of sequence) for (const { to } of edges[node] as readonly Edge[]) (predecessors[to] as number[]).push(node);
-  const dominator = dominators(sequence, order, predecessors);
+  const dominator = dominators(root, sequence, order, predecessors);
   const dominates = (a: number, b: number): boolean => {
     for (let node = b; ; node = dominator[node] as number) {
       if (node === a) return true;
-      if (node === 0) return false;
+      if (node === root) return false;
     }
   };
   const retreats = (from: number, to: number): boolean => (order[to] as number) <= (order[from] as number);
@@ -75,7 +75,7 @@ export function analyse(edges: readonly (readonly Edge[])[], weights: readonly n
   }
   const isMerge = forward.map((n) => n > 1);
   const merges: number[][] = Array.from({ length: count }, () => []);
-  for (const node of [...sequence].reverse()) if (node !== 0 && isMerge[node]) (merges[dominator[node] as number] as number[]).push(node);
+  for (const node of [...sequence].reverse()) if (node !== root && isMerge[node]) (merges[dominator[node] as number] as number[]).push(node);
 
   const longestPath = new Array<number>(count).fill(0);
   for (const node of [...sequence].reverse()) {
@@ -101,13 +101,13 @@ export function analyse(edges: readonly (readonly Edge[])[], weights: readonly n
 }
 
 /** Immediate dominators: K. Cooper, T. Harvey, K. Kennedy, "A Simple, Fast Dominance Algorithm" (2001). */
-function dominators(sequence: readonly number[], order: readonly number[], predecessors: readonly (readonly number[])[]): readonly number[] {
+function dominators(root: number, sequence: readonly number[], order: readonly number[], predecessors: readonly (readonly number[])[]): readonly number[] {
   const result = new Array<number>(order.length).fill(-1);
-  result[0] = 0;
+  result[root] = root;
   for (let changed = true; changed; ) {
     changed = false;
     for (const node of sequence) {
-      if (node === 0) continue;
+      if (node === root) continue;
       let common = -1;
       for (const before of predecessors[node] as readonly number[]) {
         if (result[before] === -1) continue;

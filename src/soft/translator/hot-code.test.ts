@@ -139,4 +139,16 @@ describe('hot code', () => {
     const { state } = inStep(`db e3 d9 eb d9 e8 be 1b 10 00 00 ff d6 83 c6 0c 81 fe 7b 10 00 00 75 f3 41 eb eb ${functions.join(' ')} 42 c3`, 300, () => undefined, { translation: () => new LateCompiler(patience) });
     expect(Number(state.gpr[1])).toBeGreaterThan(100);
   });
+
+  it.each([1, 3, 20])('goes on behind each of its calls when the interpreter has finished that one (a compiler that takes %i turns)', (patience) => {
+    // ecx = 4000; esi = 0x20f00; loop: call f, through ebp; at 3000 esi = 0x20ffe, an operand on two pages, so that the interpreter does it; dec ecx; jnz.
+    // f: edx = 1; when ecx is odd, call g; eax += ebx; edi += edx + CF. call g; unless CF: eax ^= edi; rol eax, 5. call g; edi -= eax + CF; ret.
+    // g: ebx = [esi]; [esi] += ecx; ret.
+    const { state } = inStep(
+      'b9 a0 0f 00 00 be 00 0f 02 00 bd 23 10 00 00 ff d5 81 f9 b8 0b 00 00 75 05 be fe 0f 02 00 49 75 ee eb fe ba 01 00 00 00 f6 c1 01 74 09 e8 18 00 00 00 ' +
+      '01 d8 11 d7 e8 0f 00 00 00 72 05 31 f8 c1 c0 05 e8 03 00 00 00 19 c7 c3 8b 1e 01 0e c3',
+      460, () => undefined, { translation: () => new LateCompiler(patience) },
+    );
+    expect(state.gpr[1]).toBe(0n);
+  });
 });

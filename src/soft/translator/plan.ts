@@ -1,8 +1,8 @@
 /**
  * What a region is made of before it is translated: plain data, so that it can be posted to a thread that translates.
  *
- * A region is single-entry: the block it is asked for and what follows it along relative branches and fall-through on the same
- * page, as far as the interpreter has been there. What lies behind the page is never part of it: the memory behind a page may be
+ * A region is the block it is asked for and what follows it along relative branches and fall-through on the same page, as far as
+ * the interpreter has been there. It is entered at that block, or behind one of its calls, when the interpreter has finished the call. What lies behind the page is never part of it: the memory behind a page may be
  * another page's.
  */
 import { IMM, INDEX, INFO, INFO_SIZE, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
@@ -44,6 +44,8 @@ export interface RegionPlan {
   readonly addresses: Uint32Array<ArrayBuffer>;
   /** Starts of blocks that indirect jumps of the region may lead to. */
   readonly targets: Uint16Array<ArrayBuffer>;
+  /** Starts of blocks behind calls where the region may be entered, too. */
+  readonly entries: Uint16Array<ArrayBuffer>;
 }
 
 const SHAPE_FIELDS = 4;
@@ -67,6 +69,8 @@ export interface KnownBlocks {
   recordAt(offset: number): number;
   /** Where control went in this page, again and again, by no link: what an indirect jump at this offset may lead to. */
   soughtAround(offset: number): readonly number[];
+  /** A region starts at this offset of the page already. */
+  isTranslated(offset: number): boolean;
 }
 
 /** How a block goes on, by the mnemonic of its last instruction. */
@@ -79,6 +83,8 @@ const TRANSFERS: Readonly<Record<string, Transfer>> = {
   mov_to_sreg: 'mode', pop_sreg: 'mode',
 };
 export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ?? 'none';
+
+export const CALLS: ReadonlySet<Transfer> = new Set(['call', 'indirect-call']);
 
 /** What follows these in memory is not what comes next. */
 const FINAL = new Set([
@@ -107,6 +113,8 @@ interface Found {
   readonly successors: readonly number[];
   /** By an indirect jump. */
   readonly dispatches: boolean;
+  /** It ends with a call: what comes back goes on behind it. */
+  readonly calls: boolean;
 }
 
 /** The region from `entry`, or undefined when its very first instruction is none to translate. */
@@ -142,10 +150,12 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
     records.set(blocks.memory.subarray(record, record + count * RECORD_SIZE), at);
     at += count * RECORD_SIZE;
   }
+  const entries = cuts.filter(({ calls, end }) => calls && starts.has(end) && end !== entry && !blocks.isTranslated(end)).map(({ end }) => end);
   const targets = new Set(found.flatMap(({ successors: next, dispatches }) => (dispatches ? next : [])));
   return {
     mode, page, records,
     targets: Uint16Array.from(cuts.map(({ start }) => start).filter((start) => targets.has(start)).sort((a, b) => a - b)),
+    entries: Uint16Array.from(new Set(entries)),
     shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])),
     addresses: Uint32Array.from(cuts, ({ record }) => record),
   };
@@ -161,7 +171,8 @@ function outline(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, st
     const stops = !isEnd || (count > 0 && isFinal(view, at - RECORD_SIZE));
     const last = stops || count === 0 ? undefined : handlers.at(view.getUint16(at - RECORD_SIZE, true));
     const dispatches = last !== undefined && isDispatch(view, at - RECORD_SIZE, last);
-    return { start, record, count, end, stops, dispatches, successors: stops || count === 0 ? [] : successors(view, handlers, blocks, at - RECORD_SIZE, end) };
+    const calls = CALLS.has(transferOf(last?.mnemonic ?? ''));
+    return { start, record, count, end, stops, dispatches, calls, successors: stops || count === 0 ? [] : successors(view, handlers, blocks, at - RECORD_SIZE, end) };
   }
 }
 
@@ -183,7 +194,7 @@ function successors(view: DataView, handlers: HandlerTable, blocks: KnownBlocks,
 function cut(view: DataView, block: Found, starts: ReadonlySet<number>): Found {
   for (let count = 1; count < block.count; count++) {
     const end = view.getUint16(block.record + count * RECORD_SIZE + OFFSET, true);
-    if (starts.has(end)) return { ...block, count, end, stops: false, dispatches: false };
+    if (starts.has(end)) return { ...block, count, end, stops: false, dispatches: false, calls: false };
   }
   return block;
 }

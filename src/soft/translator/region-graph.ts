@@ -3,7 +3,7 @@ import { RECORD_SIZE } from '../../x86/record.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import { type FlagNeed, flagsNeeded } from './flag-use.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
-import { blocksOf, isDispatch, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
+import { blocksOf, CALLS, isDispatch, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
 import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Access, accessesOf } from './windows.ts';
 import { planX87, type X87Plan } from './x87-plan.ts';
@@ -12,6 +12,10 @@ const CLOBBERS = new Set(['call', 'call_rel', 'system', 'stac', 'clac']);
 
 export class RegionGraph {
   readonly blocks: readonly PlannedBlock[];
+  /** Blocks where control comes in, the one that was asked for first. */
+  readonly entries: readonly number[];
+  /** Where the graph begins: the only entry; or, where there are several, a block without instructions that leads to all of them. */
+  readonly root: number;
   readonly transfers: readonly Transfer[];
   /** Blocks that end with an indirect jump that may lead to others of the region. */
   readonly dispatches: readonly boolean[];
@@ -32,19 +36,32 @@ export class RegionGraph {
 
   constructor(plan: RegionPlan, handlers: HandlerTable, registers: TouchedRegisters) {
     const blocks = blocksOf(plan);
-    this.blocks = blocks;
     this.#targets = new Set(plan.targets);
     this.#numbers = new Map(blocks.map(({ start }, number) => [start, number]));
     const instructions = blocks.map(({ records }) =>
       Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => handlers.at(records.getUint16(n * RECORD_SIZE, true)) as Handler));
-    this.transfers = instructions.map((list) => transferOf(list.at(-1)?.mnemonic ?? ''));
-    this.dispatches = instructions.map((list, number) => {
+    const transfers = instructions.map((list) => transferOf(list.at(-1)?.mnemonic ?? ''));
+    const dispatches = instructions.map((list, number) => {
       const { records, stops } = blocks[number] as PlannedBlock;
       return !stops && isDispatch(records, records.byteLength - RECORD_SIZE, list.at(-1) as Handler);
     });
-    this.edges = blocks.map((block, number) => this.#edgesOf(block, number));
-    this.flow = analyse(this.edges, instructions.map(({ length }) => length));
-    this.x87 = planX87(instructions, blocks.map(({ records }) => records), this.edges);
+    const edges = blocks.map((block, number) => this.#edgesOf(block, transfers[number] as Transfer, dispatches[number] as boolean));
+    const flow = analyse(edges, instructions.map(({ length }) => length));
+    this.x87 = planX87(instructions, blocks.map(({ records }) => records), edges);
+    this.entries = [0, ...(this.x87 === undefined ? this.#entriesBehindCalls(plan, flow) : [])];
+    this.root = 0;
+    if (this.entries.length > 1) {
+      this.root = blocks.push({ start: -1, end: -1, stops: false, records: new DataView(new ArrayBuffer(0)), address: 0 }) - 1;
+      instructions.push([]);
+      transfers.push('none');
+      dispatches.push(false);
+      edges.push(this.entries.toReversed().map((to) => ({ to, isCall: true })));
+    }
+    this.blocks = blocks;
+    this.transfers = transfers;
+    this.dispatches = dispatches;
+    this.edges = edges;
+    this.flow = this.root === 0 ? flow : analyse(edges, instructions.map(({ length }) => length), this.root);
     this.effects = blocks.map(({ records }) =>
       Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => registers.effectOf(records, n * RECORD_SIZE)));
     this.changed = blocks.map(({ records }) => {
@@ -73,10 +90,15 @@ export class RegionGraph {
     return (transfer === 'none' || transfer === 'jump') && (this.edges[number] as readonly Edge[]).length > 0;
   }
 
-  #edgesOf(block: PlannedBlock, number: number): Edge[] {
+  /** Not in a loop: with a second entry it would be none. */
+  #entriesBehindCalls({ entries }: RegionPlan, { isLoopHeader, loopOf }: Flow): number[] {
+    const inLoops = new Set(isLoopHeader.flatMap((isHeader, number) => (isHeader ? loopOf(number) : [])));
+    return Array.from(entries, (offset) => this.numberAt(offset) as number).filter((number) => !inLoops.has(number));
+  }
+
+  #edgesOf(block: PlannedBlock, transfer: Transfer, dispatches: boolean): Edge[] {
     if (block.stops) return [];
-    if (this.dispatches[number]) return [...this.#targets].map((offset) => ({ to: this.numberAt(offset) as number, isCall: false }));
-    const transfer = this.transfers[number] as Transfer;
+    if (dispatches) return [...this.#targets].map((offset) => ({ to: this.numberAt(offset) as number, isCall: false }));
     const view = block.records;
     const offsets: number[] = [];
     if (transfer === 'conditional' || transfer === 'jump') {
@@ -84,7 +106,7 @@ export class RegionGraph {
       if (target !== undefined) offsets.push(target);
     }
     if (transfer !== 'jump' && transfer !== 'return' && transfer !== 'leave') offsets.push(block.end);
-    const isCall = transfer === 'call' || transfer === 'indirect-call';
+    const isCall = CALLS.has(transfer);
     return offsets.flatMap((offset) => {
       const to = this.numberAt(offset);
       return to === undefined ? [] : [{ to, isCall }];

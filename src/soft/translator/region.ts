@@ -10,6 +10,8 @@
  * and repeated string instructions are called, on the state block; when one changes code or translations, the budget is gone, and
  * each of the nested functions leaves before it would rely on them.
  *
+ * A region with several entries is one function, too: which of them is meant comes with the depth.
+ *
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
 import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
@@ -22,7 +24,7 @@ import type { Code, Label } from '../wasm/code.ts';
 import { call, getLocal, i32, i64, select, store, Value } from '../wasm/value.ts';
 import { ELSEWHERE, isSameSetter, type Setter } from './flags.ts';
 import type { Edge } from './flow.ts';
-import { blocksOf, type PlannedBlock, type RegionPlan, targetOf, transferOf } from './plan.ts';
+import { blocksOf, CALLS, type PlannedBlock, type RegionPlan, targetOf, transferOf } from './plan.ts';
 import { RegionGraph } from './region-graph.ts';
 import { RegionState } from './region-state.ts';
 import type { TouchedRegisters } from './registers.ts';
@@ -35,6 +37,9 @@ export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] }
 /** Calls nested deeper go on as jumps: the stack of the host is finite. */
 const DEEPEST_CALL = 64;
 const DEPTH: Value = getLocal('i32', 1);
+const DEPTH_LOCAL = 1;
+/** Above the depth: the number of the entry. */
+const ENTRY_SHIFT = 8;
 
 /** What regions of a module share. */
 export interface RegionEnvironment {
@@ -58,8 +63,17 @@ export function entryOf(plan: RegionPlan): number {
   return entryKey(plan.mode, plan.page + (blocksOf(plan)[0] as PlannedBlock).start);
 }
 
-export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): void {
-  new RegionWriter(new RegionGraph(plan, environment.handlers, environment.registers), plan, environment, code).write();
+/** Returns the offsets of its entries in the page, the one that was asked for first. */
+export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): number[] {
+  const graph = new RegionGraph(plan, environment.handlers, environment.registers);
+  new RegionWriter(graph, plan, environment, code).write();
+  return graph.entries.map((number) => (graph.blocks[number] as PlannedBlock).start);
+}
+
+/** A function that enters the region `index` not at its first entry but at this one. */
+export function writeEntry(index: number, entry: number, code: Code): void {
+  code.returnCall(index, [STATE, DEPTH.or(entry << ENTRY_SHIFT)]);
+  code.op(UNREACHABLE);
 }
 
 /** Where the interpreter takes over, packed into one number: offset in the page, instructions given back. */
@@ -104,14 +118,20 @@ class RegionWriter {
   write(): void {
     const code = this.#code;
     const state = this.#state;
-    const entry = this.#graph.blocks[0] as PlannedBlock;
+    const { entries, needsFlags } = this.#graph;
+    const storeEntry = (entry: number): void => store(code, STATE, 8, state.ripAt(this.#startOf(entries[entry] as number)), S.RIP);
     state.loadOnce();
     state.loadBudget();
-    code.if(state.budget.lt(this.#need(0)), () => {
-      store(code, STATE, 8, state.ripAt(entry.start), S.RIP);
+    if (entries.length > 1) {
+      this.#entry.set(DEPTH.shr(ENTRY_SHIFT));
+      code.setLocal(DEPTH_LOCAL, DEPTH.and((1 << ENTRY_SHIFT) - 1));
+    }
+    code.if(state.budget.lt(Math.max(...entries.map((number) => this.#need(number)))), () => {
+      storeEntry(0);
+      for (let entry = 1; entry < entries.length; entry++) code.if(this.#entry.value.eq(entry), () => storeEntry(entry));
       code.returnValue(i32(REGION_INTERPRET));
     }, undefined, false);
-    state.load(this.#graph.needsFlags[0] !== 'none');
+    state.load(entries.some((number) => needsFlags[number] !== 'none'));
     const behindFlags = (setter: number): void => {
       if (setter === MOST_SETTERS) {
         code.block((told) => {
@@ -149,7 +169,7 @@ class RegionWriter {
       this.#jumpExit = jump;
       code.block((returning) => {
         this.#returnExit = returning;
-        this.#tree(0);
+        this.#tree(this.#graph.root);
         code.op(UNREACHABLE);
       });
       state.save();
@@ -163,12 +183,20 @@ class RegionWriter {
     code.returnValue(i32(REGION_JUMP));
   }
 
+  get #entry(): ReturnType<RegionState['variable']> {
+    return this.#state.variable('entry', 'i32');
+  }
+
   get #exit(): ReturnType<RegionState['variable']> {
     return this.#state.variable('exit', 'i32');
   }
 
   get #rip(): ReturnType<RegionState['variable']> {
     return this.#state.variable('rip', 'i64');
+  }
+
+  #startOf(block: number): number {
+    return (this.#graph.blocks[block] as PlannedBlock).start;
   }
 
   #need(block: number): number {
@@ -298,7 +326,22 @@ class RegionWriter {
     this.#state.x87?.moveTo(this.#graph.x87?.topAt[to] as number);
   }
 
+  /** To the entry that is meant. */
+  #enter(): void {
+    const { root, entries } = this.#graph;
+    const code = this.#code;
+    const state = this.#state;
+    const arms = entries.slice(1).map((number) => () => state.aside(() => this.#goto(root, this.#startOf(number))));
+    const { value } = this.#entry;
+    code.if(value, () => code.dispatch(value.sub(1), [...arms.keys()], arms, () => code.op(UNREACHABLE)), undefined, false);
+    this.#goto(root, this.#startOf(0));
+  }
+
   #block(number: number): void {
+    if (this.#graph.entries.length > 1 && number === this.#graph.root) {
+      this.#enter();
+      return;
+    }
     const block = this.#graph.blocks[number] as PlannedBlock;
     const state = this.#state;
     const count = block.records.byteLength / RECORD_SIZE;
@@ -330,7 +373,7 @@ class RegionWriter {
     }
     const offset = records.getUint16(record + OFFSET, true);
     const transfer = transferOf(mnemonic);
-    const isCall = transfer === 'call' || transfer === 'indirect-call';
+    const isCall = CALLS.has(transfer);
     const never = (): never => {
       throw new Error(`${mnemonic} is not to be translated`);
     };
@@ -426,7 +469,7 @@ class RegionWriter {
   /** An indirect jump: to a block of the region, or out of it. */
   #dispatch(number: number, rip: Value): void {
     const state = this.#state;
-    const offsets = (this.#graph.edges[number] as readonly Edge[]).map(({ to }) => (this.#graph.blocks[to] as PlannedBlock).start);
+    const offsets = (this.#graph.edges[number] as readonly Edge[]).map(({ to }) => this.#startOf(to));
     if (offsets.length === 0) {
       this.#leave(rip, this.#jumpExit);
       return;

@@ -9,7 +9,7 @@ import * as S from '../../x86/state.ts';
 import type { Blocks } from '../blocks.ts';
 import type { Core } from '../core.ts';
 import type { HandlerTable } from '../handlers.ts';
-import type { RegionCompiler } from './compile.ts';
+import { exportOf, type RegionCompiler } from './compile.ts';
 import { type KnownBlocks, planRegion, type RegionPlan } from './plan.ts';
 
 const PAGE = 4096;
@@ -28,10 +28,14 @@ const FARTHEST_TARGET = 1024;
 const MOST_TARGETS = 48;
 /** Lookups after which a request that found no room is made again. */
 const LATER = -10_000;
+/** The next lookup makes it hot. */
+const AT_ONCE = -1;
 
 interface Request {
   readonly host: number;
   readonly plan: RegionPlan;
+  /** Offsets of its further entries that became hot meanwhile. */
+  readonly asked: number[];
 }
 
 export class Regions {
@@ -74,13 +78,30 @@ export class Regions {
     if (core.i32[slot + 3] === LATER) return;
     if ((mode & S.MODE_SEGMENTED) !== 0 || (mode & S.MODE_CODE_SIZE) === S.MODE_CODE_16) return;
     const page = host - (host & (PAGE - 1));
+    const promise = this.#promiseOf(mode, page, host - page);
+    if (promise !== undefined) {
+      promise.asked.push(host - page);
+      return;
+    }
     const known: KnownBlocks = {
       memory: core.u8,
       recordAt: (offset) => this.#blocks.recordOf(page + offset),
       soughtAround: (offset) => this.#soughtAround(page, offset),
+      isTranslated: (offset) => this.#blocks.heatOf(page + offset, mode) > 0,
     };
     const plan = planRegion(known, this.#handlers, mode, page, host & (PAGE - 1));
-    if (plan !== undefined) this.#waiting.push({ host, plan });
+    if (plan !== undefined) this.#waiting.push({ host, plan, asked: [] });
+  }
+
+  /** What is being translated and may be entered there. */
+  #promiseOf(mode: number, page: number, offset: number): Request | undefined {
+    const covers = (request: Request | undefined): boolean =>
+      request !== undefined && request.plan.page === page && request.plan.mode === mode && request.plan.entries.includes(offset);
+    for (const requests of [this.#waiting, ...this.#batches.values()]) {
+      const found = requests.find(covers);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   #soughtAround(page: number, offset: number): number[] {
@@ -119,22 +140,36 @@ export class Regions {
     const { exports } = new WebAssembly.Instance(module, { env: this.#imports });
     for (const [n, request] of requests.entries()) {
       if (request === undefined) continue;
-      const number = this.#free.pop() ?? this.#nextRegion++;
-      if (number >= MOST_REGIONS) {
-        this.#blocks.forgetAll();
-        return;
+      const { host, plan, asked } = request;
+      if (!this.#enter(host, plan.mode, exports[exportOf(n)])) return;
+      for (const offset of plan.entries) {
+        const entry = exports[exportOf(n, offset)];
+        const at = plan.page + offset;
+        if (entry !== undefined && this.#blocks.heatOf(at, plan.mode) <= 0 && !this.#enter(at, plan.mode, entry)) return;
+        // Not an entry after all: it may have a region of its own.
+        if (entry === undefined && asked.includes(offset)) this.#blocks.setHeat(at, plan.mode, AT_ONCE);
       }
-      this.#table.set(number, exports[`r${n}`]);
-      if (!this.#blocks.setHeat(request.host, request.plan.mode, number)) {
-        this.#release(number);
-        continue;
-      }
-      const page = request.host >>> 12;
-      const numbers = this.#byPage.get(page);
-      if (numbers) numbers.push(number);
-      else this.#byPage.set(page, [number]);
-      this.#blocks.unlink(page);
+      this.#blocks.unlink(host >>> 12);
     }
+  }
+
+  /** From now on control that comes to the block goes to this function. False: there is no room for it, and all are gone. */
+  #enter(host: number, mode: number, region: unknown): boolean {
+    const number = this.#free.pop() ?? this.#nextRegion++;
+    if (number >= MOST_REGIONS) {
+      this.#blocks.forgetAll();
+      return false;
+    }
+    this.#table.set(number, region);
+    if (!this.#blocks.setHeat(host, mode, number)) {
+      this.#release(number);
+      return true;
+    }
+    const page = host >>> 12;
+    const numbers = this.#byPage.get(page);
+    if (numbers) numbers.push(number);
+    else this.#byPage.set(page, [number]);
+    return true;
   }
 
   /** The page's code changed: its entries in the block table are gone already. */
