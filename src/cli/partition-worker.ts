@@ -7,7 +7,7 @@ import type { AttachedLine, Clock, Engine, LinkedPort, Logger, Nanos, Partition,
 import { holePuncher, openSerialLine } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
 import { startModuleCompiler } from '../host/node/module-compiler.ts';
-import { enableBranchHints } from '../host/node/v8-flags.ts';
+import { tuneWebAssembly } from '../host/node/v8-flags.ts';
 import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
 import type { ThreadStart } from '../hypervisor/index.ts';
 import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, RunningPartition, serveUntilReload } from '../partition/index.ts';
@@ -19,7 +19,7 @@ import { type EndSurroundings, openExclusiveDisk, openSharedEnd } from '../share
 import { createCpuidModel, createSoftEngine, type RegionPlan, type Translation } from '../soft/index.ts';
 import { featuresOf } from '../x86/features.ts';
 
-enableBranchHints();
+tuneWebAssembly();
 
 const hostNow = (): Nanos => performance.now() * ms;
 
