@@ -31,8 +31,10 @@ import { openDisk } from './open-disk.ts';
 const COST_OF_ANY = 4 * KiB;
 /** A flush keeps the disk busy as long as some writing does. */
 const COST_OF_FLUSH = 32 * KiB;
-/** What nobody asked to be flushed reaches the medium after this long. */
-const LONGEST_UNFLUSHED: Nanos = s;
+/** What nobody asked to be flushed goes to the medium when nothing was written for this long … */
+const QUIET_BEFORE_FLUSH: Nanos = s;
+/** … and after this long in any case, as Linux does with what is written to a file (Documentation/admin-guide/sysctl/vm.rst, dirty_expire_centisecs). */
+const LONGEST_UNFLUSHED: Nanos = 30 * s;
 
 export interface DiskBrokerOptions {
   readonly name: string;
@@ -43,9 +45,13 @@ export interface DiskBrokerOptions {
 
 /** The image and the ports on it. Throws what {@link openDisk} throws, and BH676 when a window does not lie within the image. */
 export class DiskBroker implements Disposable {
-  readonly ports: readonly ServedPort[];
+  readonly #ports: readonly DiskPort[];
   readonly image: DiskImage;
+  /** Since the last flush of its own accord, or before what is unflushed was written. */
   #unflushedSince: Nanos | undefined;
+  /** When {@link idle} saw last that something had been written, and how much had been by then. */
+  #lastWritten: Nanos = 0;
+  #writesSeen = 0;
 
   constructor({ name, source, ports, files }: DiskBrokerOptions) {
     this.image = openDisk(files, source, ports.some(({ grant }) => grant.access === 'rw') ? 'rw' : 'ro');
@@ -55,21 +61,28 @@ export class DiskBroker implements Disposable {
       this.image[Symbol.dispose]();
       throw new BulkheadError('BH676', `${name}: the window of ${grant.partition} ends at ${offset + size}, the image at ${this.image.size}`);
     }
-    this.ports = ports.map((port) => new DiskPort(this.image, port));
+    this.#ports = ports.map((port) => new DiskPort(this.image, port));
   }
 
-  /** While nobody wants anything: what was written and never flushed goes to the medium, in time. Returns when to ask again. */
+  get ports(): readonly ServedPort[] {
+    return this.#ports;
+  }
+
+  /** Whenever nobody wants anything any more: what was written and never flushed goes to the medium, in time. Returns how long until it must be asked again. */
   idle(now: Nanos): Nanos {
     if (!this.image.dirty) {
       this.#unflushedSince = undefined;
       return Number.POSITIVE_INFINITY;
     }
     this.#unflushedSince ??= now;
-    const left = this.#unflushedSince + LONGEST_UNFLUSHED - now;
+    const writes = this.#ports.reduce((sum, port) => sum + port.writes, 0);
+    if (writes !== this.#writesSeen) this.#lastWritten = now;
+    this.#writesSeen = writes;
+    const left = Math.min(this.#lastWritten + QUIET_BEFORE_FLUSH, this.#unflushedSince + LONGEST_UNFLUSHED) - now;
     if (left > 0) return left;
     this.#unflushedSince = undefined;
     this.image.flush();
-    return this.image.dirty ? LONGEST_UNFLUSHED : Number.POSITIVE_INFINITY;
+    return this.image.dirty ? QUIET_BEFORE_FLUSH : Number.POSITIVE_INFINITY;
   }
 
   [Symbol.dispose](): void {
@@ -82,6 +95,8 @@ type Outcome = Extract<PortNumber, 'served' | 'failed' | 'refusedAccess' | 'refu
 
 class DiskPort implements ServedPort {
   readonly share: FairShare;
+  /** Requests that changed the image, or may have. */
+  writes = 0;
   readonly #image: DiskImage;
   readonly #slots: SlotBack;
   readonly #alarm: Int32Array;
@@ -148,7 +163,10 @@ class DiskPort implements ServedPort {
     const limit = operation === OP_READ || operation === OP_WRITE ? this.#slots.dataBytes / SECTOR_BYTES : MOST_CLEARED_SECTORS;
     if (sectors < 1 || sectors > limit) return 'refusedForm';
     if (sector + sectors > this.#sectors) return 'refusedWindow';
-    if (operation !== OP_READ && !this.#mayWrite) return 'refusedAccess';
+    if (operation !== OP_READ) {
+      if (!this.#mayWrite) return 'refusedAccess';
+      this.writes++;
+    }
     const offset = (this.#firstSector + sector) * SECTOR_BYTES;
     const bytes = sectors * SECTOR_BYTES;
     const data = this.#slots.data(slot);

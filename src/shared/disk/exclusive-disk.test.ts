@@ -71,7 +71,7 @@ describe('an exclusive disk', () => {
     expect(reading.image[0]).toBe(0);
   });
 
-  it('is on the medium when a flush was answered, and a second later in any case', () => {
+  it('is on the medium when a flush was answered, or when nothing was written for a second', () => {
     const { ask, clock, flushes } = setUp();
     ask(OUT, 0, [new Uint8Array(SECTOR).fill(1)]);
     ask(FLUSH, 0);
@@ -83,6 +83,19 @@ describe('an exclusive disk', () => {
     expect(flushes()).toBe(1);
     clock.advance(0.2 * s);
     expect(flushes()).toBe(2);
+  });
+
+  it('is not kept from its work by writing to the medium, but for every half a minute', () => {
+    const { ask, clock, queue, flushes } = setUp();
+    for (let half = 1; half <= 130; half++) {
+      ask(OUT, half, [new Uint8Array(SECTOR).fill(1)]);
+      clock.advance(0.5 * s);
+      queue.take();
+      // Every half a second something is written.
+      expect(flushes()).toBe(Math.floor(half / 60));
+    }
+    clock.advance(1.1 * s);
+    expect(flushes()).toBe(3);
   });
 
   it('tells a device that was reset meanwhile nothing of what it asked before', () => {

@@ -3,14 +3,10 @@
  * the partition's own thread, while its processor waits, and answered at its next instruction: no other thread is woken, no other partition
  * is asked, and with the same image the same instructions see the same answers in every run.
  */
-import { s } from '../../base/index.ts';
-import type { Clock, DiskSource, Grant, ImageFiles, Nanos } from '../../contracts/index.ts';
+import type { Clock, DiskSource, Grant, ImageFiles } from '../../contracts/index.ts';
 import type { ServedPort } from '../broker.ts';
 import { DiskBroker } from './disk-broker.ts';
 import { createDiskPort, DiskEnd } from './disk-end.ts';
-
-/** By the partition's clock: what nobody asked to be flushed reaches the medium after this long. */
-const LONGEST_UNFLUSHED: Nanos = s;
 
 export interface ExclusiveDiskOptions {
   readonly name: string;
@@ -36,10 +32,15 @@ export function openExclusiveDisk({ name, grant, source, files, clock }: Exclusi
       answer = undefined;
       end.admit();
     });
-    if (!disk.image.dirty) return;
-    flush ??= clock.at(clock.now() + LONGEST_UNFLUSHED, () => {
+    rest();
+  };
+  /** What a broker's thread does when nobody wants anything any more; its time is the partition's. */
+  const rest = (): void => {
+    const delay = disk.idle(clock.now());
+    if (delay === Number.POSITIVE_INFINITY) return;
+    flush ??= clock.at(clock.now() + delay, () => {
       flush = undefined;
-      if (disk.image.dirty) disk.image.flush();
+      rest();
     });
   };
   served.poll();
