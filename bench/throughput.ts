@@ -8,7 +8,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -157,19 +157,6 @@ async function runDisks(emulator: Emulator, folder: string, tool: string): Promi
   if (check.status !== 0) throw new Error(`${emulator} leaves a damaged image: ${check.output}`);
 }
 
-/**
- * Writes as much as the disks hold to a file, and removes it: a host that is a virtual machine itself waits long for memory that it
- * has not had for a while, and the first emulator would wait for both.
- */
-function touchHostMemory(): void {
-  const file = join(scratch, 'touched');
-  const piece = new Uint8Array(MiB).fill(1);
-  const written = openSync(file, 'w');
-  for (let n = 0; n < FORMATS.length * mebibytes; n++) writeSync(written, piece);
-  closeSync(written);
-  rmSync(file);
-}
-
 /** Of what a disk's image holds. */
 function sumOf(image: string): string {
   using disk = openDisk(hostImageFiles(), { image }, 'ro');
@@ -286,8 +273,8 @@ try {
   for (let round = 1; round <= rounds; round++) {
     for (const part of ['disk', 'tcp'] as const) {
       if (options.only !== '' && options.only !== part) continue;
+      // A host that is a virtual machine itself waits long for memory that it has not had for a while, and whoever is first pays for both.
       for (const emulator of round % 2 === 1 ? EMULATORS : EMULATORS.toReversed()) {
-        if (part === 'disk') touchHostMemory();
         const folder = join(scratch, `${round}-${part}-${EMULATORS.indexOf(emulator)}`);
         mkdirSync(folder);
         const started = performance.now();
@@ -307,8 +294,7 @@ The same kernel, initramfs, command line and ${MEMORY_MIB} MiB on both, one vCPU
 console; above 1× Bulkhead is faster. ${verdict(wrong)}
 
 Disks: fio, \`direct=1\`, engine psync one at a time and libaio 16 at a time, ${mebibytes} MiB in sequence or ${operations} blocks at random, an \`fsync\` at the end of all
-writing; a quarter of each test goes before, unmeasured. Before each emulator a file as large as the disks is written and removed, so that
-neither finds the host's memory colder than the other; who is first changes with the round. Bulkhead: virtio-blk at a shared disk, one broker thread for each image. QEMU:
+writing; a quarter of each test goes before, unmeasured. Who is first changes with the round. Bulkhead: virtio-blk at a shared disk, one broker thread for each image. QEMU:
 \`virtio-blk-pci\`, \`cache=writeback\`. Both read and write through the host's page cache, and a flush is an \`fdatasync\`. TCP: iperf3 sends ${tcpMebibytes} MiB after a quarter of
 that, its start included. Bulkhead: two partitions of one machine at a shared network. QEMU: two processes, \`virtio-net-pci\` on \`-netdev stream\` over a Unix
 socket, which carries no checksum or segmentation offload.
