@@ -47,7 +47,7 @@ export interface DiskBrokerOptions {
 export class DiskBroker implements Disposable {
   readonly #ports: readonly DiskPort[];
   readonly image: DiskImage;
-  /** Since the last flush of its own accord, or before what is unflushed was written. */
+  /** When {@link idle} saw first that something waits to be flushed. */
   #unflushedSince: Nanos | undefined;
   /** When {@link idle} saw last that something had been written, and how much had been by then. */
   #lastWritten: Nanos = 0;

@@ -2,8 +2,8 @@
  * What a region is made of before it is translated: plain data, so that it can be posted to a thread that translates.
  *
  * A region is the block it is asked for and what follows it along relative branches and fall-through on the same page, as far as
- * the interpreter has been there. It is entered at that block, or behind one of its calls, when the interpreter has finished the call. What lies behind the page is never part of it: the memory behind a page may be
- * another page's.
+ * the interpreter has been there. It is entered at that block, or behind one of its calls, when the interpreter has finished the
+ * call. What lies behind the page is never part of it: the memory behind a page may be another page's.
  */
 import { IMM, INDEX, INFO, INFO_SIZE, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import { ZERO } from '../../x86/state.ts';
@@ -84,6 +84,7 @@ const TRANSFERS: Readonly<Record<string, Transfer>> = {
 };
 export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ?? 'none';
 
+/** What comes back from these goes on behind them. */
 export const CALLS: ReadonlySet<Transfer> = new Set(['call', 'indirect-call']);
 
 /** What follows these in memory is not what comes next. */

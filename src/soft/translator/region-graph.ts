@@ -79,6 +79,11 @@ export class RegionGraph {
     );
   }
 
+  /** Offset in the page where a block starts. */
+  startOf(number: number): number {
+    return (this.blocks[number] as PlannedBlock).start;
+  }
+
   /** The block that starts at an offset of the page. */
   numberAt(offset: number): number | undefined {
     return this.#numbers.get(offset);

@@ -36,8 +36,8 @@ export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] }
 
 /** Calls nested deeper go on as jumps: the stack of the host is finite. */
 const DEEPEST_CALL = 64;
-const DEPTH: Value = getLocal('i32', 1);
 const DEPTH_LOCAL = 1;
+const DEPTH: Value = getLocal('i32', DEPTH_LOCAL);
 /** Above the depth: the number of the entry. */
 const ENTRY_SHIFT = 8;
 
@@ -67,7 +67,7 @@ export function entryOf(plan: RegionPlan): number {
 export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, code: Code): number[] {
   const graph = new RegionGraph(plan, environment.handlers, environment.registers);
   new RegionWriter(graph, plan, environment, code).write();
-  return graph.entries.map((number) => (graph.blocks[number] as PlannedBlock).start);
+  return graph.entries.map((number) => graph.startOf(number));
 }
 
 /** A function that enters the region `index` not at its first entry but at this one. */
@@ -119,7 +119,7 @@ class RegionWriter {
     const code = this.#code;
     const state = this.#state;
     const { entries, needsFlags } = this.#graph;
-    const storeEntry = (entry: number): void => store(code, STATE, 8, state.ripAt(this.#startOf(entries[entry] as number)), S.RIP);
+    const storeEntry = (entry: number): void => store(code, STATE, 8, state.ripAt(this.#graph.startOf(entries[entry] as number)), S.RIP);
     state.loadOnce();
     state.loadBudget();
     if (entries.length > 1) {
@@ -193,10 +193,6 @@ class RegionWriter {
 
   get #rip(): ReturnType<RegionState['variable']> {
     return this.#state.variable('rip', 'i64');
-  }
-
-  #startOf(block: number): number {
-    return (this.#graph.blocks[block] as PlannedBlock).start;
   }
 
   #need(block: number): number {
@@ -331,10 +327,10 @@ class RegionWriter {
     const { root, entries } = this.#graph;
     const code = this.#code;
     const state = this.#state;
-    const arms = entries.slice(1).map((number) => () => state.aside(() => this.#goto(root, this.#startOf(number))));
+    const arms = entries.slice(1).map((number) => () => state.aside(() => this.#goto(root, this.#graph.startOf(number))));
     const { value } = this.#entry;
     code.if(value, () => code.dispatch(value.sub(1), [...arms.keys()], arms, () => code.op(UNREACHABLE)), undefined, false);
-    this.#goto(root, this.#startOf(0));
+    this.#goto(root, this.#graph.startOf(0));
   }
 
   #block(number: number): void {
@@ -469,7 +465,7 @@ class RegionWriter {
   /** An indirect jump: to a block of the region, or out of it. */
   #dispatch(number: number, rip: Value): void {
     const state = this.#state;
-    const offsets = (this.#graph.edges[number] as readonly Edge[]).map(({ to }) => this.#startOf(to));
+    const offsets = (this.#graph.edges[number] as readonly Edge[]).map(({ to }) => this.#graph.startOf(to));
     if (offsets.length === 0) {
       this.#leave(rip, this.#jumpExit);
       return;
