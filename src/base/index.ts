@@ -1,4 +1,5 @@
 export * from './alarm.ts';
+export * from './copy-bytes.ts';
 export * from './error-table.ts';
 export * from './errors.ts';
 export * from './frame-ring.ts';

@@ -35,6 +35,13 @@ describe('DMA within the owner’s RAM', () => {
     expect([dma.read64(0x209), dma.violations]).toEqual([0xffff_ffff_ffff_fffen, 0]);
   });
 
+  it('moves a part of what it is given', () => {
+    const dma = gate().port({ name: 'nic' });
+    expect(dma.write(0x100, Uint8Array.of(1, 2, 3, 4, 5), 1, 3)).toBe(true);
+    const target = new Uint8Array(6);
+    expect([dma.read(0x100, target, 2, 4), [...target]]).toEqual([true, [0, 0, 2, 3, 4, 0]]);
+  });
+
   it('lends the bytes themselves', () => {
     const dma = gate().port({ name: 'nic' });
     const window = dma.window(0x40000, 16) as Uint8Array;

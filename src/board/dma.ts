@@ -5,6 +5,7 @@
  *
  * Not modelled: DMA from one device into another's registers or memory (peer to peer).
  */
+import { copyBytes } from '../base/index.ts';
 import type { Bytes, DmaPort, Gpa, Logger, PhysicalMemory } from '../contracts/index.ts';
 
 /** Refusals of one device that are reported one by one; after that, each time their number has doubled. */
@@ -73,18 +74,18 @@ class CheckedDmaPort implements DmaPort {
     this.#hasRom = memory.regions.some(({ access }) => access === 'ro');
   }
 
-  read(gpa: Gpa, target: Uint8Array): boolean {
-    const offset = this.#readable(gpa, target.length);
+  read(gpa: Gpa, target: Uint8Array, at = 0, size = target.length - at): boolean {
+    const offset = this.#readable(gpa, size);
     if (offset < 0) return false;
-    target.set(this.#memory.bytes.subarray(offset, offset + target.length));
+    copyBytes(target, at, this.#memory.bytes, offset, size);
     return true;
   }
 
-  write(gpa: Gpa, source: Uint8Array): boolean {
-    const offset = this.#writable(gpa, source.length);
+  write(gpa: Gpa, source: Uint8Array, at = 0, size = source.length - at): boolean {
+    const offset = this.#writable(gpa, size);
     if (offset < 0) return false;
-    this.#memory.written(gpa, source.length);
-    this.#memory.bytes.set(source, offset);
+    this.#memory.written(gpa, size);
+    copyBytes(this.#memory.bytes, offset, source, at, size);
     return true;
   }
 

@@ -85,8 +85,10 @@ export interface PciFunctionPort {
  * read or written, the attempt is counted and reported with device and address, and the call says false. Never throws: guests choose addresses.
  */
 export interface DmaPort {
-  read(gpa: Gpa, target: Uint8Array): boolean;
-  write(gpa: Gpa, source: Uint8Array): boolean;
+  /** Fills `target`, or `size` bytes of it from `at` on. */
+  read(gpa: Gpa, target: Uint8Array, at?: number, size?: Bytes): boolean;
+  /** Stores `source`, or `size` bytes of it from `at` on. */
+  write(gpa: Gpa, source: Uint8Array, at?: number, size?: Bytes): boolean;
   /** Little-endian; undefined when refused. */
   read16(gpa: Gpa): number | undefined;
   read32(gpa: Gpa): number | undefined;

@@ -85,6 +85,8 @@ export class CodeTracker implements CodePages {
   storing(hostOffset: number, size: number): void {
     if (this.#lines.length !== 0) this.#endWaits(hostOffset, size);
     const page = hostOffset >>> 12;
+    // Most of what devices store to holds no code.
+    if (((this.#chunks[page * 2] as number) | (this.#chunks[page * 2 + 1] as number)) === 0) return;
     const last = ((hostOffset + size - 1) & 0xfff) >>> CHUNK_SHIFT;
     for (let chunk = (hostOffset & 0xfff) >>> CHUNK_SHIFT; chunk <= last; chunk++) {
       if (((this.#chunks[page * 2 + (chunk >>> 5)] as number) >>> (chunk & 31)) & 1) {

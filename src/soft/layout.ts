@@ -6,7 +6,8 @@ import { STATE_SIZE } from '../x86/state.ts';
 
 /** A TLB entry is { tag: i64, addend: i32, unused: i32 }: tag = linear page address or −1; host offset = low 32 bits of address + addend. */
 export const TLB_ENTRY_SIZE = 16;
-export const TLB_ENTRIES = 1024;
+/** 16 MiB of addresses: the code of a Linux kernel has no two pages in one place. */
+export const TLB_ENTRIES = 4096;
 export const TLB_SIZE: number = TLB_ENTRY_SIZE * TLB_ENTRIES;
 /** Supervisor read, write, fetch; user read, write, fetch; supervisor read and write while RFLAGS.AC suspends SMAP. */
 export const TLB_TABLES = 8;

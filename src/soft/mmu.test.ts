@@ -337,6 +337,20 @@ describe('the TLB', () => {
     expect(tlbLookup(S.TLB_READ, 0x5000)).toBe(m.memory.offsetOf(0x1_5000, 1));
   });
 
+  it('finds every address by which such a page can be stored to', () => {
+    const host = m.memory.offsetOf(0x1_5000, 1);
+    m.write32(0x2000 + 4 * 0x1a, 0x1_5000 | PRESENT | WRITE | USER);
+    m.core.mmu.store32(0x5000, 1);
+    m.core.mmu.store32(0x1_a000, 2);
+    expect([tlbLookup(S.TLB_WRITE, 0x5000), tlbLookup(S.TLB_WRITE, 0x1_a000)]).toEqual([host, host]);
+    m.core.mmu.dropWritable(host >>> 12);
+    expect([tlbLookup(S.TLB_WRITE, 0x5000), tlbLookup(S.TLB_WRITE, 0x1_a000)]).toEqual([undefined, undefined]);
+    m.core.mmu.store32(0x1_a000, 3);
+    expect(tlbLookup(S.TLB_WRITE, 0x1_a000)).toBe(host);
+    m.core.mmu.dropWritable(host >>> 12);
+    expect(tlbLookup(S.TLB_WRITE, 0x1_a000)).toBeUndefined();
+  });
+
   it('has no page with decoded code for writing, and reports stores to it first', () => {
     const host = m.memory.offsetOf(0x1_5000, 1);
     m.core.mmu.store32(0x5000, 1);

@@ -137,7 +137,8 @@ export class Mmu {
     const host = this.#physical.hostOf(physical);
     if (host < 0) return 0;
     if (isWrite && (!this.#physical.isWritable || this.#codePages.hasCode(host >>> 12))) return 0;
-    this.#enter(this.#tlb.entry(isWrite ? TLB_KIND_WRITE : TLB_KIND_READ, low, access), low, high, host);
+    const kind = isWrite ? TLB_KIND_WRITE : TLB_KIND_READ;
+    this.#enter(kind, this.#tlb.entry(kind, low, access), low, high, host);
     return host + offset;
   }
 
@@ -168,7 +169,7 @@ export class Mmu {
     if (physical < 0) return 0;
     const host = this.#physical.hostOf(physical);
     if (host < 0) return -1;
-    this.#enter(entry, low, high, host);
+    this.#enter(TLB_KIND_FETCH, entry, low, high, host);
     return host + (low & (PAGE - 1));
   }
 
@@ -290,7 +291,7 @@ export class Mmu {
     if (physical < 0) throw GUEST_FAULT;
     const host = this.#physical.hostOf(physical);
     if (host < 0) return -1;
-    this.#enter(entry, low, high, host);
+    this.#enter(TLB_KIND_READ, entry, low, high, host);
     return host + offset;
   }
 
@@ -382,8 +383,8 @@ export class Mmu {
     return this.#hasSmap && (core.getSigned32(S.SYSTEM_FLAGS) & AC) !== 0 ? ACCESS_UNGUARDED : 0;
   }
 
-  #enter(entry: number, low: number, high: number, host: number): void {
-    this.#tlb.fill(entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal);
+  #enter(kind: number, entry: number, low: number, high: number, host: number): void {
+    this.#tlb.fill(kind, entry, low, high, host, this.#walker.pageShift, this.#walker.isGlobal);
   }
 
   /** This data page may enter a TLB: nothing wants to see the next access to it. */
@@ -418,7 +419,7 @@ export class Mmu {
     this.#watch(low, high, size, access);
     const host = this.#physical.hostOf(physical);
     if (host >= 0) {
-      if (this.#mayKeep(low, high, access)) this.#enter(entry, low, high, host);
+      if (this.#mayKeep(low, high, access)) this.#enter(TLB_KIND_READ, entry, low, high, host);
       return host + offset;
     }
     const scratch = this.#core.base + S.SCRATCH;
@@ -463,7 +464,7 @@ export class Mmu {
       const host = this.#physical.hostOf(first);
       if (host >= 0 && this.#physical.isWritable) {
         if (this.#codePages.hasCode(host >>> 12)) this.#codePages.storing(host + offset, size);
-        else if (this.#mayKeep(low, high, access)) this.#enter(entry, low, high, host);
+        else if (this.#mayKeep(low, high, access)) this.#enter(TLB_KIND_WRITE, entry, low, high, host);
         return host + offset;
       }
     } else {

@@ -11,6 +11,10 @@ const TWO_32 = 0x1_0000_0000;
 /** Fills remembered one by one, for pages that CR3 loads forget and for global ones; beyond, the tables are cleared whole. */
 const JOURNAL_ENTRIES = 2048;
 
+/** Word 0 belongs to nobody's table. */
+const NO_ENTRY = 0;
+const SEVERAL = -1;
+
 export const TLB_KIND_READ = 0;
 export const TLB_KIND_WRITE = 1;
 export const TLB_KIND_FETCH = 2;
@@ -29,12 +33,15 @@ export class Tlb {
   readonly #large: Uint8Array = new Uint8Array(1024);
   readonly #huge: Uint8Array = new Uint8Array(64);
   #anyLarge = false;
+  /** By host page: the one entry through which it may be stored to, as a word index, NO_ENTRY or SEVERAL. What is forgotten stays in here. */
+  readonly #writable: Int32Array;
 
   /** `base`: of the vCPU's slab. */
   constructor(base: number, i32: Int32Array, i64: BigInt64Array) {
     this.#tables = base + TLB_OFFSET;
     this.#i32 = i32;
     this.#i64 = i64;
+    this.#writable = new Int32Array(i32.byteLength / PAGE);
     this.#clearTlb();
   }
 
@@ -45,13 +52,17 @@ export class Tlb {
     return (table + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE) >>> 2;
   }
 
-  /** Enters a translated page. */
-  fill(entry: number, low: number, high: number, hostPage: number, pageShift: number, isGlobal: boolean): void {
+  /** Enters a translated page, which begins at `host`, into the table of `kind` that `entry` lies in. */
+  fill(kind: number, entry: number, low: number, high: number, host: number, pageShift: number, isGlobal: boolean): void {
     const i32 = this.#i32;
     const page = low & -PAGE;
     i32[entry] = page;
     i32[entry + 1] = high;
-    i32[entry + 2] = hostPage - page;
+    i32[entry + 2] = host - page;
+    if (kind === TLB_KIND_WRITE) {
+      const known = this.#writable[host >>> 12];
+      if (known !== entry) this.#writable[host >>> 12] = known === NO_ENTRY ? entry : SEVERAL;
+    }
     if (pageShift !== 12) {
       this.#anyLarge = true;
       if (pageShift === 30) this.#huge[hugeIndex(low, high)] = 1;
@@ -122,13 +133,21 @@ export class Tlb {
 
   /** A host page got its first decoded instruction: stores to it must take the slow path from now on. */
   dropWritable(hostPage: number): void {
-    for (const set of [0, TLB_USER, TLB_UNGUARDED]) {
-      const first = (this.#tables + set + TLB_KIND_WRITE * TLB_SIZE) >>> 2;
-      for (let entry = first; entry < first + TLB_SIZE / 4; entry += TLB_ENTRY_SIZE / 4) {
-        const low = this.#i32[entry] as number;
-        if (low !== -1 && (low + (this.#i32[entry + 2] as number)) >>> 12 === hostPage) this.#drop(entry);
+    const entry = this.#writable[hostPage] as number;
+    this.#writable[hostPage] = NO_ENTRY;
+    if (entry === NO_ENTRY) return;
+    if (entry !== SEVERAL) this.#dropIfOf(entry, hostPage);
+    else {
+      for (const set of [0, TLB_USER, TLB_UNGUARDED]) {
+        const first = (this.#tables + set + TLB_KIND_WRITE * TLB_SIZE) >>> 2;
+        for (let each = first; each < first + TLB_SIZE / 4; each += TLB_ENTRY_SIZE / 4) this.#dropIfOf(each, hostPage);
       }
     }
+  }
+
+  #dropIfOf(entry: number, hostPage: number): void {
+    const low = this.#i32[entry] as number;
+    if (low !== -1 && (low + (this.#i32[entry + 2] as number)) >>> 12 === hostPage) this.#drop(entry);
   }
 }
 

@@ -115,8 +115,8 @@ class Meter {
     };
     const { dma } = port;
     const counted: DmaPort = {
-      read: (gpa, target) => call(dma.read(gpa, target)),
-      write: (gpa, source) => call(dma.write(gpa, source)),
+      read: (gpa, target, at, size) => call(dma.read(gpa, target, at, size)),
+      write: (gpa, source, at, size) => call(dma.write(gpa, source, at, size)),
       read16: (gpa) => call(dma.read16(gpa)),
       read32: (gpa) => call(dma.read32(gpa)),
       read64: (gpa) => call(dma.read64(gpa)),

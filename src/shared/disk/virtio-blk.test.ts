@@ -50,7 +50,7 @@ describe.each(TRANSPORTS)('a block device over %s', (_, over) => {
     const { driver } = setUp(over);
     expect(driver.access.readConfig(0, 4)).toBe(2048);
     expect(driver.access.readConfig(4, 4)).toBe(0);
-    expect(driver.access.readConfig(12, 4)).toBe(254);
+    expect(driver.access.readConfig(12, 4)).toBe(1022);
     expect(driver.access.readConfig(20, 4)).toBe(512);
     expect(driver.access.readConfig(34, 2)).toBe(1);
   });

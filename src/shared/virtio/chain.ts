@@ -8,6 +8,9 @@ import type { Bytes, DmaPort, Gpa } from '../../contracts/index.ts';
 
 const FIRST_CAPACITY = 16;
 
+/** What is done with a part of a chain: the `size` bytes at `address`, which belong to `bytes` at `at`. */
+type Move = (address: Gpa, bytes: Uint8Array, at: number, size: Bytes) => boolean;
+
 /** One direction of a chain: consecutive bytes, wherever their pieces lie. */
 class Pieces {
   total: Bytes = 0;
@@ -32,15 +35,15 @@ class Pieces {
     this.total += length;
   }
 
-  /** Calls `move` for each part of `[offset, offset + bytes.length)`; false when it does not lie within, or `move` says so. */
-  each(offset: number, bytes: Uint8Array, move: (address: Gpa, part: Uint8Array) => boolean): boolean {
-    if (offset < 0 || offset + bytes.length > this.total) return false;
+  /** Calls `move` for each part of `[offset, offset + size)`, which belongs to `bytes` at 0; false when it does not lie within, or `move` says so. */
+  each(offset: number, bytes: Uint8Array, size: Bytes, move: Move): boolean {
+    if (offset < 0 || offset + size > this.total) return false;
     if (offset < this.#start) {
       this.#piece = 0;
       this.#start = 0;
     }
     let done = 0;
-    while (done < bytes.length) {
+    while (done < size) {
       const length = this.#lengths[this.#piece] as number;
       const within = offset + done - this.#start;
       if (within >= length) {
@@ -48,10 +51,9 @@ class Pieces {
         this.#piece++;
         continue;
       }
-      const size = Math.min(bytes.length - done, length - within);
-      const part = size === bytes.length ? bytes : bytes.subarray(done, done + size);
-      if (!move((this.#addresses[this.#piece] as number) + within, part)) return false;
-      done += size;
+      const part = Math.min(size - done, length - within);
+      if (!move((this.#addresses[this.#piece] as number) + within, bytes, done, part)) return false;
+      done += part;
     }
     return true;
   }
@@ -72,13 +74,13 @@ export class Chain {
   readonly #dma: DmaPort;
   readonly #readable = new Pieces();
   readonly #writable = new Pieces();
-  readonly #fetch: (address: Gpa, part: Uint8Array) => boolean;
-  readonly #store: (address: Gpa, part: Uint8Array) => boolean;
+  readonly #fetch: Move;
+  readonly #store: Move;
 
   constructor(dma: DmaPort) {
     this.#dma = dma;
-    this.#fetch = (address, part) => this.#dma.read(address, part);
-    this.#store = (address, part) => this.#dma.write(address, part);
+    this.#fetch = (address, bytes, at, size) => this.#dma.read(address, bytes, at, size);
+    this.#store = (address, bytes, at, size) => this.#dma.write(address, bytes, at, size);
   }
 
   /** Bytes the driver wrote for the device. */
@@ -91,14 +93,14 @@ export class Chain {
     return this.#writable.total;
   }
 
-  /** Fills `target` from `offset` of what the driver wrote. False when there is less, or DMA was refused (bus mastering went off). */
-  read(offset: number, target: Uint8Array): boolean {
-    return this.#readable.each(offset, target, this.#fetch);
+  /** Fills `target`, or the first `size` bytes of it, from `offset` of what the driver wrote. False when there is less, or DMA was refused (bus mastering went off). */
+  read(offset: number, target: Uint8Array, size: Bytes = target.length): boolean {
+    return this.#readable.each(offset, target, size, this.#fetch);
   }
 
-  /** Puts `source` at `offset` of the room the driver left. False when there is less, or DMA was refused. */
-  write(offset: number, source: Uint8Array): boolean {
-    return this.#writable.each(offset, source, this.#store);
+  /** Puts `source`, or the first `size` bytes of it, at `offset` of the room the driver left. False when there is less, or DMA was refused. */
+  write(offset: number, source: Uint8Array, size: Bytes = source.length): boolean {
+    return this.#writable.each(offset, source, size, this.#store);
   }
 
   /** The queue's own: begins anew. */
