@@ -226,6 +226,9 @@ export const GRANTED = 0x7d0;
 /** DR0–DR7: i64 each (DR4 and DR5 are never used). */
 export const DR = 0x640;
 
+/** Where an FXSAVE or XSAVE area is put together, or taken apart, that does not lie in one piece of RAM. */
+export const XSAVE_AREA = 0x800;
+
 /** Bytes of one vCPU's architectural block. */
 export const STATE_SIZE = 0x1000;
 
