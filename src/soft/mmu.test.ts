@@ -248,6 +248,64 @@ describe('4-level paging', () => {
   });
 });
 
+describe('page-directory entries that are remembered', () => {
+  const DIRECTORY = 0x3000;
+  const entry = (low: number): bigint => BigInt(low | PRESENT | WRITE | USER);
+  beforeEach(() => {
+    m.enterLong();
+    m.write64(0x1000, entry(0x2000));
+    m.write64(0x2000, entry(DIRECTORY));
+    m.write64(DIRECTORY, entry(0x4000));
+    m.write64(DIRECTORY + 8, entry(0x20_0000 | LARGE));
+    for (let i = 0; i < 16; i++) {
+      m.write64(0x4000 + 8 * i, entry(0x1_0000 + 0x1000 * i));
+      m.write64(0x5000 + 8 * i, entry(0x2_0000 + 0x1000 * i));
+    }
+    for (const physical of [0x1_1000, 0x1_2000, 0x2_1000, 0x2_2000]) m.write32(physical, physical);
+    setPaging(CR4_PAE, EFER_LMA | EFER_NXE | 0x100);
+  });
+
+  it('are forgotten with the translations that came of them', () => {
+    const ways = [() => m.core.mmu.invalidatePage(0x7000), () => m.core.mmu.flushLocal(), () => m.core.mmu.flush()];
+    for (const forget of ways) {
+      m.write64(DIRECTORY, entry(0x4000));
+      m.core.mmu.flush();
+      expect(m.core.mmu.load32(0x1000)).toBe(0x1_1000);
+      m.write64(DIRECTORY, entry(0x5000));
+      forget();
+      expect(m.core.mmu.load32(0x2000)).toBe(0x2_2000);
+    }
+  });
+
+  it('never refuse what the tables allow by now (SDM 3A §4.10.4.3)', () => {
+    m.write64(DIRECTORY, BigInt(0x4000 | PRESENT));
+    m.core.mmu.load8(0x1000);
+    expect(m.attempt(() => m.core.mmu.store8(0x2000, 1))).toBe(PAGE_FAULT);
+    m.write64(DIRECTORY, entry(0x4000));
+    expect(m.attempt(() => m.core.mmu.store8(0x2000, 1))).toBe(-1);
+    m.write64(0x4000 + 8 * 3, 0n);
+    expect(page(0x3000)).toMatchObject({ fault: PAGE_FAULT, code: 0 });
+    m.write64(0x4000 + 8 * 3, entry(0x1_1000));
+    expect(m.core.mmu.load32(0x3000)).toBe(0x1_1000);
+  });
+
+  it('of large pages are marked dirty when such a page is stored to first', () => {
+    m.core.mmu.load8(0x20_1000);
+    expect(m.read32(DIRECTORY + 8) & (ACCESSED | DIRTY)).toBe(ACCESSED);
+    m.core.mmu.store8(0x20_2000, 1);
+    expect(m.read32(DIRECTORY + 8) & (ACCESSED | DIRTY)).toBe(ACCESSED | DIRTY);
+    m.core.mmu.store8(0x20_3000, 1);
+    expect(tlbLookup(S.TLB_WRITE, 0x20_3000)).toBe(m.memory.offsetOf(0x20_3000, 1));
+  });
+
+  it('mark the pages that are found by them', () => {
+    m.core.mmu.load8(0x1000);
+    m.core.mmu.load8(0x2000);
+    m.core.mmu.store8(0x3000, 1);
+    expect([1, 2, 3].map((i) => m.read32(0x4000 + 8 * i) & (ACCESSED | DIRTY))).toEqual([ACCESSED, ACCESSED, ACCESSED | DIRTY]);
+  });
+});
+
 describe('alignment checks', () => {
   const fault = (action: () => void): number => m.attempt(action);
   const require = (cpl: number, am: boolean, ac: boolean): void => {

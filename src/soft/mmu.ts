@@ -333,14 +333,17 @@ export class Mmu {
 
   /** Forgets every translation. */
   flush(): void {
+    this.#walker.forget();
     this.#tlb.flush();
   }
   /** Forgets translations of pages that are not global (MOV to CR3, SDM 3A §4.10.4.1). */
   flushLocal(): void {
+    this.#walker.forget();
     this.#tlb.flushLocal();
   }
   /** INVLPG: of a large page any address names the whole. */
   invalidatePage(linear: number): void {
+    this.#walker.forget();
     this.#tlb.invalidatePage(linear);
   }
   /** A host page (offset >>> 12) got its first decoded instruction: stores to it must take the slow path from now on. */

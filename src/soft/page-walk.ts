@@ -2,6 +2,9 @@
  * Page walks: paging in its three forms (SDM 3A §4.3–§4.5), access rights (§4.6), page faults (§4.7), accessed and dirty flags
  * (§4.8). A linear address is a pair of 32-bit halves.
  *
+ * In PAE and 4-level paging, page-directory entries that led to a page are remembered with the rights above them (§4.10.3), and forgotten with
+ * translations. They are good for finding pages only: before anything is refused, the walk begins at the top.
+ *
  * Not modelled: 5-level paging, protection keys.
  */
 import { CR0_WP, CR4_PAE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_LMA, EFER_NXE } from '../x86/control.ts';
@@ -30,6 +33,20 @@ const HIGH_NO_EXECUTE = 1 << 31;
 /** PAE entries have no ignored bits 62:52 (SDM 3A table 4-11). */
 const PAE_HIGH_RESERVED = 0x7fff_ff00;
 
+/** Page-directory entries remembered, by their number modulo this, and the words of each. */
+const REMEMBERED = 128;
+const REMEMBERED_WORDS = 8;
+// Words: bits 31:21 of the linear address plus 1 (0: nothing), and its high half; the entry; what holds above it
+const TAG = 0;
+const HIGH = 1;
+const DIRECTORY_LOW = 2;
+const DIRECTORY_HIGH = 3;
+const RIGHTS = 4;
+const NO_EXECUTE = 5;
+
+/** Index of the first word for the page-directory entry of a linear address. */
+const remembranceOf = (low: number): number => ((low >>> 21) & (REMEMBERED - 1)) * REMEMBERED_WORDS;
+
 export class PageWalker {
   /** Set by translated code, under whose feet nothing may be forgotten: flags in tables that lie among code are left as they are … */
   sparesCode = false;
@@ -39,6 +56,8 @@ export class PageWalker {
   readonly #physical: PhysicalSpace;
   readonly #codePages: CodePages;
   readonly #i32: Int32Array;
+  readonly #remembered: Int32Array = new Int32Array(REMEMBERED * REMEMBERED_WORDS);
+  #anyRemembered = false;
   /** Of the page that `translate` found last: global (SDM 3A §4.10.2.4), and log2 of its size. */
   isGlobal = false;
   pageShift = 12;
@@ -59,6 +78,13 @@ export class PageWalker {
     return false;
   }
 
+  /** All page-directory entries are read anew. */
+  forget(): void {
+    if (!this.#anyRemembered) return;
+    this.#anyRemembered = false;
+    this.#remembered.fill(0);
+  }
+
   /** Physical address of the 4 KiB page that `low`, `high` lies in; −1: a fault was recorded. Sets `isGlobal`, `pageShift`. */
   translate(low: number, high: number, access: number): number {
     if (!this.isCanonical(high)) return -1;
@@ -67,6 +93,11 @@ export class PageWalker {
     const core = this.#core;
     if (core.getSigned32(S.CR0) >= 0) return (low & -PAGE) >>> 0;
     if ((core.getSigned32(S.CR4) & CR4_PAE) === 0) return this.#walk32(low, access);
+    const known = remembranceOf(low);
+    if (this.#remembered[known + TAG] === (low >>> 21) + 1 && this.#remembered[known + HIGH] === high) {
+      const page = this.#walkRemembered(known, low, access);
+      if (page >= 0) return page;
+    }
     if ((core.getSigned32(S.EFER) & EFER_LMA) === 0) return this.#walkPae(low, access);
     return this.#walkLong(low, high, access);
   }
@@ -139,6 +170,44 @@ export class PageWalker {
     return this.#walkDirectory(low, high, access, tableAddress(pdptLow, pdptHigh), rights, noExecute, HIGH_RESERVED);
   }
 
+  /** From a remembered entry; −1 when that does not lead to a page which may be accessed like this, or something is to be marked in the entry. */
+  #walkRemembered(known: number, low: number, access: number): number {
+    const i32 = this.#i32;
+    const directoryLow = this.#remembered[known + DIRECTORY_LOW] as number;
+    const directoryHigh = this.#remembered[known + DIRECTORY_HIGH] as number;
+    const rights = (this.#remembered[known + RIGHTS] as number) & directoryLow;
+    const noExecute = (this.#remembered[known + NO_EXECUTE] as number) | directoryHigh;
+    if ((directoryLow & ENTRY_LARGE) !== 0) {
+      if (((access & ACCESS_WRITE) !== 0 && (directoryLow & ENTRY_DIRTY) === 0) || this.#denied(access, rights, noExecute)) return -1;
+      this.isGlobal = (directoryLow & ENTRY_GLOBAL) !== 0;
+      this.pageShift = 21;
+      return largePage(low, directoryLow, directoryHigh);
+    }
+    const at = this.#entryAt(tableAddress(directoryLow, directoryHigh), ((low >>> 12) & 0x1ff) * 8);
+    const entryLow = at < 0 ? 0 : (i32[at] as number);
+    const entryHigh = at < 0 ? 0 : (i32[at + 1] as number);
+    // In 4-level paging some of these bits may be set: that page is then found from the top.
+    if ((entryLow & ENTRY_PRESENT) === 0 || (entryHigh & this.#highReserved(PAE_HIGH_RESERVED)) !== 0) return -1;
+    if (this.#denied(access, rights & entryLow, noExecute | entryHigh)) return -1;
+    this.#mark(at, entryLow, access);
+    this.isGlobal = (entryLow & ENTRY_GLOBAL) !== 0;
+    return tableAddress(entryLow, entryHigh);
+  }
+
+  /** An entry of a page directory that has led to a page, with the flags it got. Not while some are left out. */
+  #remember(low: number, high: number, directoryLow: number, directoryHigh: number, rightsAbove: number, noExecuteAbove: number): void {
+    if (this.hasSpared) return;
+    const known = remembranceOf(low);
+    const remembered = this.#remembered;
+    this.#anyRemembered = true;
+    remembered[known + TAG] = (low >>> 21) + 1;
+    remembered[known + HIGH] = high;
+    remembered[known + DIRECTORY_LOW] = directoryLow;
+    remembered[known + DIRECTORY_HIGH] = directoryHigh;
+    remembered[known + RIGHTS] = rightsAbove;
+    remembered[known + NO_EXECUTE] = noExecuteAbove;
+  }
+
   /** The last two levels, which PAE and 4-level paging have in common: 2 MiB or 4 KiB pages. */
   #walkDirectory(
     low: number,
@@ -165,7 +234,8 @@ export class PageWalker {
       this.#mark(directoryAt, directoryLow, access);
       this.isGlobal = (directoryLow & ENTRY_GLOBAL) !== 0;
       this.pageShift = 21;
-      return (directoryHigh & HIGH_ADDRESS) * TWO_32 + (((directoryLow & 0xffe0_0000) | (low & 0x001f_f000)) >>> 0);
+      this.#remember(low, high, directoryLow | wantedFlags(access), directoryHigh, rightsAbove, noExecuteAbove);
+      return largePage(low, directoryLow, directoryHigh);
     }
     this.#mark(directoryAt, directoryLow, 0);
     const at = this.#entryAt(tableAddress(directoryLow, directoryHigh), ((low >>> 12) & 0x1ff) * 8);
@@ -177,6 +247,7 @@ export class PageWalker {
       return this.#pageFault(low, high, access | ACCESS_PRESENT);
     }
     this.#mark(at, entryLow, access);
+    this.#remember(low, high, directoryLow, directoryHigh, rightsAbove, noExecuteAbove);
     this.isGlobal = (entryLow & ENTRY_GLOBAL) !== 0;
     return tableAddress(entryLow, entryHigh);
   }
@@ -207,7 +278,7 @@ export class PageWalker {
 
   /** Sets the accessed flag, and for a write the dirty flag, unless they are (SDM 3A §4.8). Locked: other cores do the same. */
   #mark(at: number, entry: number, access: number): void {
-    const wanted = (access & ACCESS_WRITE) !== 0 ? ENTRY_ACCESSED | ENTRY_DIRTY : ENTRY_ACCESSED;
+    const wanted = wantedFlags(access);
     if ((entry & wanted) === wanted || at < 0 || !this.#physical.isWritable) return;
     if (this.#codePages.hasCode(at >>> 10)) {
       if (this.sparesCode) {
@@ -239,4 +310,12 @@ export class PageWalker {
 /** Physical address of the table or page that an 8-byte entry names. */
 function tableAddress(low: number, high: number): number {
   return (high & HIGH_ADDRESS) * TWO_32 + ((low & -PAGE) >>> 0);
+}
+
+/** What an access leaves in the entry that maps its page (SDM 3A §4.8). */
+const wantedFlags = (access: number): number => ((access & ACCESS_WRITE) !== 0 ? ENTRY_ACCESSED | ENTRY_DIRTY : ENTRY_ACCESSED);
+
+/** The 4 KiB page of `low` in the 2 MiB that a page-directory entry maps. */
+function largePage(low: number, directoryLow: number, directoryHigh: number): number {
+  return (directoryHigh & HIGH_ADDRESS) * TWO_32 + (((directoryLow & 0xffe0_0000) | (low & 0x001f_f000)) >>> 0);
 }
