@@ -29,12 +29,12 @@ function serveDisk({ resource, ports }: BrokerStart, command: BrokerCommand, log
   const files = diskFiles((what) => log('warn', what));
   using broker = new DiskBroker({ name, source: disk, ports, files });
   log('info', `${disk.overlay ?? disk.image}: ${broker.image.description}`);
-  runBroker(new Broker(broker.ports, hostNow, (now) => broker.idle(now)), command);
+  runBroker(new Broker(broker.ports, hostNow, (now) => broker.idle(now)), command, hostNow);
 }
 
 function serveTimer({ ports }: BrokerStart, command: BrokerCommand): void {
   const broker = new TimerBroker(ports, hostNow);
-  runBroker(new Broker(broker.ports, hostNow, (now) => broker.idle(now)), command);
+  runBroker(new Broker(broker.ports, hostNow, (now) => broker.idle(now)), command, hostNow);
 }
 
 await serveBrokerThread<BrokerStart>(serve);

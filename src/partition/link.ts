@@ -277,18 +277,13 @@ export class PartitionLink {
     return new Int32Array(this.buffers.block, DEVICE_IN_CALL * 4, 2);
   }
 
-  /** To be read before looking for input and commands, and handed to `wait`: whatever comes in between ends the wait at once. */
+  /** What {@link alarm} shows. To be read before looking for input and commands and handed to a `Sleeper`: whatever comes in between ends the wait at once. */
   get signals(): number {
     return Atomics.load(this.#words, SIGNAL);
   }
 
   beat(): void {
     Atomics.add(this.#words, HEARTBEAT, 1);
-  }
-
-  /** Sleeps for at most `time` (Infinity: until a signal), or not at all when a signal came since `signals` was read. */
-  wait(signals: number, time: Nanos): void {
-    Atomics.wait(this.#words, SIGNAL, signals, time / ms);
   }
 
   publish(retired: number, guestTime: Nanos, resets: number, telemetry: TelemetryReading | undefined): void {

@@ -1,5 +1,5 @@
 /** The loop of a partition's thread: slices, input, commands, status, sleep. */
-import { ms } from '../base/index.ts';
+import { ms, Sleeper } from '../base/index.ts';
 import type { Nanos } from '../contracts/index.ts';
 import type { PartitionLink } from './link.ts';
 import type { PartitionEnd, RunningPartition } from './partition.ts';
@@ -23,6 +23,7 @@ export function servePartition(partition: RunningPartition, link: PartitionLink,
 /** The same, but undefined when the link asks for devices to be loaded anew: that is the caller's, and so is calling this again. */
 export function serveUntilReload(partition: RunningPartition, link: PartitionLink, hostNow: () => Nanos): PartitionEnd | undefined {
   let registersDue = hostNow();
+  const sleeper = new Sleeper(link.alarm, hostNow);
   for (;;) {
     const signals = link.signals;
     link.beat();
@@ -41,6 +42,6 @@ export function serveUntilReload(partition: RunningPartition, link: PartitionLin
       link.publishRegisters(partition.registers());
       registersDue = hostNow() + REGISTERS_EVERY;
     }
-    if (sleep > 0) link.wait(signals, sleep);
+    if (sleep > 0) sleeper.sleep(signals, sleep);
   }
 }

@@ -4,7 +4,7 @@
  *
  * Everything here is one round of work; what a round is made in (a thread that blocks, one with an event loop, a test) is the caller's.
  */
-import { ms } from '../base/index.ts';
+import { ms, Sleeper } from '../base/index.ts';
 import type { Nanos } from '../contracts/index.ts';
 import { FairQueue, type FairShare } from './fair-queue.ts';
 
@@ -121,11 +121,12 @@ export class BrokerCommand {
   }
 }
 
-/** Serves until it is told to stop. Blocks the calling thread. */
-export function runBroker(broker: Broker, command: BrokerCommand): void {
+/** Serves until it is told to stop. Blocks the calling thread. `now` is monotonic host time. */
+export function runBroker(broker: Broker, command: BrokerCommand, now: () => Nanos): void {
+  const sleeper = new Sleeper(command.alarm, now);
   while (!command.stopRequested) {
     const { signals } = command;
     const sleep = broker.round();
-    if (sleep > 0) command.wait(signals, sleep);
+    if (sleep > 0) sleeper.sleep(signals, sleep);
   }
 }
