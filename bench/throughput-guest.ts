@@ -21,6 +21,8 @@ export interface DiskTest {
   readonly blockBytes: number;
   /** What it moves in all. */
   readonly bytes: number;
+  /** It writes every byte of a fresh disk. */
+  readonly fills: boolean;
   /** Lines of its section in the job file. */
   readonly job: readonly string[];
 }
@@ -48,6 +50,7 @@ export function diskTests(format: DiskFormat, { mebibytes, operations }: Sizes):
       format,
       blockBytes,
       bytes,
+      fills: rw === 'write' && depth === 1,
       job: [
         `rw=${rw}`, `bs=${blockBytes}`, `ioengine=${ENGINE[depth]}`, `iodepth=${depth}`, `buffer_pattern=0x${pattern.toString(16)}`,
         ...(isWrite ? ['end_fsync=1'] : []),

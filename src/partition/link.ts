@@ -4,7 +4,7 @@
  *
  * The partition looks at the command word between slices, so a guest that loops with interrupts off is as controllable as any other.
  */
-import { ByteRing, ms, ring } from '../base/index.ts';
+import { ByteRing, ring } from '../base/index.ts';
 import { type DeviceCalls, unplugWire, type WireBuffers } from '../board/index.ts';
 import type { KeyEvent, LinkedPort, Nanos, PartitionLifeState, PartitionStatus, PointerEvent, TerminalSize } from '../contracts/index.ts';
 import { PortControl } from '../shared/index.ts';
