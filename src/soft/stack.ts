@@ -112,6 +112,11 @@ export class Stack {
     else for (let i = 1; i <= count; i++) this.#probe(this.#masked(this.pointer - i * size), size);
   }
 
+  /** Faults unless `size` bytes could be stored where the pointer is. */
+  requireWritable(size: number): void {
+    this.#probe(this.pointer, size);
+  }
+
   #probe(offset: number, bytes: number): void {
     this.#core.mmu.probeWriteAs(this.#isUser, this.#linear(offset, bytes), bytes);
   }

@@ -105,7 +105,7 @@ export const STACK_OPERATIONS: SystemOperations = {
       stack.push(size, frame);
     }
     stack.skip(-bytes);
-    stack.reserve(0, size); // a final stack pointer that could not be written through faults now
+    stack.requireWritable(size); // SDM 2A, ENTER: a final stack pointer that could not be written through faults now
     if (size === 8) core.setNumber(RBP, frame);
     else writeRegister(core, RBP, size, frame);
     stack.commit();
