@@ -23,15 +23,22 @@ const ONLY_VALID = 1 << 5;
 /** The last match instead of the first; a mask of elements instead of bits. */
 const LAST_OR_EXPANDED = 1 << 6;
 
-function element(core: Core, vector: number, i: number, control: number): number {
-  if (control & WORDS) return control & SIGNED ? core.view.getInt16(vector + 2 * i, true) : core.view.getUint16(vector + 2 * i, true);
-  return control & SIGNED ? core.view.getInt8(vector + i) : (core.u8[vector + i] as number);
-}
+/** The elements of both operands, and which ones the first has: one of each for all, operations never nest. */
+const A = new Int32Array(16);
+const B = new Int32Array(16);
+const isInA = new Uint8Array(0x1_0000);
 
-/** Elements before the first zero. */
-function implicitLength(core: Core, vector: number, control: number, most: number): number {
-  let length = 0;
-  while (length < most && element(core, vector, length, control) !== 0) length++;
+/** Takes the elements of a vector; returns how many come before the first zero. */
+function takeElements(core: Core, vector: number, control: number, elements: Int32Array): number {
+  const { u8 } = core;
+  const isSigned = (control & SIGNED) !== 0;
+  const most = control & WORDS ? 8 : 16;
+  let length = most;
+  for (let i = most - 1; i >= 0; i--) {
+    const value = control & WORDS ? (u8[vector + 2 * i] as number) | ((u8[vector + 2 * i + 1] as number) << 8) : (u8[vector + i] as number);
+    elements[i] = !isSigned ? value : control & WORDS ? (value << 16) >> 16 : (value << 24) >> 24;
+    if (value === 0) length = i;
+  }
   return length;
 }
 
@@ -44,30 +51,52 @@ function explicitLength(core: Core, register: number, isWide: boolean, most: num
   return most;
 }
 
-/** Whether element j of b (with what follows, for substrings) matches a, which has `lengthA` of `most` elements (SDM 2B §4.1.5, table 4-7). */
-function matches(core: Core, a: number, lengthA: number, b: number, lengthB: number, j: number, most: number, control: number): boolean {
+/** A bit for each element of B that is one of A's. */
+function findAny(lengthA: number, lengthB: number): number {
+  let found = 0;
+  for (let i = 0; i < lengthA; i++) isInA[(A[i] as number) & 0xffff] = 1;
+  for (let j = 0; j < lengthB; j++) found |= (isInA[(B[j] as number) & 0xffff] as number) << j;
+  for (let i = 0; i < lengthA; i++) isInA[(A[i] as number) & 0xffff] = 0;
+  return found;
+}
+
+/** A bit for each element of B that lies between two of A's. */
+function findInRanges(lengthA: number, lengthB: number): number {
+  let found = 0;
+  for (let i = 0; i + 1 < lengthA; i += 2) {
+    const low = A[i] as number;
+    const high = A[i + 1] as number;
+    for (let j = 0; j < lengthB; j++) if ((B[j] as number) >= low && (B[j] as number) <= high) found |= 1 << j;
+  }
+  return found;
+}
+
+/** A bit for each element that both have alike, or neither has. */
+function findEqual(lengthA: number, lengthB: number, most: number): number {
+  let found = 0;
+  for (let j = 0; j < most; j++) if (j < lengthA && j < lengthB ? A[j] === B[j] : j >= lengthA && j >= lengthB) found |= 1 << j;
+  return found;
+}
+
+/** A bit for each place in B where all of A begins; what would lie beyond the vector is not held against it. */
+function findOrdered(lengthA: number, lengthB: number, most: number): number {
+  let found = 0;
+  for (let j = 0; j < most; j++) {
+    const compared = Math.min(lengthA, most - j);
+    let i = 0;
+    while (i < compared && i + j < lengthB && A[i] === B[i + j]) i++;
+    if (i === compared) found |= 1 << j;
+  }
+  return found;
+}
+
+/** The comparisons before negation: IntRes1 (SDM 2B §4.1.4, §4.1.5, table 4-7). */
+function aggregate(control: number, lengthA: number, lengthB: number, most: number): number {
   const mode = (control >> AGGREGATION_SHIFT) & 3;
-  if (mode === EQUAL_EACH) {
-    if (j >= lengthA || j >= lengthB) return j >= lengthA && j >= lengthB;
-    return element(core, a, j, control) === element(core, b, j, control);
-  }
-  if (mode === EQUAL_ANY || mode === RANGES) {
-    if (j >= lengthB) return false;
-    const wanted = element(core, b, j, control);
-    if (mode === EQUAL_ANY) {
-      for (let i = 0; i < lengthA; i++) if (element(core, a, i, control) === wanted) return true;
-      return false;
-    }
-    for (let i = 0; i + 1 < lengthA; i += 2) {
-      if (wanted >= element(core, a, i, control) && wanted <= element(core, a, i + 1, control)) return true;
-    }
-    return false;
-  }
-  // equal ordered: a as a substring that begins at j; what lies beyond the vector is not held against it
-  for (let i = 0; i < lengthA && i + j < most; i++) {
-    if (i + j >= lengthB || element(core, a, i, control) !== element(core, b, i + j, control)) return false;
-  }
-  return true;
+  if (mode === EQUAL_ANY) return findAny(lengthA, lengthB);
+  if (mode === RANGES) return findInRanges(lengthA, lengthB);
+  if (mode === EQUAL_EACH) return findEqual(lengthA, lengthB, most);
+  return findOrdered(lengthA, lengthB, most);
 }
 
 function compare(isExplicit: boolean, givesMask: boolean): Operation {
@@ -77,14 +106,12 @@ function compare(isExplicit: boolean, givesMask: boolean): Operation {
     const a = core.base + U.regOffset(core, record);
     const most = control & WORDS ? 8 : 16;
     const isWide = ((core.u16[(record + INFO) >>> 1] as number) & INFO_SIZE) === 3;
-    const lengthA = isExplicit ? explicitLength(core, S.RAX, isWide, most) : implicitLength(core, a, control, most);
-    const lengthB = isExplicit ? explicitLength(core, S.RDX, isWide, most) : implicitLength(core, b, control, most);
-    let found = 0;
-    for (let j = 0; j < most; j++) {
-      const matched = matches(core, a, lengthA, b, lengthB, j, most, control);
-      const negates = (control & NEGATED) !== 0 && ((control & ONLY_VALID) === 0 || j < lengthB);
-      if (matched !== negates) found |= 1 << j;
-    }
+    const implicitA = takeElements(core, a, control, A);
+    const implicitB = takeElements(core, b, control, B);
+    const lengthA = isExplicit ? explicitLength(core, S.RAX, isWide, most) : implicitA;
+    const lengthB = isExplicit ? explicitLength(core, S.RDX, isWide, most) : implicitB;
+    let found = aggregate(control, lengthA, lengthB, most);
+    if (control & NEGATED) found ^= (1 << (control & ONLY_VALID ? lengthB : most)) - 1;
     if (givesMask) writeMask(core, found, most, control);
     else writeRegister(core, S.gpr(S.RCX), 4, indexOf(found, most, control));
     core.setArithmeticFlags((found !== 0 ? CF : 0) | (lengthB < most ? ZF : 0) | (lengthA < most ? SF : 0) | (found & 1 ? OF : 0));
