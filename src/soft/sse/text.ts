@@ -28,15 +28,17 @@ const A = new Int32Array(16);
 const B = new Int32Array(16);
 const isInA = new Uint8Array(0x1_0000);
 
+function element(core: Core, vector: number, i: number, control: number): number {
+  if (control & WORDS) return control & SIGNED ? core.view.getInt16(vector + 2 * i, true) : core.view.getUint16(vector + 2 * i, true);
+  return control & SIGNED ? core.view.getInt8(vector + i) : (core.u8[vector + i] as number);
+}
+
 /** Takes the elements of a vector; returns how many come before the first zero. */
-function takeElements(core: Core, vector: number, control: number, elements: Int32Array): number {
-  const { u8 } = core;
-  const isSigned = (control & SIGNED) !== 0;
-  const most = control & WORDS ? 8 : 16;
+function takeElements(core: Core, vector: number, control: number, most: number, elements: Int32Array): number {
   let length = most;
   for (let i = most - 1; i >= 0; i--) {
-    const value = control & WORDS ? (u8[vector + 2 * i] as number) | ((u8[vector + 2 * i + 1] as number) << 8) : (u8[vector + i] as number);
-    elements[i] = !isSigned ? value : control & WORDS ? (value << 16) >> 16 : (value << 24) >> 24;
+    const value = element(core, vector, i, control);
+    elements[i] = value;
     if (value === 0) length = i;
   }
   return length;
@@ -106,8 +108,8 @@ function compare(isExplicit: boolean, givesMask: boolean): Operation {
     const a = core.base + U.regOffset(core, record);
     const most = control & WORDS ? 8 : 16;
     const isWide = ((core.u16[(record + INFO) >>> 1] as number) & INFO_SIZE) === 3;
-    const implicitA = takeElements(core, a, control, A);
-    const implicitB = takeElements(core, b, control, B);
+    const implicitA = takeElements(core, a, control, most, A);
+    const implicitB = takeElements(core, b, control, most, B);
     const lengthA = isExplicit ? explicitLength(core, S.RAX, isWide, most) : implicitA;
     const lengthB = isExplicit ? explicitLength(core, S.RDX, isWide, most) : implicitB;
     let found = aggregate(control, lengthA, lengthB, most);
