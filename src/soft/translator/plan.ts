@@ -7,10 +7,11 @@
  */
 import { IMM, INDEX, INFO, INFO_SIZE, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import { ZERO } from '../../x86/state.ts';
-import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
+import { type Handler, HANDLER_MICRO, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
 import { SYSTEM_MNEMONICS } from '../system-operations.ts';
 
 const PAGE = 4096;
+const CHECK_CROSSING = SYSTEM_MNEMONICS.indexOf('check_crossing');
 /** INFO_SIZE of 16-bit operands. */
 const LOG2_OF_2 = 1;
 const MOST_INSTRUCTIONS = 400;
@@ -24,6 +25,11 @@ export interface PlannedBlock {
   readonly end: number;
   /** What stands at `end` is not translated: the interpreter takes over there. */
   readonly stops: boolean;
+  /**
+   * One instruction across the end of the page. It is as it was decoded while the fetch TLB has the host page behind in the place that
+   * the immediate of the record before `address` names (blocks.ts), which is 0 when that page's code has changed.
+   */
+  readonly crosses: boolean;
   /** Decoded records (x86/record.ts), one for each instruction. */
   readonly records: DataView;
   /** Where they lie in the shared memory, for system operations: as long as the region is valid, so are they. */
@@ -36,7 +42,7 @@ export interface RegionPlan {
   readonly mode: number;
   /** Host offset of its page. */
   readonly page: number;
-  /** For each block, the entry first: start, end, stops (0 or 1), instructions. */
+  /** For each block, the entry first: start, end, STOPS and CROSSES, instructions. */
   readonly shape: Uint16Array<ArrayBuffer>;
   /** The records of all blocks, in the same order. */
   readonly records: Uint8Array<ArrayBuffer>;
@@ -49,14 +55,17 @@ export interface RegionPlan {
 }
 
 const SHAPE_FIELDS = 4;
+const STOPS = 1;
+const CROSSES = 2;
 
 export function blocksOf({ shape, records, addresses }: RegionPlan): PlannedBlock[] {
   const blocks: PlannedBlock[] = [];
   let first = 0;
   for (let at = 0; at < shape.length; at += SHAPE_FIELDS) {
-    const [start, end, stops, count] = shape.subarray(at, at + SHAPE_FIELDS) as unknown as [number, number, number, number];
+    const [start, end, flags, count] = shape.subarray(at, at + SHAPE_FIELDS) as unknown as [number, number, number, number];
     const address = addresses[at / SHAPE_FIELDS] as number;
-    blocks.push({ start, end, stops: stops !== 0, records: new DataView(records.buffer, records.byteOffset + first, count * RECORD_SIZE), address });
+    const view = new DataView(records.buffer, records.byteOffset + first, count * RECORD_SIZE);
+    blocks.push({ start, end, stops: (flags & STOPS) !== 0, crosses: (flags & CROSSES) !== 0, records: view, address });
     first += count * RECORD_SIZE;
   }
   return blocks;
@@ -111,6 +120,7 @@ interface Found {
   readonly count: number;
   readonly end: number;
   readonly stops: boolean;
+  readonly crosses: boolean;
   readonly successors: readonly number[];
   /** By an indirect jump. */
   readonly dispatches: boolean;
@@ -157,12 +167,14 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
     mode, page, records,
     targets: Uint16Array.from(cuts.map(({ start }) => start).filter((start) => targets.has(start)).sort((a, b) => a - b)),
     entries: Uint16Array.from(new Set(entries)),
-    shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, count }) => [start, end, stops ? 1 : 0, count])),
+    shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, crosses, count }) => [start, end, (stops ? STOPS : 0) | (crosses ? CROSSES : 0), count])),
     addresses: Uint32Array.from(cuts, ({ record }) => record),
   };
 }
 
-function outline(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, start: number, record: number): Found {
+function outline(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, start: number, first: number): Found {
+  const crosses = isCheck(view, first);
+  const record = crosses ? first + RECORD_SIZE : first;
   let count = 0;
   for (let at = record; ; at += RECORD_SIZE, count++) {
     const handler = handlers.at(view.getUint16(at, true));
@@ -173,8 +185,13 @@ function outline(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, st
     const last = stops || count === 0 ? undefined : handlers.at(view.getUint16(at - RECORD_SIZE, true));
     const dispatches = last !== undefined && isDispatch(view, at - RECORD_SIZE, last);
     const calls = CALLS.has(transferOf(last?.mnemonic ?? ''));
-    return { start, record, count, end, stops, dispatches, calls, successors: stops || count === 0 ? [] : successors(view, handlers, blocks, at - RECORD_SIZE, end) };
+    return { start, record, count, end, stops, crosses, dispatches, calls, successors: stops || count === 0 ? [] : successors(view, handlers, blocks, at - RECORD_SIZE, end) };
   }
+}
+
+/** What stands before an instruction across the end of the page. */
+function isCheck(view: DataView, record: number): boolean {
+  return view.getUint16(record, true) === HANDLER_MICRO && view.getInt32(record + LINK, true) === CHECK_CROSSING;
 }
 
 /** A system operation that does not go on with the next instruction. */

@@ -51,7 +51,7 @@ export class RegionGraph {
     this.entries = [0, ...(this.x87 === undefined ? this.#entriesBehindCalls(plan, flow) : [])];
     this.root = 0;
     if (this.entries.length > 1) {
-      this.root = blocks.push({ start: -1, end: -1, stops: false, records: new DataView(new ArrayBuffer(0)), address: 0 }) - 1;
+      this.root = blocks.push({ start: -1, end: -1, stops: false, crosses: false, records: new DataView(new ArrayBuffer(0)), address: 0 }) - 1;
       instructions.push([]);
       transfers.push('none');
       dispatches.push(false);
@@ -62,8 +62,11 @@ export class RegionGraph {
     this.dispatches = dispatches;
     this.edges = edges;
     this.flow = this.root === 0 ? flow : analyse(edges, instructions.map(({ length }) => length), this.root);
-    this.effects = blocks.map(({ records }) =>
-      Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => registers.effectOf(records, n * RECORD_SIZE)));
+    this.effects = blocks.map(({ records, crosses }) =>
+      Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => {
+        const effect = registers.effectOf(records, n * RECORD_SIZE);
+        return crosses ? { ...effect, mayLeave: true } : effect;
+      }));
     this.changed = blocks.map(({ records }) => {
       let changed = 0;
       for (let record = 0; record < records.byteLength; record += RECORD_SIZE) changed |= registers.changedBy(records, record);

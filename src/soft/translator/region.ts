@@ -15,10 +15,12 @@
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
 import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
+import { PAGE } from '../access.ts';
+import { fetchEntryOf } from '../block-lookup.ts';
 import { BLOCK_ENTRY_SIZE, BLOCK_OFFSET, BLOCK_OTHER_WAY, blockSlot } from '../layout.ts';
 import { Leave, REGION_INTERPRET, REGION_JUMP, REGION_UNWIND, REPEAT } from '../leave.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
-import { LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
+import { IMM, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
 import type { Code, Label } from '../wasm/code.ts';
 import { call, getLocal, i32, i64, select, store, Value } from '../wasm/value.ts';
@@ -100,6 +102,8 @@ class RegionWriter {
   readonly #loops: (Label | undefined)[];
   #jumpExit: Label = { depth: 0 };
   #returnExit: Label = { depth: 0 };
+  /** All that the region changes is in the state block, RIP as well. */
+  #goneExit: Label = { depth: 0 };
 
   constructor(graph: RegionGraph, { mode, page }: RegionPlan, environment: RegionEnvironment, code: Code) {
     this.#graph = graph;
@@ -165,19 +169,24 @@ class RegionWriter {
   #inside(): void {
     const code = this.#code;
     const state = this.#state;
-    code.block((jump) => {
-      this.#jumpExit = jump;
-      code.block((returning) => {
-        this.#returnExit = returning;
-        this.#tree(this.#graph.root);
-        code.op(UNREACHABLE);
+    code.block((gone) => {
+      this.#goneExit = gone;
+      code.block((jump) => {
+        this.#jumpExit = jump;
+        code.block((returning) => {
+          this.#returnExit = returning;
+          this.#tree(this.#graph.root);
+          code.op(UNREACHABLE);
+        });
+        state.save();
+        store(code, STATE, 8, this.#rip.value, S.RIP);
+        // Where nobody called, it is a jump.
+        code.branchIf(gone, DEPTH.isZero());
+        code.returnValue(i32(REGION_JUMP));
       });
       state.save();
       store(code, STATE, 8, this.#rip.value, S.RIP);
-      code.returnValue(i32(REGION_JUMP));
     });
-    state.save();
-    store(code, STATE, 8, this.#rip.value, S.RIP);
     const region = this.#findRegion();
     code.if(region.gtSigned(0), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
     code.returnValue(i32(REGION_JUMP));
@@ -343,6 +352,7 @@ class RegionWriter {
     const count = block.records.byteLength / RECORD_SIZE;
     if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = this.#setterAtStart(number);
     state.x87?.enterBlock(this.#graph.x87?.topAt[number] as number);
+    if (block.crosses) this.#checkCrossing(block);
     state.setBudget(state.budget.sub(count));
     for (let n = 0; n < count && !state.hasLeft; n++) {
       if (n === count - 1) this.#ends[number] = state.windows.places;
@@ -351,6 +361,17 @@ class RegionWriter {
     if (state.hasLeft) return;
     if (block.stops) this.#interpretAt(block.end, 0);
     else this.#goto(number, block.end);
+  }
+
+  /** As `passCrossing` of interpreter.ts: what does not pass is looked at there. */
+  #checkCrossing({ start, address }: PlannedBlock): void {
+    const state = this.#state;
+    const page = state.ripAt(PAGE);
+    const entry = state.variable('fetch-entry', 'i32');
+    entry.set(fetchEntryOf(page));
+    const host = page.wrap().add(entry.value.load('i32', 4, 8));
+    const isOther = entry.value.load('i64', 8).ne(page).or(host.ne(i32(address - RECORD_SIZE).load('i32', 4, IMM)));
+    this.#code.if(isOther, () => state.aside(() => this.#interpretAt(start, 0)), undefined, false);
   }
 
   /** `behind`: instructions of the block that follow this one; the budget is already charged for them. */
@@ -510,10 +531,6 @@ class RegionWriter {
     const code = this.#code;
     const state = this.#state;
     const next = this.#graph.numberAt(returnOffset);
-    if (next === undefined) {
-      this.#leave(rip, this.#jumpExit);
-      return;
-    }
     this.#rip.set(rip);
     state.settleFlags();
     state.x87?.beforeSave();
@@ -537,7 +554,13 @@ class RegionWriter {
     store(code, STATE, 8, state.page, S.CODE_PAGE);
     store(code, STATE, 4, state.pageHost, S.CODE_HOST);
     state.loadBudget();
-    code.if(state.budget.lt(this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+    code.if(state.budget.lt(next === undefined ? 1 : this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+    if (next === undefined) {
+      this.#rip.set(STATE.load('i64', 8, S.RIP));
+      code.branch(this.#goneExit);
+      state.hasLeft = true;
+      return;
+    }
     state.load(this.#graph.needsFlags[next] !== 'none');
     this.#goto(from, returnOffset);
   }
