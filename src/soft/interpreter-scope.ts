@@ -10,7 +10,7 @@ import { X87InMemory } from './semantics/x87-in-memory.ts';
 import type { X87Stack } from './semantics/x87-stack.ts';
 import type { Code } from './wasm/code.ts';
 import { callForResults } from './wasm/function-body.ts';
-import { call, constant, getLocal, i32, select, store, type Value } from './wasm/value.ts';
+import { call, constant, getLocal, i32, select, store, Value } from './wasm/value.ts';
 import { F80_SIGNATURES, type F80FunctionName, type F80Functions } from './x87/f80-functions.ts';
 
 /** Functions that generated code calls. */
@@ -38,7 +38,10 @@ export interface Endings {
   budget(): Value;
 }
 
-export const STATE: Value = getLocal('i32', 0);
+/** Address of the state block: the first parameter of every function that uses it, or the constant that this always is. */
+export const STATE: Value = new Value('i32', (code) => {
+  (code.firstParameter === undefined ? getLocal('i32', 0) : i32(code.firstParameter)).emit(code);
+});
 export const RECORD: Value = getLocal('i32', 1);
 const TLB_INDEX_MASK = (TLB_ENTRIES - 1) * TLB_ENTRY_SIZE;
 

@@ -100,6 +100,9 @@ export const TLB_FETCH = 0x1dc;
 /** Distance (i32) from the supervisor's TLBs for reading and writing to those that apply to it while RFLAGS.AC suspends SMAP; 0 without SMAP. */
 export const TLB_UNGUARDED = 0x7d4;
 
+/** Which entry of a translated region is meant (i32): set right before that is called, 0 (the first) otherwise. */
+export const REGION_ENTRY = 0x7d8;
+
 /** Instructions that may still retire in this run (i32): written before, read after every call out of generated code. */
 export const BUDGET = 0x1e0;
 /** Budget taken away from the current run to leave guest code early; the vCPU's loop gives it back (i32). */

@@ -36,7 +36,7 @@ export const exportOf = (n: number, offset?: number): string => (offset === unde
 export function createTranslator(handlers: HandlerTable = createHandlers(INSTRUCTIONS)): Translator {
   let registers: TouchedRegisters | undefined;
   return (plans) => {
-    const builder = new ModuleBuilder();
+    const builder = new ModuleBuilder(plans[0]?.state);
     const fill = builder.importFunction('fill', { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] });
     const system = builder.importFunction('system', { parameters: ['i32', 'i32'], results: ['i32'] });
     const execute = builder.importFunction('execute', { parameters: ['i32', 'i32'], results: ['i32'] });

@@ -42,6 +42,8 @@ export interface RegionPlan {
   readonly mode: number;
   /** Host offset of its page. */
   readonly page: number;
+  /** Host offset of the state block of the vCPU that it is for. */
+  readonly state: number;
   /** For each block, the entry first: start, end, STOPS and CROSSES, instructions. */
   readonly shape: Uint16Array<ArrayBuffer>;
   /** The records of all blocks, in the same order. */
@@ -74,6 +76,8 @@ export function blocksOf({ shape, records, addresses }: RegionPlan): PlannedBloc
 /** Where the interpreter's decoded blocks are found. */
 export interface KnownBlocks {
   readonly memory: Uint8Array;
+  /** Host offset of the vCPU's state block. */
+  readonly state: number;
   /** First record of the block at this offset of the page, or 0. */
   recordAt(offset: number): number;
   /** Where control went in this page, again and again, by no link: what an indirect jump at this offset may lead to. */
@@ -165,6 +169,7 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
   const targets = new Set(found.flatMap(({ successors: next, dispatches }) => (dispatches ? next : [])));
   return {
     mode, page, records,
+    state: blocks.state,
     targets: Uint16Array.from(cuts.map(({ start }) => start).filter((start) => targets.has(start)).sort((a, b) => a - b)),
     entries: Uint16Array.from(new Set(entries)),
     shape: Uint16Array.from(cuts.flatMap(({ start, end, stops, crosses, count }) => [start, end, (stops ? STOPS : 0) | (crosses ? CROSSES : 0), count])),

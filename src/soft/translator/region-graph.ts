@@ -4,11 +4,15 @@ import type { Handler, HandlerTable } from '../handlers.ts';
 import { type FlagNeed, flagsNeeded } from './flag-use.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
 import { blocksOf, CALLS, isDispatch, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
+import type { Touched } from './region-state.ts';
 import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Access, accessesOf } from './windows.ts';
 import { planX87, type X87Plan } from './x87-plan.ts';
 
-const CLOBBERS = new Set(['call', 'call_rel', 'system', 'stac', 'clac']);
+const ELSEWHERE = new Set(['call', 'call_rel', 'system']);
+const OTHER_TLB = new Set(['stac', 'clac']);
+/** Others go on with it: everything is in the state block. */
+const goesElsewhere = ({ mnemonic, semantics }: Handler): boolean => ELSEWHERE.has(mnemonic) || semantics.repeats === true;
 
 export class RegionGraph {
   readonly blocks: readonly PlannedBlock[];
@@ -23,10 +27,12 @@ export class RegionGraph {
   readonly flow: Flow;
   readonly needsFlags: readonly FlagNeed[];
   readonly effects: readonly (readonly Effect[])[];
-  /** General registers that each block changes. */
+  /** Registers that each block changes ({@link Touched}). */
   readonly changed: readonly number[];
   /** A call or a system operation is in it: nothing is as it was. */
   readonly clobbers: readonly boolean[];
+  /** Registers that may differ from the state block at the start of each block ({@link Touched}). */
+  readonly dirty: readonly number[];
   /** Accesses to memory at a constant distance from a general register. */
   readonly accesses: readonly (readonly Access[])[];
   readonly x87: X87Plan | undefined;
@@ -72,7 +78,8 @@ export class RegionGraph {
       for (let record = 0; record < records.byteLength; record += RECORD_SIZE) changed |= registers.changedBy(records, record);
       return changed;
     });
-    this.clobbers = instructions.map((list) => list.some(({ mnemonic, semantics }) => CLOBBERS.has(mnemonic) || semantics.repeats));
+    this.clobbers = instructions.map((list) => list.some((handler) => goesElsewhere(handler) || OTHER_TLB.has(handler.mnemonic)));
+    this.dirty = this.#dirtyAtStart(instructions, registers);
     this.accesses = blocks.map(({ records }, number) => accessesOf(instructions[number] as Handler[], records));
     this.needsFlags = flagsNeeded(
       this.effects,
@@ -80,6 +87,26 @@ export class RegionGraph {
       this.edges,
       (from, to) => (this.flow.isForeign(from, to) ? 'reads' : this.flow.isBack(from, to) ? 'exits' : 'none'),
     );
+  }
+
+  /** Calls, and what is executed elsewhere, find everything in the state block, and what comes back is loaded from there. */
+  #dirtyAtStart(instructions: readonly (readonly Handler[])[], registers: TouchedRegisters): readonly number[] {
+    const added = this.blocks.map(({ records }, number) => (instructions[number] as readonly Handler[]).reduce(
+      (dirty, handler, n) => (goesElsewhere(handler) ? 0 : dirty | registers.changedBy(records, n * RECORD_SIZE)), 0));
+    const synchronizes = instructions.map((list) => list.some(goesElsewhere));
+    const atStart = new Array<number>(this.blocks.length).fill(0);
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (const [number, edges] of this.edges.entries()) {
+        const atEnd = (added[number] as number) | (synchronizes[number] ? 0 : (atStart[number] as number));
+        for (const { to } of edges) {
+          if (((atStart[to] as number) | atEnd) === atStart[to]) continue;
+          atStart[to] = (atStart[to] as number) | atEnd;
+          changed = true;
+        }
+      }
+    }
+    return atStart;
   }
 
   /** Offset in the page where a block starts. */

@@ -33,6 +33,8 @@ export class RegionState {
   #read = 0;
   #changed = 0;
   #usesFlags = false;
+  /** Registers that may differ from the state block where code is being generated; like {@link Touched}. */
+  dirty = 0;
   readonly #known: Touched;
   readonly windows: Windows;
 
@@ -57,6 +59,7 @@ export class RegionState {
   }
   setGeneral(n: number, value: Value): void {
     this.#changed |= 1 << n;
+    this.dirty |= 1 << n;
     this.#set(`g${n}`, value.to(this.#word));
     this.windows.changed(n, value.origin);
   }
@@ -67,6 +70,7 @@ export class RegionState {
   }
   setVector(n: number, value: Value): void {
     this.#changed |= 1 << (VECTOR + n);
+    this.dirty |= 1 << (VECTOR + n);
     this.#set(`v${n}`, value);
   }
 
@@ -92,7 +96,6 @@ export class RegionState {
   get budget(): Value { return this.#get('budget', 'i32'); }
   setBudget(value: Value): void { this.#set('budget', value); }
   get page(): Value { return this.#get('page', 'i64'); }
-  get pageHost(): Value { return this.#get('page-host', 'i32'); }
   /** The TLB for reading; the one for writing lies behind it. */
   get tlb(): Value { return this.#get('tlb', 'i32'); }
 
@@ -219,6 +222,7 @@ export class RegionState {
     this.x87?.load();
     this.loadTlb();
     this.flags.setter = undefined;
+    this.dirty = 0;
   }
 
   loadBudget(): void {
@@ -227,7 +231,6 @@ export class RegionState {
 
   loadOnce(): void {
     this.#set('page', STATE.load('i64', 8, S.CODE_PAGE));
-    this.#set('page-host', STATE.load('i32', 4, S.CODE_HOST));
   }
 
   /** The TLBs of the current level, which STAC and CLAC exchange. */
@@ -236,11 +239,12 @@ export class RegionState {
     this.#set('tlb', STATE.load('i32', 4, S.TLB_READ));
   }
 
-  /** Stores everything that the region changes. The flags must be settled, and the x87 stack's place noted where control came from. */
-  save(): void {
+  /** Stores the registers that may have changed, or all that the region changes. The flags must be settled, and the x87 stack's place noted where control came from. */
+  save(registers: number = this.#known.changed): void {
     const { code } = this;
-    for (let n = 0; n < 16; n++) if (this.#changes(n)) store(code, STATE, this.is64Bit ? 8 : 4, this.#get(`g${n}`, this.#word), S.gpr(n));
-    for (let n = 0; n < 16; n++) if (this.#changes(VECTOR + n)) store(code, STATE, 16, this.#get(`v${n}`, 'v128'), S.xmm(n));
+    const isIn = (bit: number): boolean => (registers & (1 << bit)) !== 0;
+    for (let n = 0; n < 16; n++) if (isIn(n)) store(code, STATE, this.is64Bit ? 8 : 4, this.#get(`g${n}`, this.#word), S.gpr(n));
+    for (let n = 0; n < 16; n++) if (isIn(VECTOR + n)) store(code, STATE, 16, this.#get(`v${n}`, 'v128'), S.xmm(n));
     if (this.#known.flags) {
       store(code, STATE, 8, this.#get('result', 'i64'), S.FLAG_RESULT);
       store(code, STATE, 4, this.#get('aux', 'i32'), S.FLAG_AUX);
@@ -251,9 +255,6 @@ export class RegionState {
 
   #touches(bit: number): boolean {
     return ((this.#known.read | this.#known.changed) & (1 << bit)) !== 0;
-  }
-  #changes(bit: number): boolean {
-    return (this.#known.changed & (1 << bit)) !== 0;
   }
 
   #index(name: string, type: 'i32' | 'i64' | 'v128'): number {

@@ -10,7 +10,7 @@
  * and repeated string instructions are called, on the state block; when one changes code or translations, the budget is gone, and
  * each of the nested functions leaves before it would rely on them.
  *
- * A region with several entries is one function, too: which of them is meant comes with the depth.
+ * A region with several entries is one function, too: which of them is meant is in the state block.
  *
  * Where control leaves the page it goes on in another region, when the block table has one there.
  */
@@ -38,10 +38,8 @@ export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] }
 
 /** Calls nested deeper go on as jumps: the stack of the host is finite. */
 const DEEPEST_CALL = 64;
-const DEPTH_LOCAL = 1;
-const DEPTH: Value = getLocal('i32', DEPTH_LOCAL);
-/** Above the depth: the number of the entry. */
-const ENTRY_SHIFT = 8;
+const DEPTH: Value = getLocal('i32', 1);
+const WANTED_ENTRY: Value = STATE.load('i32', 4, S.REGION_ENTRY);
 
 /** What regions of a module share. */
 export interface RegionEnvironment {
@@ -74,7 +72,8 @@ export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, co
 
 /** A function that enters the region `index` not at its first entry but at this one. */
 export function writeEntry(index: number, entry: number, code: Code): void {
-  code.returnCall(index, [STATE, DEPTH.or(entry << ENTRY_SHIFT)]);
+  store(code, STATE, 4, i32(entry), S.REGION_ENTRY);
+  code.returnCall(index, [STATE, DEPTH]);
   code.op(UNREACHABLE);
 }
 
@@ -102,7 +101,7 @@ class RegionWriter {
   readonly #loops: (Label | undefined)[];
   #jumpExit: Label = { depth: 0 };
   #returnExit: Label = { depth: 0 };
-  /** All that the region changes is in the state block, RIP as well. */
+  /** Everything but RIP is in the state block. */
   #goneExit: Label = { depth: 0 };
 
   constructor(graph: RegionGraph, { mode, page }: RegionPlan, environment: RegionEnvironment, code: Code) {
@@ -126,13 +125,10 @@ class RegionWriter {
     const storeEntry = (entry: number): void => store(code, STATE, 8, state.ripAt(this.#graph.startOf(entries[entry] as number)), S.RIP);
     state.loadOnce();
     state.loadBudget();
-    if (entries.length > 1) {
-      this.#entry.set(DEPTH.shr(ENTRY_SHIFT));
-      code.setLocal(DEPTH_LOCAL, DEPTH.and((1 << ENTRY_SHIFT) - 1));
-    }
     code.if(state.budget.lt(Math.max(...entries.map((number) => this.#need(number)))), () => {
       storeEntry(0);
-      for (let entry = 1; entry < entries.length; entry++) code.if(this.#entry.value.eq(entry), () => storeEntry(entry));
+      for (let entry = 1; entry < entries.length; entry++) code.if(WANTED_ENTRY.eq(entry), () => storeEntry(entry));
+      if (entries.length > 1) store(code, STATE, 4, i32(0), S.REGION_ENTRY);
       code.returnValue(i32(REGION_INTERPRET));
     }, undefined, false);
     state.load(entries.some((number) => needsFlags[number] !== 'none'));
@@ -179,21 +175,18 @@ class RegionWriter {
           code.op(UNREACHABLE);
         });
         state.save();
-        store(code, STATE, 8, this.#rip.value, S.RIP);
         // Where nobody called, it is a jump.
         code.branchIf(gone, DEPTH.isZero());
+        store(code, STATE, 8, this.#rip.value, S.RIP);
         code.returnValue(i32(REGION_JUMP));
       });
       state.save();
-      store(code, STATE, 8, this.#rip.value, S.RIP);
     });
+    // Regions know their own RIP.
     const region = this.#findRegion();
     code.if(region.gtSigned(0), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
+    store(code, STATE, 8, this.#rip.value, S.RIP);
     code.returnValue(i32(REGION_JUMP));
-  }
-
-  get #entry(): ReturnType<RegionState['variable']> {
-    return this.#state.variable('entry', 'i32');
   }
 
   get #exit(): ReturnType<RegionState['variable']> {
@@ -337,8 +330,12 @@ class RegionWriter {
     const code = this.#code;
     const state = this.#state;
     const arms = entries.slice(1).map((number) => () => state.aside(() => this.#goto(root, this.#graph.startOf(number))));
-    const { value } = this.#entry;
-    code.if(value, () => code.dispatch(value.sub(1), [...arms.keys()], arms, () => code.op(UNREACHABLE)), undefined, false);
+    const entry = state.variable('entry', 'i32');
+    entry.set(WANTED_ENTRY);
+    code.if(entry.value, () => {
+      store(code, STATE, 4, i32(0), S.REGION_ENTRY);
+      code.dispatch(entry.value.sub(1), [...arms.keys()], arms, () => code.op(UNREACHABLE));
+    }, undefined, false);
     this.#goto(root, this.#graph.startOf(0));
   }
 
@@ -352,6 +349,7 @@ class RegionWriter {
     const count = block.records.byteLength / RECORD_SIZE;
     if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = this.#setterAtStart(number);
     state.x87?.enterBlock(this.#graph.x87?.topAt[number] as number);
+    state.dirty = this.#graph.dirty[number] as number;
     if (block.crosses) this.#checkCrossing(block);
     state.setBudget(state.budget.sub(count));
     for (let n = 0; n < count && !state.hasLeft; n++) {
@@ -465,7 +463,7 @@ class RegionWriter {
     }
     state.settleFlags();
     if (behind > 0) state.setBudget(state.budget.add(behind));
-    state.save();
+    state.save(state.dirty);
     store(this.#code, STATE, 8, state.ripAt(offset), S.RIP);
     return true;
   }
@@ -534,13 +532,16 @@ class RegionWriter {
     this.#rip.set(rip);
     state.settleFlags();
     state.x87?.beforeSave();
-    state.save();
-    store(code, STATE, 8, this.#rip.value, S.RIP);
+    state.save(state.dirty);
+    const storeRip = (): void => store(code, STATE, 8, this.#rip.value, S.RIP);
     const status = state.variable('status', 'i32');
     const direct = target === undefined ? undefined : this.#environment.functions.get(entryKey(this.#mode, this.#page + target));
     if (direct === undefined) {
       const region = target === undefined ? this.#findRegion() : this.#regionOfPage(target);
-      code.if(region.leSigned(0), () => code.returnValue(i32(REGION_JUMP)), undefined, false);
+      code.if(region.leSigned(0), () => {
+        storeRip();
+        code.returnValue(i32(REGION_JUMP));
+      }, undefined, false);
       code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
       code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
     } else {
@@ -549,14 +550,17 @@ class RegionWriter {
     }
     status.set(TOP_OF_STACK);
     code.if(status.value, () => code.returnValue(status.value), undefined, false);
-    const isElsewhere = STATE.load('i64', 8, S.RIP).ne(state.ripAt(returnOffset));
-    code.if(isElsewhere, () => code.returnValue(i32(REGION_JUMP)), undefined, false);
+    this.#rip.set(STATE.load('i64', 8, S.RIP));
+    code.if(this.#rip.value.ne(state.ripAt(returnOffset)), () => {
+      // As it was: with another use of what was loaded V8 loads it once.
+      storeRip();
+      code.returnValue(i32(REGION_JUMP));
+    }, undefined, false);
     store(code, STATE, 8, state.page, S.CODE_PAGE);
-    store(code, STATE, 4, state.pageHost, S.CODE_HOST);
+    store(code, STATE, 4, i32(this.#page), S.CODE_HOST);
     state.loadBudget();
     code.if(state.budget.lt(next === undefined ? 1 : this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
     if (next === undefined) {
-      this.#rip.set(STATE.load('i64', 8, S.RIP));
       code.branch(this.#goneExit);
       state.hasLeft = true;
       return;

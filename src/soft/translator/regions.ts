@@ -85,6 +85,7 @@ export class Regions {
     }
     const known: KnownBlocks = {
       memory: core.u8,
+      state: core.base,
       recordAt: (offset) => this.#blocks.recordOf(page + offset),
       soughtAround: (offset) => this.#soughtAround(page, offset),
       isTranslated: (offset) => this.#blocks.heatOf(page + offset, mode) > 0,

@@ -51,9 +51,9 @@ export class TouchedRegisters {
     return { read, changed, flags };
   }
 
-  /** General registers that an instruction changes, as a bit set. */
+  /** Registers that an instruction changes ({@link Touched}). */
   changedBy(records: DataView, record: number): number {
-    return named(this.effectOf(records, record).changed, records, record) & 0xffff;
+    return named(this.effectOf(records, record).changed, records, record);
   }
 
   /** With the stand-ins for the registers that the fields name. */

@@ -92,12 +92,15 @@ export class Code {
   /** Types of the locals after the parameters. */
   readonly locals: ValueType[] = [];
   readonly #parameters: number;
+  /** What its first parameter always is, when that is known: then {@link Emittable}s that stand for it are this constant. */
+  readonly firstParameter: number | undefined;
   #depth = 0;
   readonly #free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   #scope: { readonly type: ValueType; readonly index: number }[] = [];
 
-  constructor(parameters: number) {
+  constructor(parameters: number, firstParameter?: number) {
     this.#parameters = parameters;
+    this.firstParameter = firstParameter;
   }
 
   /** A local that lives until the innermost `scope` ends. */
