@@ -5,13 +5,12 @@ import { MICRO_OPERATIONS } from './micro-operations.ts';
 import { SYSTEM_OPERATIONS } from './operations.ts';
 import { SSE_EXTENSIONS } from './sse/extensions.ts';
 import { SSE_OPERATIONS } from './sse/operations.ts';
-import { SSE_TEXT } from './sse/text.ts';
 import { X87_OPERATIONS } from './x87/operations.ts';
 
 /** Works on the record at this byte offset of the shared memory. Raises guest faults through the core. */
 export type SystemOperation = (core: Core, record: number) => void;
 
-const ALL: Readonly<Record<string, SystemOperation>> = { ...MICRO_OPERATIONS, ...DIVISIONS, ...X87_OPERATIONS, ...SSE_OPERATIONS, ...SSE_EXTENSIONS, ...SSE_TEXT, ...SYSTEM_OPERATIONS };
+const ALL: Readonly<Record<string, SystemOperation>> = { ...MICRO_OPERATIONS, ...DIVISIONS, ...X87_OPERATIONS, ...SSE_OPERATIONS, ...SSE_EXTENSIONS, ...SYSTEM_OPERATIONS };
 
 export const SYSTEM_MNEMONICS: readonly string[] = Object.keys(ALL);
 export const OPERATIONS: readonly SystemOperation[] = Object.values(ALL);

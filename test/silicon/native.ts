@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Case, MEMORY_BYTES } from './cases.ts';
+import { type Bits, type Case, DATA_ADDRESS, MEMORY_BYTES } from './cases.ts';
 import type { Outcome } from './outcome.ts';
 
 const STATE = 128 + 8 + MEMORY_BYTES;
@@ -20,6 +20,43 @@ export function compileHarness(): { readonly path?: string; readonly reason?: st
   if (gcc.error) return { reason: 'gcc is not installed' };
   if (gcc.status !== 0) throw new Error(gcc.stderr);
   return { path };
+}
+
+/** What the host runs as the CPU would. */
+export interface Faithful {
+  readonly widths: readonly Bits[];
+  /** 64-bit code whatever RSP is: some virtual machines take one that is not canonical for a fault. */
+  readonly anyStack: boolean;
+  /** What it does not, for the name of a test; empty when there is nothing. */
+  readonly missing: string;
+}
+
+/**
+ * Some virtual machines lose DS and ES on the way back from a signal: 64-bit code does not notice, other code faults at its first access to
+ * memory. What they say then is not the CPU's.
+ */
+export function whatIsFaithful({ path }: { readonly path?: string }): Faithful {
+  if (path === undefined) return { widths: [], anyStack: false, missing: '' };
+  const isFaithful = (bits: Bits, rsp = 0n): boolean => {
+    // mov eax, [rbx], [ebx] or [bx]
+    const code = bits === 16 ? [0x66, 0x8b, 0x07] : [0x8b, 0x03];
+    const gpr = Array.from({ length: 16 }, (_, n) => (n === 3 && bits !== 16 ? BigInt(DATA_ADDRESS) : n === 4 ? rsp : 0n));
+    try {
+      const [outcome] = runNatively(path, [{ mnemonic: 'mov', code, bits, steps: 1, gpr, flags: 2, memory: new Uint8Array(MEMORY_BYTES).fill(7) }]);
+      return outcome?.signal === 0 && outcome.gpr[0] === 0x0707_0707n;
+    } catch {
+      return false;
+    }
+  };
+  const all = [64, 32, 16] as const;
+  const widths = all.filter((bits) => isFaithful(bits));
+  const anyStack = isFaithful(64, 1n << 62n);
+  const lost = all.filter((bits) => !widths.includes(bits));
+  const missing = [
+    ...(lost.length === 0 ? [] : [`${lost.join('- and ')}-bit code skipped: this host loses its segments`]),
+    ...(anyStack ? [] : ['stacks that are not canonical skipped: this host takes them for faults']),
+  ];
+  return { widths, anyStack, missing: missing.length === 0 ? '' : ` (${missing.join('; ')})` };
 }
 
 /** Names as x86/features.ts has them. */

@@ -12,8 +12,9 @@ import { SYSTEM } from './system.ts';
 import { VECTOR_FLOAT } from './vector-float.ts';
 import { VECTOR_INTEGER } from './vector-integer.ts';
 import { VECTOR_SSE4 } from './vector-sse4.ts';
+import { VECTOR_TEXT } from './vector-text.ts';
 import { VECTOR_MOVES } from './vector-moves.ts';
 import { X87 } from './x87.ts';
 
-export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...SYSTEM, ...SEGMENT_LOADS, ...INTERRUPT_RETURN, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...X87 };
+export const SEMANTICS: SemanticsTable = { ...ARITHMETIC, ...SHIFTS, ...EXCHANGE, ...MOVES, ...CONTROL, ...STRINGS, ...SYSTEM, ...SEGMENT_LOADS, ...INTERRUPT_RETURN, ...VECTOR_MOVES, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...VECTOR_SSE4, ...VECTOR_TEXT, ...X87 };
 export type { Scope, Semantics, SemanticsTable, Size } from './dsl.ts';

@@ -1,6 +1,6 @@
 /**
  * SSSE3, SSE4.1 and SSE4.2 on XMM (SSSE3 also MMX) registers, and POPCNT on general ones (SDM 2, instruction
- * reference). What WebAssembly has nothing for is in sse/extensions.ts and sse/text.ts.
+ * reference). What WebAssembly has nothing for is in sse/extensions.ts, comparisons of text are in vector-text.ts.
  */
 import { CF, ZF } from '../../x86/flags.ts';
 import { xmm } from '../../x86/state.ts';

@@ -14,6 +14,9 @@ const DIRECTORY = 0x9000;
 const TABLE = 0xa000;
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(hex.trim().split(/\s+/), (byte) => Number.parseInt(byte, 16));
+const hex8 = (value: number): string => (value & 0xff).toString(16).padStart(2, '0');
+/** A little-endian doubleword. */
+const hex32 = (value: number): string => [0, 8, 16, 24].map((shift) => hex8(value >> shift)).join(' ');
 const words = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
 
 /**
@@ -150,5 +153,42 @@ describe('hot code', () => {
       460, () => undefined, { translation: () => new LateCompiler(patience) },
     );
     expect(state.gpr[1]).toBe(0n);
+  });
+
+  it('has instructions across two pages in it: their second half changes, and so does the page that it is on', () => {
+    // ecx = 600, call 0x10ffc; [0x11000] = 1, the same; the table's entry of 0x11000 leads to 0x12000, INVLPG, the same; for ever. 0x10ffc: add ebx, 1; dec ecx; jnz; ret
+    const calling = (from: number): string => `b9 58 02 00 00 e8 ${hex32(0x1_0ffc - (from + 10))}`;
+    const { state } = inStep(
+      `${calling(0x1000)} c6 05 00 10 01 00 01 ${calling(0x1011)} c7 05 ${hex32(TABLE + 0x11 * 4)} 03 20 01 00 0f 01 3d 00 10 01 00 ${calling(0x102c)} eb fe`,
+      60,
+      (memory) => {
+        memory.write(0x1_0ffc, bytes('81 c3 01 00  00 00 49 75 f7 c3'));
+        memory.write(0x1_2000, bytes('02 00 49 75 f7 c3'));
+      },
+    );
+    expect([state.gpr[1], state.gpr[3]]).toEqual([0n, 600n * (0x1n + 0x1_0001n + 0x2_0001n)]);
+  });
+
+  it('calls what returns to the next page', () => {
+    // ecx = 2000, call 0x10ffb; for ever. 0x10ffb: call 0x12100; dec ecx; jnz; ret. 0x12100: inc ebx; call edi, where that is; ret
+    const { state } = inStep(`b9 d0 07 00 00 bf 08 21 01 00 e8 ${hex32(0x1_0ffb - 0x100f)} eb fe`, 120, (memory) => {
+      memory.write(0x1_0ffb, bytes(`e8 ${hex32(0x1100)} 49 75 f8 c3`));
+      memory.write(0x1_2100, bytes('43 ff d7 c3  90 90 90 90  46 c3'));
+    });
+    expect([state.gpr[1], state.gpr[3], state.gpr[6]]).toEqual([0n, 2000n, 2000n]);
+  });
+
+  it.each([0, 64])('compares texts in every way, from the %ith on', (first) => {
+    // CR4.OSFXSR; esi = 0x20000; edi = 400; loop: xmm0 = [esi]; xmm1 = [esi+3]; each comparison: eax = esi & 15, edx = esi >> 2 & 31; PCMPxSTRx; flags, ECX
+    // and XMM0 into ebx; …; inc esi; dec edi; jnz
+    const comparisons = Array.from({ length: 64 }, (_, n) => {
+      const control = first + n;
+      const comparison = `66 0f 3a 6${control & 3} c8 ${hex8((control * 37) & 0x7f)}`;
+      return `89 f0 83 e0 0f 89 f2 c1 ea 02 83 e2 1f ${comparison} 9c 5a 01 cb 01 d3 66 0f 7e c2 c1 c3 05 01 d3 f3 0f 6f 06`;
+    });
+    const loop = `f3 0f 6f 06 f3 0f 6f 4e 03 ${comparisons.join(' ')} 46 4f`;
+    const back = -(loop.trim().split(/\s+/).length + 6);
+    const { state } = inStep(`b8 00 02 00 00 0f 22 e0 be 00 00 02 00 bf 90 01 00 00 ${loop} 0f 85 ${hex32(back)} eb fe`, 800);
+    expect(Number(state.gpr[6]) - 0x2_0000).toBeGreaterThan(100);
   });
 });

@@ -188,10 +188,14 @@ export class TranslatorScope extends InterpreterScope {
 
   override setField(offset: number, value: Value): void {
     const state = this.#state;
+    const vector = vectorAt(offset & ~8);
     if (offset === S.FLAG_RESULT) state.setFlagResult(value);
     else if (offset === S.FLAG_AUX) state.setFlagAux(value);
     else if (offset < S.GPR + GENERAL_REGISTERS * 8) state.setGeneral((offset - S.GPR) >>> 3, value);
-    else {
+    else if (vector !== undefined) {
+      const [, replace] = LANES[value.type === 'i64' ? 'i64.8' : 'i32.4'] as readonly [number, number];
+      state.setVector(vector, state.vector(vector).simdLane('v128', replace, (offset & 8) / (value.type === 'i64' ? 8 : 4), value));
+    } else {
       super.setField(offset, value);
       if (offset === S.TLB_READ) state.loadTlb();
     }
