@@ -38,10 +38,8 @@ export interface Endings {
   budget(): Value;
 }
 
-/** Address of the state block: the first parameter of every function that uses it, or the constant that this always is. */
-export const STATE: Value = new Value('i32', (code) => {
-  (code.firstParameter === undefined ? getLocal('i32', 0) : i32(code.firstParameter)).emit(code);
-});
+/** Address of the state block: a constant, or the first parameter of every function that uses it. */
+export const STATE: Value = new Value('i32', (code) => (code.state === undefined ? getLocal('i32', 0) : i32(code.state)).emit(code));
 export const RECORD: Value = getLocal('i32', 1);
 const TLB_INDEX_MASK = (TLB_ENTRIES - 1) * TLB_ENTRY_SIZE;
 

@@ -14,10 +14,10 @@ import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RE
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
 import { JUMP, Leave, NEXT, REGION_INTERPRET, REGION_UNWIND, REPEAT } from './leave.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
-import { REGION_SIGNATURE } from './translator/region.ts';
+import { REGION_SIGNATURE } from './translator/region-state.ts';
 import type { Code, Label } from './wasm/code.ts';
 import { ModuleBuilder } from './wasm/module.ts';
-import { call, getLocal, i32, store, Value } from './wasm/value.ts';
+import { call, getLocal, i32, result, store, type Value } from './wasm/value.ts';
 import { f80FunctionsOf } from './x87/f80-functions.ts';
 
 
@@ -270,9 +270,10 @@ interface LookupLocals {
 function emitLookup(
   code: Code, locals: LookupLocals, regionType: number, next: Label, again: Label, saveBudget: () => void, restoreBudget: () => void,
 ): void {
-  const { rip, from, untranslated } = locals;
+  const { rip, from, untranslated, budget } = locals;
   const linear = code.newLocal('i64');
   const region = code.newLocal('i32');
+  const rsp = code.newLocal('i64');
   const regionValue = getLocal('i32', region);
   code.block((miss) => {
     code.setLocal(linear, getLocal('i64', rip).add(STATE.load('i64', 8, S.CODE_BASE)).and(STATE.load('i64', 8, S.LINEAR_MASK)));
@@ -282,14 +283,17 @@ function emitLookup(
     code.setLocal(region, entry.load('i32', 4, 12));
     code.if(regionValue.gtSigned(getLocal('i32', untranslated)), () => {
       saveBudget();
-      code.callIndirect(regionType, regionValue, [STATE, i32(0)]);
-      code.setLocal(untranslated, new Value('i32', () => undefined));
-      code.if(getLocal('i32', untranslated).gtSigned(REGION_UNWIND), () => {
-        code.returnValue(getLocal('i32', untranslated).sub(REGION_UNWIND - Leave.Jump));
-      }, undefined, false);
-      // REGION_INTERPRET becomes larger than any number of a region, and the next look passes by.
-      code.setLocal(untranslated, getLocal('i32', untranslated).and(REGION_INTERPRET).mul(0x7fff_ffff));
-      restoreBudget();
+      code.callIndirect(regionType, regionValue, [i32(0), STATE.load('i64', 8, S.gpr(S.RSP)), getLocal('i32', budget)]);
+      code.setLocal(budget, result('i32'));
+      code.setLocal(rsp, result('i64'));
+      code.setLocal(untranslated, i32(0));
+      code.if(getLocal('i32', budget).geSigned(0), () => store(code, STATE, 8, getLocal('i64', rsp), S.gpr(S.RSP)), () => {
+        const status = getLocal('i32', budget);
+        code.if(status.ltSigned(REGION_UNWIND), () => code.returnValue(i32(REGION_UNWIND + Leave.Jump).sub(status)), undefined, false);
+        // Larger than any number of a region: the next look passes by.
+        code.setLocal(untranslated, status.eq(REGION_INTERPRET).mul(0x7fff_ffff));
+        restoreBudget();
+      });
       code.setLocal(rip, STATE.load('i64', 8, S.RIP));
       code.setLocal(from, i32(0));
       // Whatever led here, it was no branch of the interpreter's.

@@ -19,9 +19,10 @@ export const NEXT = 0;
 export const REPEAT = 5;
 export const JUMP = 6;
 
-/** What a region returns: go on at RIP … */
-export const REGION_JUMP = 0;
-/** … or interpret what is there: it is not translated, or the budget is short; */
-export const REGION_INTERPRET = 1;
-/** or, behind a system operation, what it said (interpreter.ts, Leave) and this, less 1. Whoever called the region returns, too. */
-export const REGION_UNWIND = 2;
+/**
+ * A region returns RSP and a number that is not negative, to go on at RIP: what is left of the budget. The state block knows neither then.
+ * Or it knows everything, and the number is one of these. Interpret what is at RIP: it is not translated, or the budget is short;
+ */
+export const REGION_INTERPRET = -1;
+/** or, behind a system operation, what that said (Leave): this, less what it is beyond Leave.Jump. Whoever called the region returns, too. */
+export const REGION_UNWIND = -2;

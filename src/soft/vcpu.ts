@@ -31,6 +31,8 @@ const CONTINUE = 0;
 const SEGMENT_NAMES: readonly SegmentName[] = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'];
 
 const NEVER_HOT = 0x4000_0000;
+/** What is left of it is never negative, which means something else (leave.ts). */
+const MOST_GRANTED = 0x7fff_ffff;
 
 export interface VcpuTranslation {
   readonly compiler: RegionCompiler;
@@ -108,9 +110,10 @@ export class SoftVcpu implements Vcpu {
 
   run(budget: number): ExitReason {
     const core = this.#core;
-    core.set32(S.GRANTED, budget);
+    const granted = Math.min(budget, MOST_GRANTED);
+    core.set32(S.GRANTED, granted);
     this.#setTimeBase();
-    core.set32(S.BUDGET, budget);
+    core.set32(S.BUDGET, granted);
     core.set32(S.BUDGET_STASH, 0);
     this.#regions?.exchange();
     const { breakpoints } = core;

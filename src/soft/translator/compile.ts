@@ -5,7 +5,8 @@ import type { Imports } from '../interpreter-scope.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { F80_NOWHERE, f80FunctionsOf } from '../x87/f80-functions.ts';
 import type { RegionPlan } from './plan.ts';
-import { entryOf, REGION_SIGNATURE, writeEntry, writeRegion } from './region.ts';
+import { REGION_SIGNATURE } from './region-state.ts';
+import { entryOf, writeEntry, writeRegion } from './region.ts';
 import { TouchedRegisters } from './registers.ts';
 import { defineSharedFunctions } from './shared-functions.ts';
 

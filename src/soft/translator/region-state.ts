@@ -1,7 +1,7 @@
 /** What lives in the locals of a region's function, and which registers the region touches. */
 import * as S from '../../x86/state.ts';
 import type { Code } from '../wasm/code.ts';
-import { getLocal, i32, i64, select, store, type Value } from '../wasm/value.ts';
+import { getLocal, i32, i64, result, select, store, type Value } from '../wasm/value.ts';
 import { STATE } from '../interpreter-scope.ts';
 import { TLB_ENTRIES, TLB_ENTRY_SIZE, TLB_WRITE_DISTANCE } from '../layout.ts';
 import { ELSEWHERE, LazyFlags } from './flags.ts';
@@ -19,6 +19,14 @@ export const NOTHING: Touched = { read: 0, changed: 0, flags: false };
 const VECTOR = 16;
 const PAGE = 4096;
 
+/** `region(depth, rsp, budget) → (rsp, status)`: what every call and return changes stays out of memory. The status: see leave.ts. */
+export const REGION_SIGNATURE = { parameters: ['i32', 'i64', 'i32'], results: ['i64', 'i32'] } as const;
+export const DEPTH: Value = getLocal('i32', 0);
+const STACK_PARAMETER = 1;
+const BUDGET_PARAMETER = 2;
+
+const STACK_POINTER = `g${S.RSP}`;
+
 export class RegionState {
   readonly code: Code;
   readonly is64Bit: boolean;
@@ -29,7 +37,7 @@ export class RegionState {
   hasLeft = false;
   /** The instruction being generated does nothing about flags. */
   keepsFlags = false;
-  readonly #locals = new Map<string, number>();
+  readonly #locals = new Map<string, number>([['budget', BUDGET_PARAMETER]]);
   #read = 0;
   #changed = 0;
   #usesFlags = false;
@@ -46,6 +54,7 @@ export class RegionState {
     this.flags = new LazyFlags(code, () => ({ result: this.flagResult, aux: this.flagAux }));
     this.x87 = x87;
     this.#known = known;
+    if (is64Bit) this.#locals.set(STACK_POINTER, STACK_PARAMETER);
   }
 
   get touched(): Touched {
@@ -93,6 +102,8 @@ export class RegionState {
     this.flags.setter = undefined;
   }
 
+  /** As regions hand it to each other, i64. */
+  get stackPointer(): Value { return this.#get(STACK_POINTER, this.#word).widen(); }
   get budget(): Value { return this.#get('budget', 'i32'); }
   setBudget(value: Value): void { this.#set('budget', value); }
   get page(): Value { return this.#get('page', 'i64'); }
@@ -210,9 +221,9 @@ export class RegionState {
     if (x87 !== undefined && known !== undefined) x87.known = known;
   }
 
-  /** Loads everything that the region touches but the budget; the flags where they matter. */
+  /** Loads everything that the region touches but the budget and RSP; the flags where they matter. */
   load(needsFlags: boolean): void {
-    for (let n = 0; n < 16; n++) if (this.#touches(n)) this.#set(`g${n}`, STATE.load(this.#word, this.is64Bit ? 8 : 4, S.gpr(n)));
+    for (let n = 0; n < 16; n++) if (n !== S.RSP && this.#touches(n)) this.#set(`g${n}`, STATE.load(this.#word, this.is64Bit ? 8 : 4, S.gpr(n)));
     for (let n = 0; n < 16; n++) if (this.#touches(VECTOR + n)) this.#set(`v${n}`, STATE.load('v128', 16, S.xmm(n)));
     if (this.#known.flags && needsFlags) {
       this.#set('result', STATE.load('i64', 8, S.FLAG_RESULT));
@@ -225,11 +236,21 @@ export class RegionState {
     this.dirty = 0;
   }
 
-  loadBudget(): void {
+  /** From the state block. */
+  loadBudgetAndStack(): void {
     this.#set('budget', STATE.load('i32', 4, S.BUDGET));
+    this.#set(STACK_POINTER, STATE.load(this.#word, this.is64Bit ? 8 : 4, S.gpr(S.RSP)));
   }
 
-  loadOnce(): void {
+  /** From the region that was called. */
+  takeResults(): void {
+    this.#set('budget', result('i32'));
+    this.#set(STACK_POINTER, result('i64').to(this.#word));
+  }
+
+  /** What a region is entered with. */
+  enter(): void {
+    if (!this.is64Bit) this.#set(STACK_POINTER, getLocal('i64', STACK_PARAMETER).wrap());
     this.#set('page', STATE.load('i64', 8, S.CODE_PAGE));
   }
 
@@ -239,18 +260,26 @@ export class RegionState {
     this.#set('tlb', STATE.load('i32', 4, S.TLB_READ));
   }
 
-  /** Stores the registers that may have changed, or all that the region changes. The flags must be settled, and the x87 stack's place noted where control came from. */
+  /** To the state block. */
+  saveBudgetAndStack(): void {
+    store(this.code, STATE, 4, this.budget, S.BUDGET);
+    store(this.code, STATE, 8, this.stackPointer, S.gpr(S.RSP));
+  }
+
+  /**
+   * Stores the registers that may have changed, or all that the region changes, but RSP. The flags must be settled, and the x87 stack's place noted
+   * where control came from.
+   */
   save(registers: number = this.#known.changed): void {
     const { code } = this;
     const isIn = (bit: number): boolean => (registers & (1 << bit)) !== 0;
-    for (let n = 0; n < 16; n++) if (isIn(n)) store(code, STATE, this.is64Bit ? 8 : 4, this.#get(`g${n}`, this.#word), S.gpr(n));
+    for (let n = 0; n < 16; n++) if (n !== S.RSP && isIn(n)) store(code, STATE, this.is64Bit ? 8 : 4, this.#get(`g${n}`, this.#word), S.gpr(n));
     for (let n = 0; n < 16; n++) if (isIn(VECTOR + n)) store(code, STATE, 16, this.#get(`v${n}`, 'v128'), S.xmm(n));
     if (this.#known.flags) {
       store(code, STATE, 8, this.#get('result', 'i64'), S.FLAG_RESULT);
       store(code, STATE, 4, this.#get('aux', 'i32'), S.FLAG_AUX);
     }
     this.x87?.save(this.page, i64(this.is64Bit ? -1n : 0xffff_ffffn));
-    store(code, STATE, 4, this.budget, S.BUDGET);
   }
 
   #touches(bit: number): boolean {

@@ -1,5 +1,5 @@
 /**
- * From a plan to the function of a region: `region(state, depth) → status`.
+ * From a plan to the function of a region (REGION_SIGNATURE in region-state.ts).
  *
  * Counting is exact. A block takes all its instructions from the budget at its start; an exit in the middle gives back what is
  * behind it. At the entry, at every back edge and behind every call that came back the budget must suffice for the longest way to
@@ -18,27 +18,24 @@ import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts'
 import { PAGE } from '../access.ts';
 import { fetchEntryOf } from '../block-lookup.ts';
 import { BLOCK_ENTRY_SIZE, BLOCK_OFFSET, BLOCK_OTHER_WAY, blockSlot } from '../layout.ts';
-import { Leave, REGION_INTERPRET, REGION_JUMP, REGION_UNWIND, REPEAT } from '../leave.ts';
+import { Leave, REGION_INTERPRET, REGION_UNWIND, REPEAT } from '../leave.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
 import { IMM, LENGTH, LINK, OFFSET, RECORD_SIZE } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
 import type { Code, Label } from '../wasm/code.ts';
-import { call, getLocal, i32, i64, select, store, Value } from '../wasm/value.ts';
+import { call, getLocal, i32, i64, select, store, type Value } from '../wasm/value.ts';
 import { ELSEWHERE, isSameSetter, type Setter } from './flags.ts';
 import type { Edge } from './flow.ts';
 import { blocksOf, CALLS, type PlannedBlock, type RegionPlan, targetOf, transferOf } from './plan.ts';
 import { RegionGraph } from './region-graph.ts';
-import { RegionState } from './region-state.ts';
+import { DEPTH, REGION_SIGNATURE, RegionState } from './region-state.ts';
 import type { TouchedRegisters } from './registers.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
 import { type Access, type Places, worthwhile } from './windows.ts';
 import { X87Locals } from './x87-locals.ts';
 
-export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
-
 /** Calls nested deeper go on as jumps: the stack of the host is finite. */
 const DEEPEST_CALL = 64;
-const DEPTH: Value = getLocal('i32', 1);
 const WANTED_ENTRY: Value = STATE.load('i32', 4, S.REGION_ENTRY);
 
 /** What regions of a module share. */
@@ -73,7 +70,7 @@ export function writeRegion(plan: RegionPlan, environment: RegionEnvironment, co
 /** A function that enters the region `index` not at its first entry but at this one. */
 export function writeEntry(index: number, entry: number, code: Code): void {
   store(code, STATE, 4, i32(entry), S.REGION_ENTRY);
-  code.returnCall(index, [STATE, DEPTH]);
+  code.returnCall(index, REGION_SIGNATURE.parameters.map((type, n) => getLocal(type, n)));
   code.op(UNREACHABLE);
 }
 
@@ -101,7 +98,7 @@ class RegionWriter {
   readonly #loops: (Label | undefined)[];
   #jumpExit: Label = { depth: 0 };
   #returnExit: Label = { depth: 0 };
-  /** Everything but RIP is in the state block. */
+  /** Everything but RIP, RSP and the budget is in the state block. */
   #goneExit: Label = { depth: 0 };
 
   constructor(graph: RegionGraph, { mode, page }: RegionPlan, environment: RegionEnvironment, code: Code) {
@@ -123,13 +120,13 @@ class RegionWriter {
     const state = this.#state;
     const { entries, needsFlags } = this.#graph;
     const storeEntry = (entry: number): void => store(code, STATE, 8, state.ripAt(this.#graph.startOf(entries[entry] as number)), S.RIP);
-    state.loadOnce();
-    state.loadBudget();
+    state.enter();
     code.if(state.budget.lt(Math.max(...entries.map((number) => this.#need(number)))), () => {
       storeEntry(0);
       for (let entry = 1; entry < entries.length; entry++) code.if(WANTED_ENTRY.eq(entry), () => storeEntry(entry));
       if (entries.length > 1) store(code, STATE, 4, i32(0), S.REGION_ENTRY);
-      code.returnValue(i32(REGION_INTERPRET));
+      state.saveBudgetAndStack();
+      this.#giveUp(i32(REGION_INTERPRET));
     }, undefined, false);
     state.load(entries.some((number) => needsFlags[number] !== 'none'));
     const behindFlags = (setter: number): void => {
@@ -156,9 +153,10 @@ class RegionWriter {
     const exit = this.#exit.value;
     state.setBudget(state.budget.add(exit.shr(UNSPENT_SHIFT)));
     state.save();
+    state.saveBudgetAndStack();
     const rip = state.page.add(exit.and((1 << UNSPENT_SHIFT) - 1).widen());
     store(code, STATE, 8, state.is64Bit ? rip : rip.and(i64(0xffff_ffffn)), S.RIP);
-    code.returnValue(i32(REGION_INTERPRET));
+    this.#giveUp(i32(REGION_INTERPRET));
   }
 
   /** All of the region but where the interpreter takes over. */
@@ -178,15 +176,30 @@ class RegionWriter {
         // Where nobody called, it is a jump.
         code.branchIf(gone, DEPTH.isZero());
         store(code, STATE, 8, this.#rip.value, S.RIP);
-        code.returnValue(i32(REGION_JUMP));
+        this.#goOn();
       });
       state.save();
     });
     // Regions know their own RIP.
     const region = this.#findRegion();
-    code.if(region.gtSigned(0), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]));
+    code.if(region.gtSigned(0), () => code.returnCallIndirect(this.#environment.type, region, [DEPTH, state.stackPointer, state.budget]));
     store(code, STATE, 8, this.#rip.value, S.RIP);
-    code.returnValue(i32(REGION_JUMP));
+    this.#goOn();
+  }
+
+  /** Returns to whoever goes on at RIP. */
+  #goOn(): void {
+    this.#code.returnValue(this.#state.stackPointer, this.#state.budget);
+  }
+
+  /** Returns from all nested regions: everything is in the state block. */
+  #giveUp(status: Value): void {
+    this.#code.returnValue(i64(0), status);
+  }
+
+  /** The same when a system operation says so. */
+  #heed(status: Value): void {
+    this.#code.if(status, () => this.#giveUp(i32(REGION_UNWIND + Leave.Jump).sub(status)), undefined, false);
   }
 
   get #exit(): ReturnType<RegionState['variable']> {
@@ -425,7 +438,7 @@ class RegionWriter {
     store(code, STATE, 8, state.ripAt(next), S.NEXT_RIP);
     const status = state.variable('status', 'i32');
     status.set(call('i32', this.#environment.imports.system, [i32(address + record), i32(records.getInt32(record + LINK, true))]));
-    code.if(status.value, () => code.returnValue(status.value.add(REGION_UNWIND - Leave.Jump)), undefined, false);
+    this.#heed(status.value);
     this.#resume(number, n, behind);
   }
 
@@ -442,12 +455,12 @@ class RegionWriter {
         code.branchIf(isDone, status.value.ne(REPEAT));
         const left = state.variable('budget', 'i32');
         left.set(STATE.load('i32', 4, S.BUDGET));
-        code.if(left.value.isZero(), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+        code.if(left.value.isZero(), () => this.#giveUp(i32(REGION_INTERPRET)), undefined, false);
         store(code, STATE, 4, left.value.sub(1), S.BUDGET);
         code.branch(again);
       });
     });
-    code.if(status.value, () => code.returnValue(status.value.add(REGION_UNWIND - Leave.Jump)), undefined, false);
+    this.#heed(status.value);
     this.#resume(number, n, behind);
   }
 
@@ -464,6 +477,7 @@ class RegionWriter {
     state.settleFlags();
     if (behind > 0) state.setBudget(state.budget.add(behind));
     state.save(state.dirty);
+    state.saveBudgetAndStack();
     store(this.#code, STATE, 8, state.ripAt(offset), S.RIP);
     return true;
   }
@@ -474,7 +488,7 @@ class RegionWriter {
     const { records } = this.#graph.blocks[number] as PlannedBlock;
     const record = n * RECORD_SIZE;
     const next = records.getUint16(record + OFFSET, true) + records.getUint8(record + LENGTH);
-    state.loadBudget();
+    state.loadBudgetAndStack();
     state.load(true);
     const need = Math.max(this.#need(number) - n - 1, 1);
     this.#code.if(state.budget.lt(need), () => state.aside(() => this.#interpretAt(next, 0)), undefined, false);
@@ -534,32 +548,34 @@ class RegionWriter {
     state.x87?.beforeSave();
     state.save(state.dirty);
     const storeRip = (): void => store(code, STATE, 8, this.#rip.value, S.RIP);
-    const status = state.variable('status', 'i32');
+    const carried = [state.stackPointer, state.budget];
     const direct = target === undefined ? undefined : this.#environment.functions.get(entryKey(this.#mode, this.#page + target));
     if (direct === undefined) {
       const region = target === undefined ? this.#findRegion() : this.#regionOfPage(target);
       code.if(region.leSigned(0), () => {
         storeRip();
-        code.returnValue(i32(REGION_JUMP));
+        this.#goOn();
       }, undefined, false);
-      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [STATE, DEPTH]), undefined, false);
-      code.callIndirect(this.#environment.type, region, [STATE, DEPTH.add(1)]);
+      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCallIndirect(this.#environment.type, region, [DEPTH, ...carried]), undefined, false);
+      code.callIndirect(this.#environment.type, region, [DEPTH.add(1), ...carried]);
     } else {
-      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCall(direct, [STATE, DEPTH]), undefined, false);
-      code.callVoid(direct, [STATE, DEPTH.add(1)]);
+      code.if(DEPTH.ge(DEEPEST_CALL), () => code.returnCall(direct, [DEPTH, ...carried]), undefined, false);
+      code.callVoid(direct, [DEPTH.add(1), ...carried]);
     }
-    status.set(TOP_OF_STACK);
-    code.if(status.value, () => code.returnValue(status.value), undefined, false);
+    state.takeResults();
+    code.if(state.budget.ltSigned(0), () => this.#giveUp(state.budget), undefined, false);
     this.#rip.set(STATE.load('i64', 8, S.RIP));
     code.if(this.#rip.value.ne(state.ripAt(returnOffset)), () => {
       // As it was: with another use of what was loaded V8 loads it once.
       storeRip();
-      code.returnValue(i32(REGION_JUMP));
+      this.#goOn();
     }, undefined, false);
     store(code, STATE, 8, state.page, S.CODE_PAGE);
     store(code, STATE, 4, i32(this.#page), S.CODE_HOST);
-    state.loadBudget();
-    code.if(state.budget.lt(next === undefined ? 1 : this.#need(next)), () => code.returnValue(i32(REGION_INTERPRET)), undefined, false);
+    code.if(state.budget.lt(next === undefined ? 1 : this.#need(next)), () => {
+      state.saveBudgetAndStack();
+      this.#giveUp(i32(REGION_INTERPRET));
+    }, undefined, false);
     if (next === undefined) {
       code.branch(this.#goneExit);
       state.hasLeft = true;
@@ -598,10 +614,9 @@ class RegionWriter {
       entry.set(STATE.add(offset.value.mul(BLOCK_ENTRY_SIZE).xor(blockSlot(this.#page, this.#mode))));
       const key = i64((BigInt(this.#mode) << 40n) | BigInt(this.#page)).or(offset.value.widen());
       this.#lookInSet(region, entry.value, key);
-    }, () => region.set(call('i32', this.#environment.find, [STATE, rip])));
+    }, () => region.set(call('i32', this.#environment.find, [rip])));
     return region.value;
   }
 }
 
 const UNREACHABLE = 0x00;
-const TOP_OF_STACK = new Value('i32', () => undefined);

@@ -8,7 +8,7 @@ import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts'
 import type { Imports } from '../interpreter-scope.ts';
 import { Code } from '../wasm/code.ts';
 import type { PlannedBlock } from './plan.ts';
-import { NOTHING, RegionState, type Touched } from './region-state.ts';
+import { NOTHING, REGION_SIGNATURE, RegionState, type Touched } from './region-state.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
 
 /** Stand-ins for the registers that the fields name: general ones by these numbers, vector ones likewise. */
@@ -81,7 +81,7 @@ export class TouchedRegisters {
       if (isAddress || isGeneral(offset)) model.setUint16(field, S.gpr(number) + (isAddress ? 0 : offset & 7), true);
       else if (isVector(offset)) model.setUint16(field, S.xmm(number), true);
     }
-    const code = new Code(2);
+    const code = new Code(REGION_SIGNATURE.parameters.length);
     const state = new RegionState(code, true, NOTHING);
     let mayLeave = false;
     const nothing = (): void => undefined;

@@ -12,7 +12,7 @@ export interface SharedFunctions {
   readonly miss: number;
   /** `translate(table, address, how) → host`: the same, where the TLB at `table` may know. */
   readonly translate: number;
-  /** `find(state, rip) → region`: the number of the region that starts there, 0 when there is none. CODE_PAGE and CODE_HOST are its page's then. */
+  /** `find(rip) → region`: the number of the region that starts there, 0 when there is none. CODE_PAGE and CODE_HOST are its page's then. */
   readonly find: number;
 }
 
@@ -31,7 +31,7 @@ export function defineSharedFunctions(builder: ModuleBuilder, fill: number): Sha
   return {
     miss,
     translate: builder.function({ parameters: ['i32', 'i64', 'i32'], results: ['i32'] }, undefined, (code) => writeTranslate(code, miss)),
-    find: builder.function({ parameters: ['i32', 'i64'], results: ['i32'] }, undefined, writeFind),
+    find: builder.function({ parameters: ['i64'], results: ['i32'] }, undefined, writeFind),
   };
 }
 
@@ -52,7 +52,7 @@ function writeFind(code: Code): void {
   const region = code.permanentLocal('i32');
   const regionValue = getLocal('i32', region);
   code.block((miss) => {
-    const { page, pageHost, entry } = findBlock(code, getLocal('i64', 1), miss);
+    const { page, pageHost, entry } = findBlock(code, getLocal('i64', 0), miss);
     code.setLocal(region, entry.load('i32', 4, 12));
     code.branchIf(miss, regionValue.leSigned(0));
     store(code, STATE, 8, page, S.CODE_PAGE);

@@ -92,15 +92,15 @@ export class Code {
   /** Types of the locals after the parameters. */
   readonly locals: ValueType[] = [];
   readonly #parameters: number;
-  /** What its first parameter always is, when that is known: then {@link Emittable}s that stand for it are this constant. */
-  readonly firstParameter: number | undefined;
+  /** Where the state block is, when that is known: else it is the first parameter (interpreter-scope.ts, STATE). */
+  readonly state: number | undefined;
   #depth = 0;
   readonly #free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   #scope: { readonly type: ValueType; readonly index: number }[] = [];
 
-  constructor(parameters: number, firstParameter?: number) {
+  constructor(parameters: number, state?: number) {
     this.#parameters = parameters;
-    this.firstParameter = firstParameter;
+    this.state = state;
   }
 
   /** A local that lives until the innermost `scope` ends. */
@@ -225,8 +225,8 @@ export class Code {
     this.bytes.byte(0x0b);
   }
 
-  returnValue(value: Emittable): void {
-    value.emit(this);
+  returnValue(...values: readonly Emittable[]): void {
+    for (const value of values) value.emit(this);
     this.bytes.byte(0x0f);
   }
 

@@ -21,11 +21,11 @@ export class ModuleBuilder {
   readonly #imports: { readonly name: string; readonly type: number }[] = [];
   readonly #functions: DeclaredFunction[] = [];
   #hasTable = false;
-  readonly #firstParameter: number | undefined;
+  readonly #state: number | undefined;
 
-  /** `firstParameter`: {@link Code.firstParameter} of all its functions. */
-  constructor(firstParameter?: number) {
-    this.#firstParameter = firstParameter;
+  /** `state`: {@link Code.state} of all its functions. */
+  constructor(state?: number) {
+    this.#state = state;
   }
 
   /** All imports must be declared before the first function. Returns the function index. */
@@ -46,7 +46,7 @@ export class ModuleBuilder {
 
   /** A function whose code {@link define} writes later: others, which may be written in between, can call it already. Returns the function index. */
   declare(signature: Signature, exportAs?: string): number {
-    const code = new Code(signature.parameters.length, this.#firstParameter);
+    const code = new Code(signature.parameters.length, this.#state);
     return this.#imports.length + this.#functions.push({ type: this.#type(signature), code, exportAs }) - 1;
   }
 

@@ -250,6 +250,9 @@ export const i64 = (value: number | bigint): Value => constant('i64', value);
 export const getLocal = (type: ValueType, index: number): Value =>
   new Value(type, (code) => { code.bytes.byte(0x20).unsigned(index); });
 
+/** What a call left on the operand stack: to be taken at once, the last result first. */
+export const result = (type: ValueType): Value => new Value(type, () => undefined);
+
 export const call = (type: ValueType, index: number, args: readonly Value[]): Value =>
   new Value(type, (code) => code.callVoid(index, args));
 
