@@ -2,10 +2,13 @@
 import { ms } from '../base/index.ts';
 import type { Nanos } from '../contracts/index.ts';
 import { serveBrokerThread } from '../host/node/broker-thread.ts';
+import { keepCompiled } from '../host/node/compile-cache.ts';
 import type { BrokerEvents, BrokerStart } from '../hypervisor/index.ts';
 import { Broker, BrokerCommand, DiskBroker, runBroker, TimerBroker } from '../shared/index.ts';
 import { diskFiles } from './disk-files.ts';
 import { serveEthernet } from './ethernet-service.ts';
+
+keepCompiled();
 
 const hostNow = (): Nanos => performance.now() * ms;
 

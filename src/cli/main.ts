@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { BulkheadError } from '../base/index.ts';
+import { keepCompiled } from '../host/node/compile-cache.ts';
 import type { CliIo, RunAction } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { EXIT_CODES, exitStatus } from './exit-codes.ts';
@@ -56,6 +57,7 @@ function version(): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  keepCompiled();
   // `bulkhead inspect … | head`: the reader has seen enough, which is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitStatus('ok') : exitStatus('failure')));
   const sink = (stream: NodeJS.WriteStream) => ({ write: (text: string) => void stream.write(text), isTTY: stream.isTTY === true });

@@ -6,6 +6,7 @@ import { CALL_COUNT, CALL_DEVICE } from '../board/index.ts';
 import type { AttachedLine, Clock, Engine, LinkedPort, Logger, Nanos, Partition, Severity, SharedEnd } from '../contracts/index.ts';
 import { holePuncher, openSerialLine } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
+import { keepCompiled } from '../host/node/compile-cache.ts';
 import { startModuleCompiler } from '../host/node/module-compiler.ts';
 import { tuneWebAssembly } from '../host/node/v8-flags.ts';
 import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
@@ -19,6 +20,7 @@ import { type EndSurroundings, openExclusiveDisk, openSharedEnd } from '../share
 import { createCpuidModel, createSoftEngine, type RegionPlan, type Translation } from '../soft/index.ts';
 import { featuresOf } from '../x86/features.ts';
 
+keepCompiled();
 tuneWebAssembly();
 
 const hostNow = (): Nanos => performance.now() * ms;
