@@ -23,8 +23,19 @@ export interface SuiteImages {
   readonly text: string;
 }
 
-/** Throws, with what gcc said, when it cannot be built; BH610 to BH615 when a package cannot be had. */
+/** Debian packages that the suite and its peers come from. */
+const NEEDED = ['gcc', 'gcc-multilib', 'qemu-system-x86'];
+
+function requirePackages(): void {
+  const isThere = (name: string): boolean => spawnSync('dpkg-query', ['-s', name], { encoding: 'utf8' }).stdout?.includes('install ok installed') === true;
+  if (spawnSync('dpkg-query', ['--version']).error !== undefined) return; // gcc and the shell will say it
+  const missing = NEEDED.filter((name) => !isThere(name));
+  if (missing.length > 0) throw new Error(`not installed: ${missing.join(', ')}. apt-get install ${missing.join(' ')}`);
+}
+
+/** Throws, with what gcc said, when it cannot be built, and says which packages are missing; BH610 to BH615 when a package cannot be had. */
 export async function buildSuite(rounds: number): Promise<SuiteImages> {
+  requirePackages();
   const folder = join(cacheFolder(), 'bench');
   mkdirSync(folder, { recursive: true });
   const compile = (name: string, ...args: string[]): string => {

@@ -3,9 +3,9 @@
  * Plain JavaScript without dependencies, because it runs before either exists, on any Node from 20 on.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -106,7 +106,16 @@ function fail(message) {
  * their threads: with one arena for all a guest's machine takes a fifth less memory. What Node makes of our sources is kept for the next
  * time: else each thread of a machine strips types for half a second.
  */
-export const MACHINE_ENVIRONMENT = {
-  MALLOC_ARENA_MAX: '1',
-  NODE_COMPILE_CACHE: join(process.env.BULKHEAD_CACHE ?? join(ROOT, '.cache'), 'compiled'),
-};
+export const MACHINE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1', ...compileCache() };
+
+/** Nothing where the folder cannot be made: Node would try that for ever in some places (below /proc, for one). */
+function compileCache() {
+  const cache = resolve(process.env.BULKHEAD_CACHE ?? join(ROOT, '.cache'));
+  const folder = join(cache, 'compiled');
+  try {
+    for (const one of [cache, folder]) if (!existsSync(one)) mkdirSync(one);
+    return { NODE_COMPILE_CACHE: folder };
+  } catch {
+    return {};
+  }
+}
