@@ -1,6 +1,6 @@
 // bin/bulkhead.mjs as a shell starts it: any Node from 20 on, any folder, any end.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,15 @@ describe('the launcher', () => {
     expect([version.status, version.stdout]).toEqual([0, '0.1.0\n']);
     const usage = spawnSync(node, [LAUNCHER, 'no-such-command'], { cwd: tmpdir(), encoding: 'utf8' });
     expect([usage.status, usage.stdout]).toEqual([2, '']);
+  });
+
+  it('does without a cache that cannot be made, and keeps what Node made of the sources where it can', () => {
+    const version = (cache: string) => spawnSync(process.execPath, [LAUNCHER, '--version'], { encoding: 'utf8', timeout: 20_000, env: { ...process.env, BULKHEAD_CACHE: cache } });
+    expect([version('/proc/nowhere').status, version('/nowhere/at/all').status]).toEqual([0, 0]);
+    const folder = mkdtempSync(join(tmpdir(), 'bulkhead-launcher-'));
+    expect(version(join(folder, 'cache')).status).toBe(0);
+    expect(readdirSync(join(folder, 'cache', 'compiled'))).not.toEqual([]);
+    rmSync(folder, { recursive: true });
   });
 
   it('finds files from the folder it is started in', () => {
