@@ -24,7 +24,7 @@ describe('the launcher', () => {
   });
 
   it('does without a cache that cannot be made, and keeps what Node made of the sources where it can', () => {
-    const version = (cache: string) => spawnSync(process.execPath, [LAUNCHER, '--version'], { encoding: 'utf8', timeout: 20_000, env: { ...process.env, BULKHEAD_CACHE: cache } });
+    const version = (cache: string) => spawnSync(process.execPath, [LAUNCHER, '--version'], { encoding: 'utf8', timeout: 20_000, env: { ...process.env, NODE_COMPILE_CACHE: undefined, BULKHEAD_CACHE: cache } });
     expect([version('/proc/nowhere').status, version('/nowhere/at/all').status]).toEqual([0, 0]);
     const folder = mkdtempSync(join(tmpdir(), 'bulkhead-launcher-'));
     expect(version(join(folder, 'cache')).status).toBe(0);
