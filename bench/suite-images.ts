@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type CpioEntry, writeCpio } from '../src/boot/index.ts';
 import { cacheFolder } from '../src/host/node/cache.ts';
 import { packageFile } from '../src/host/node/packages.ts';
+import { outputOf } from './report.ts';
 
 const SUITE = join(import.meta.dirname, 'suite');
 const COMMON = ['-O2', '-fno-tree-vectorize', '-fno-strict-aliasing', '-Wall', '-Wextra'];
@@ -27,9 +28,8 @@ export interface SuiteImages {
 const NEEDED = ['gcc', 'gcc-multilib', 'qemu-system-x86'];
 
 function requirePackages(): void {
-  const isThere = (name: string): boolean => spawnSync('dpkg-query', ['-s', name], { encoding: 'utf8' }).stdout?.includes('install ok installed') === true;
-  if (spawnSync('dpkg-query', ['--version']).error !== undefined) return; // gcc and the shell will say it
-  const missing = NEEDED.filter((name) => !isThere(name));
+  if (outputOf('dpkg-query', '--version') === undefined) return; // gcc and the shell will say it
+  const missing = NEEDED.filter((name) => outputOf('dpkg-query', '-s', name)?.includes('install ok installed') !== true);
   if (missing.length > 0) throw new Error(`not installed: ${missing.join(', ')}. apt-get install ${missing.join(' ')}`);
 }
 

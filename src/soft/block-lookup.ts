@@ -17,6 +17,10 @@ export interface FoundBlock {
 export const fetchEntryOf = (page: Value): Value =>
   STATE.load('i32', 4, S.TLB_FETCH).add(page.shr(8).wrap().and((TLB_ENTRIES - 1) * TLB_ENTRY_SIZE));
 
+/** Whether the fetch TLB has a linear page address (i64) at this host offset (i32); `entry`: where its entry is (i32). All of them locals or constants. */
+export const isFetchedFrom = (entry: Value, page: Value, host: Value): Value =>
+  entry.load('i64', 8).eq(page).and(page.wrap().add(entry.load('i32', 4, 8)).eq(host));
+
 /**
  * The flat block at a linear address (i64, in a local): on the page of CODE_PAGE, or wherever the fetch TLB knows another one to be. Branches to `miss`
  * where there is none. `elsewhere` is generated where the page is another one.

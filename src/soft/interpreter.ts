@@ -9,7 +9,7 @@
 import { HANDLER, IMM, LINK, OFFSET, RECORD_SIZE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
 import type { InstructionRow } from '../x86/table.ts';
-import { fetchEntryOf, findBlock } from './block-lookup.ts';
+import { fetchEntryOf, findBlock, isFetchedFrom } from './block-lookup.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
 import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
 import { JUMP, Leave, NEXT, REGION_INTERPRET, REGION_UNWIND, REPEAT } from './leave.ts';
@@ -200,8 +200,7 @@ function emitMainLoop(code: Code, handlers: readonly Handler[], imports: Imports
           const [pageValue, entryValue] = [getLocal('i64', page), getLocal('i32', entry)];
           code.setLocal(page, STATE.load('i64', 8, S.CODE_PAGE).add(4096).and(STATE.load('i64', 8, S.LINEAR_MASK)));
           code.setLocal(entry, fetchEntryOf(pageValue));
-          const host = pageValue.wrap().add(entryValue.load('i32', 4, 8));
-          code.if(entryValue.load('i64', 8).eq(pageValue).and(host.eq(RECORD.load('i32', 4, IMM))), advance);
+          code.if(isFetchedFrom(entryValue, pageValue, RECORD.load('i32', 4, IMM)), advance);
         };
         const micro = (): void => {
           giveBack();

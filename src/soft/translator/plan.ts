@@ -11,7 +11,6 @@ import { type Handler, HANDLER_MICRO, HANDLER_SYSTEM, type HandlerTable } from '
 import { SYSTEM_MNEMONICS } from '../system-operations.ts';
 
 const PAGE = 4096;
-const CHECK_CROSSING = SYSTEM_MNEMONICS.indexOf('check_crossing');
 /** INFO_SIZE of 16-bit operands. */
 const LOG2_OF_2 = 1;
 const MOST_INSTRUCTIONS = 400;
@@ -196,7 +195,7 @@ function outline(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, st
 
 /** What stands before an instruction across the end of the page. */
 function isCheck(view: DataView, record: number): boolean {
-  return view.getUint16(record, true) === HANDLER_MICRO && view.getInt32(record + LINK, true) === CHECK_CROSSING;
+  return view.getUint16(record, true) === HANDLER_MICRO && SYSTEM_MNEMONICS[view.getInt32(record + LINK, true)] === 'check_crossing';
 }
 
 /** A system operation that does not go on with the next instruction. */

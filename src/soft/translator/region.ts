@@ -16,7 +16,7 @@
  */
 import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
 import { PAGE } from '../access.ts';
-import { fetchEntryOf } from '../block-lookup.ts';
+import { fetchEntryOf, isFetchedFrom } from '../block-lookup.ts';
 import { BLOCK_ENTRY_SIZE, BLOCK_OFFSET, BLOCK_OTHER_WAY, blockSlot } from '../layout.ts';
 import { Leave, REGION_INTERPRET, REGION_UNWIND, REPEAT } from '../leave.ts';
 import { type Imports, STATE } from '../interpreter-scope.ts';
@@ -125,8 +125,7 @@ class RegionWriter {
       storeEntry(0);
       for (let entry = 1; entry < entries.length; entry++) code.if(WANTED_ENTRY.eq(entry), () => storeEntry(entry));
       if (entries.length > 1) store(code, STATE, 4, i32(0), S.REGION_ENTRY);
-      state.saveBudgetAndStack();
-      this.#giveUp(i32(REGION_INTERPRET));
+      this.#interpretHere();
     }, undefined, false);
     state.load(entries.some((number) => needsFlags[number] !== 'none'));
     const behindFlags = (setter: number): void => {
@@ -153,10 +152,9 @@ class RegionWriter {
     const exit = this.#exit.value;
     state.setBudget(state.budget.add(exit.shr(UNSPENT_SHIFT)));
     state.save();
-    state.saveBudgetAndStack();
     const rip = state.page.add(exit.and((1 << UNSPENT_SHIFT) - 1).widen());
     store(code, STATE, 8, state.is64Bit ? rip : rip.and(i64(0xffff_ffffn)), S.RIP);
-    this.#giveUp(i32(REGION_INTERPRET));
+    this.#interpretHere();
   }
 
   /** All of the region but where the interpreter takes over. */
@@ -197,7 +195,13 @@ class RegionWriter {
     this.#code.returnValue(i64(0), status);
   }
 
-  /** The same when a system operation says so. */
+  /** The interpreter goes on at RIP: the budget and RSP are all that is not in the state block yet. */
+  #interpretHere(): void {
+    this.#state.saveBudgetAndStack();
+    this.#giveUp(i32(REGION_INTERPRET));
+  }
+
+  /** Gives up when a system operation says so. */
   #heed(status: Value): void {
     this.#code.if(status, () => this.#giveUp(i32(REGION_UNWIND + Leave.Jump).sub(status)), undefined, false);
   }
@@ -380,9 +384,8 @@ class RegionWriter {
     const page = state.ripAt(PAGE);
     const entry = state.variable('fetch-entry', 'i32');
     entry.set(fetchEntryOf(page));
-    const host = page.wrap().add(entry.value.load('i32', 4, 8));
-    const isOther = entry.value.load('i64', 8).ne(page).or(host.ne(i32(address - RECORD_SIZE).load('i32', 4, IMM)));
-    this.#code.if(isOther, () => state.aside(() => this.#interpretAt(start, 0)), undefined, false);
+    const isSame = isFetchedFrom(entry.value, page, i32(address - RECORD_SIZE).load('i32', 4, IMM));
+    this.#code.if(isSame.isZero(), () => state.aside(() => this.#interpretAt(start, 0)), undefined, false);
   }
 
   /** `behind`: instructions of the block that follow this one; the budget is already charged for them. */
@@ -572,10 +575,7 @@ class RegionWriter {
     }, undefined, false);
     store(code, STATE, 8, state.page, S.CODE_PAGE);
     store(code, STATE, 4, i32(this.#page), S.CODE_HOST);
-    code.if(state.budget.lt(next === undefined ? 1 : this.#need(next)), () => {
-      state.saveBudgetAndStack();
-      this.#giveUp(i32(REGION_INTERPRET));
-    }, undefined, false);
+    code.if(state.budget.lt(next === undefined ? 1 : this.#need(next)), () => this.#interpretHere(), undefined, false);
     if (next === undefined) {
       code.branch(this.#goneExit);
       state.hasLeft = true;

@@ -162,13 +162,16 @@ export class TranslatorScope extends InterpreterScope {
       read: (type, size, at = 0) => (type === 'v128' ? state.vector(number) : lane(state.vector(number), type, size, at)),
       write: (value, size, at = 0) => {
         if (value.type === 'v128') state.setVector(number, value);
-        else {
-          const type = value.type === 'i64' && size < 8 ? 'i32' : value.type;
-          const [, replace] = LANES[`${type}.${size}`] as readonly [number, number];
-          state.setVector(number, state.vector(number).simdLane('v128', replace, at / size, value.type === type ? value : value.wrap()));
-        }
+        else this.#setLane(number, value, size, at);
       },
     };
+  }
+
+  #setLane(number: number, value: Value, size: number, at: number): void {
+    const state = this.#state;
+    const type = value.type === 'i64' && size < 8 ? 'i32' : value.type;
+    const [, replace] = LANES[`${type}.${size}`] as readonly [number, number];
+    state.setVector(number, state.vector(number).simdLane('v128', replace, at / size, value.type === type ? value : value.wrap()));
   }
 
   override field(offset: number, type: Word): Value {
@@ -192,10 +195,8 @@ export class TranslatorScope extends InterpreterScope {
     if (offset === S.FLAG_RESULT) state.setFlagResult(value);
     else if (offset === S.FLAG_AUX) state.setFlagAux(value);
     else if (offset < S.GPR + GENERAL_REGISTERS * 8) state.setGeneral((offset - S.GPR) >>> 3, value);
-    else if (vector !== undefined) {
-      const [, replace] = LANES[value.type === 'i64' ? 'i64.8' : 'i32.4'] as readonly [number, number];
-      state.setVector(vector, state.vector(vector).simdLane('v128', replace, (offset & 8) / (value.type === 'i64' ? 8 : 4), value));
-    } else {
+    else if (vector !== undefined) this.#setLane(vector, value, value.type === 'i64' ? 8 : 4, offset & 8);
+    else {
       super.setField(offset, value);
       if (offset === S.TLB_READ) state.loadTlb();
     }
