@@ -2,7 +2,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { MACHINE_ENVIRONMENT } from '../scripts/setup.mjs';
+import { machineEnvironment } from '../scripts/setup.mjs';
 import { MiB } from '../src/base/index.ts';
 
 /** Linux counts processor time in these (proc(5), `/proc/pid/stat`; USER_HZ is 100 on every architecture it runs on here). */
@@ -28,7 +28,7 @@ export class EmulatorProcess {
   #look: () => void = () => {};
 
   constructor(command: string, args: readonly string[]) {
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...MACHINE_ENVIRONMENT } });
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...machineEnvironment() } });
     this.ended = new Promise((resolve, reject) => {
       this.#child.once('error', reject);
       this.#child.once('close', (status) => resolve(status));

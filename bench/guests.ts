@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { packageFile } from '../src/host/node/packages.ts';
-import { MACHINE_ENVIRONMENT } from '../scripts/setup.mjs';
+import { machineEnvironment } from '../scripts/setup.mjs';
 import { conditions, keep, markdownTable, median, outputOf } from './report.ts';
 import { buildSuite, type SuiteImages } from './suite-images.ts';
 import { SuiteRecords } from './suite-records.ts';
@@ -99,7 +99,7 @@ async function configurationsOf(images: SuiteImages, scratch: string): Promise<C
 function run({ command }: Configuration): Promise<SuiteRun> {
   const [program, ...args] = options['no-pin'] ? command : ['taskset', '-c', options.cpu, ...command];
   return new Promise((resolve, reject) => {
-    const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...MACHINE_ENVIRONMENT } });
+    const child = spawn(program as string, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...machineEnvironment() } });
     const records = new SuiteRecords(() => threadsCpuMs(child.pid as number));
     let peakKiB = 0;
     let tail = '';

@@ -7,14 +7,14 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { MACHINE_ENVIRONMENT, nodePath, passSignals, ROOT, say } from '../scripts/setup.mjs';
+import { machineEnvironment, nodePath, passSignals, ROOT, say } from '../scripts/setup.mjs';
 
 const node = nodePath();
 if (node === undefined || !existsSync(join(ROOT, 'node_modules', 'commander'))) {
   say(`dependencies are missing: run \`npm ci\` in ${ROOT} first (or \`npm start\`, which does it for you)`);
   process.exit(1);
 }
-const environment = { ...MACHINE_ENVIRONMENT, ...process.env };
+const environment = { ...machineEnvironment(), ...process.env };
 const child = spawn(node, [join(ROOT, 'src', 'cli', 'main.ts'), ...process.argv.slice(2)], { stdio: 'inherit', env: environment });
 passSignals(child);
 child.on('error', (error) => {

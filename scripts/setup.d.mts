@@ -1,2 +1,2 @@
 /** Of scripts/setup.mjs, what TypeScript uses. */
-export const MACHINE_ENVIRONMENT: Readonly<Record<string, string>>;
+export function machineEnvironment(): Readonly<Record<string, string>>;

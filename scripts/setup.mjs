@@ -69,7 +69,7 @@ export function run(command, args) {
     const child = spawn(command, args, {
       cwd: ROOT,
       stdio: 'inherit',
-      env: { ...MACHINE_ENVIRONMENT, ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` },
+      env: { ...machineEnvironment(), ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH ?? ''}` },
     });
     passSignals(child);
     child.on('error', (error) => {
@@ -106,7 +106,9 @@ function fail(message) {
  * their threads: with one arena for all a guest's machine takes a fifth less memory. What Node makes of our sources is kept for the next
  * time: else each thread of a machine strips types for half a second.
  */
-export const MACHINE_ENVIRONMENT = { MALLOC_ARENA_MAX: '1', ...compileCache() };
+export function machineEnvironment() {
+  return { MALLOC_ARENA_MAX: '1', ...compileCache() };
+}
 
 /** Nothing where the folder cannot be made: Node would try that for ever in some places (below /proc, for one). */
 function compileCache() {

@@ -54,7 +54,7 @@ const modRm = ({ opcode }: Difference): number => opcode[opcode[1] === 0x38 || o
 
 /** Extensions that no level announces: undefined here, known to disassemblers. */
 const EXTENSIONS =
-  /^(v[a-z0-9]+|k[a-z]+[bwdq]|p?clmul\w*|pclmul\w+|aes\w+|sha\d\w+|gf2p8\w+|ad[co]x|a(add|and|or|xor)|rd(rand|seed|pkru|pru|pid|ssp\w*)|wrpkru|wru?ss\w*|incssp\w*|saveprevssp|rstorssp|(set|clr)ssbsy|endbr\w*|movdir\w+|enqcmds?|clwb|clflushopt|cldemote|pconfig|wbnoinvd|t?pause|umonitor|umwait|x(begin|end|abort|test|susldtrk|resldtrk)|xsaves(64)?|xrstors(64)?|encl[suv]|getsec|inv(ept|vpid|lpg[ab])|tlbsync|rmp\w+|psmash|skinit|stgi|clgi|montmul|xsha\w+|xstore\S*|serialize|xcrypt\S+|ccs_\w+|femms|pf\w+|p[fi]2\w+|pswapd|pavgusb|pmulhrw|extrq|insertq|movnts[sd]|monitorx|mwaitx|clzero|mcommit|cl?ui|stui|testui|uiret|senduipi|hreset|seam\w+|tdcall|ptwrite|lwpins|lwpval|bextr|blc\w+|bls\w+|t1mskc|tzmsk|[sl]lwpcb|tz?cnt|lzcnt|andn|[sm]ulx|pdep|pext|rorx|s[ah][rl]x|bndmk|bnd\w+|jmpe|loadall\w*|rsm|svdc|rsdc|svldt|rsldt|svts|rsts|smint|dmint|rdm|umov|ibts|xbts|cmpxchg486|rdshr|wrshr|cpu_\w+|emms|prefetch\w*|loadiwkey|encodekey\w+|fxsave|fnsetpm|frstpm|frstpm\(287|fndisi|altinst|salc|bb[01]_reset|getsec|f?neni|crc32|movbe|popcnt|ud[01]b?|rdmsrlist|wrmsrlist|wrmsrns|cmp\w+xadd|prefetchit\w|eretu|erets|lkgs)$/;
+  /^(v[a-z0-9]+|k[a-z]+[bwdq]|p?clmul\w*|pclmul\w+|aes\w+|sha\d\w+|gf2p8\w+|ad[co]x|a(add|and|or|xor)|rd(rand|seed|pkru|pru|pid|ssp\w*)|wrpkru|wru?ss\w*|incssp\w*|saveprevssp|rstorssp|(set|clr)ssbsy|endbr\w*|movdir\w+|enqcmds?|clwb|clflushopt|cldemote|pconfig|wbnoinvd|t?pause|umonitor|umwait|x(beginw?|end|abort|test|susldtrk|resldtrk)|xsaves(64)?|xrstors(64)?|encl[suv]|getsec|inv(ept|vpid|lpg[ab])|tlbsync|rmp\w+|psmash|skinit|stgi|clgi|montmul|xsha\w+|xstore\S*|serialize|xcrypt\S+|ccs_\w+|femms|pf\w+|p[fi]2\w+|pswapd|pavgusb|pmulhrw|extrq|insertq|movnts[sd]|monitorx|mwaitx|clzero|mcommit|cl?ui|stui|testui|uiret|senduipi|hreset|seam\w+|tdcall|ptwrite|lwpins|lwpval|bextr|blc\w+|bls\w+|t1mskc|tzmsk|[sl]lwpcb|tz?cnt|lzcnt|andn|[sm]ulx|pdep|pext|rorx|s[ah][rl]x|bndmk|bnd\w+|jmpe|loadall\w*|rsm|svdc|rsdc|svldt|rsldt|svts|rsts|smint|dmint|rdm|umov|ibts|xbts|cmpxchg486|rdshr|wrshr|cpu_\w+|emms|prefetch\w*|loadiwkey|encodekey\w+|fxsave|fnsetpm|frstpm|frstpm\(287|fndisi|altinst|salc|bb[01]_reset|getsec|f?neni|crc32|movbe|popcnt|ud[01]b?|rdmsrlist|wrmsrlist|wrmsrns|cmp\w+xadd|prefetchit\w|eretu|erets|lkgs)$/;
 
 const firstWord = (text: string): string =>
   text
@@ -105,10 +105,10 @@ const RULES: readonly Rule[] = [
       [0x09, 0x38, 0xa6, 0xa7, 0xbc, 0xbd, 0xb8, 0xc7, 0xae].includes(second),
   },
   {
-    reason: 'what has no form with 66, F2 or F3 is undefined behind them (SDM 2A §3.1.1.1, "NP"), on silicon too: FXSAVE, LDMXCSR, XSAVEC, MOVBE, PMOVMSKB',
+    reason: 'what has no form with 66, F2 or F3 is undefined behind them (SDM 2A §3.1.1.1, "NP"), on silicon too: FXSAVE, LDMXCSR, XSAVEC, XGETBV, MOVBE, PMOVMSKB',
     holds: ({ opcode: [first, second = 0, third = 0], prefixes, ours }) =>
       first === 0x0f && ours === UNDEFINED && prefixes.some((byte) => byte === 0x66 || byte === 0xf2 || byte === 0xf3) &&
-      (second === 0xae || second === 0xc7 || second === 0xd7 || (second === 0x38 && third >= 0xf0)),
+      (second === 0xae || second === 0xc7 || second === 0xd7 || (second === 0x38 && third >= 0xf0) || (second === 0x01 && (third & 0xfe) === 0xd0)),
   },
   { reason: 'UD0 and UD1 have a ModRM byte (SDM 2B, UD); what they raise is the same', holds: ({ mnemonic }) => mnemonic === 'ud' },
   {
