@@ -63,6 +63,8 @@ export class Blocks {
   readonly #crossing = new Uint8Array(16);
   /** By the second page of instructions that cross into it: the records that check it. */
   readonly #crossings = new Map<number, number[]>();
+  /** The same for pages that {@link guardOf} was asked about. */
+  readonly #guards = new Map<number, number>();
   /** Set when the page being executed was changed: leave at the next instruction. */
   onForget: () => void = () => undefined;
   onForgetAll: () => void = () => undefined;
@@ -93,6 +95,7 @@ export class Blocks {
     this.#byPage.clear();
     this.#segmented.clear();
     this.#crossings.clear();
+    this.#guards.clear();
     this.#nextRecord = this.#firstRecord;
     this.onForgetAll();
   }
@@ -180,6 +183,7 @@ export class Blocks {
     if (crossings !== undefined) {
       for (const record of crossings) this.#core.i32[(record + R.IMM) >>> 2] = 0;
       this.#crossings.delete(hostPage);
+      this.#guards.delete(hostPage);
     }
     if (this.#segmented.size > 0) this.#segmented.clear();
   }
@@ -354,10 +358,29 @@ export class Blocks {
     this.#nextRecord = record + R.RECORD_SIZE;
     this.#tracker.mark(host, have);
     this.#tracker.mark(next, length - have);
-    const crossings = this.#crossings.get(next >>> 12);
-    if (crossings) crossings.push(first);
-    else this.#crossings.set(next >>> 12, [first]);
+    this.#guard(next >>> 12, first);
     return first;
+  }
+
+  /** From now on the record's immediate says whether the page's code has changed. */
+  #guard(hostPage: number, record: number): void {
+    const crossings = this.#crossings.get(hostPage);
+    if (crossings) crossings.push(record);
+    else this.#crossings.set(hostPage, [record]);
+  }
+
+  /** Address of a word that is the host offset of this page of RAM as long as the code that was decoded on it is the same, then 0. 0 when there is no room for it. */
+  guardOf(hostPage: number): number {
+    const known = this.#guards.get(hostPage);
+    if (known !== undefined) return known + R.IMM;
+    const record = this.#nextRecord;
+    if (record + R.RECORD_SIZE > this.#endOfRecords) return 0;
+    this.#end(record, 0);
+    this.#core.i32[(record + R.IMM) >>> 2] = hostPage << 12;
+    this.#nextRecord += R.RECORD_SIZE;
+    this.#guards.set(hostPage, record);
+    this.#guard(hostPage, record);
+    return record + R.IMM;
   }
 
   /** Code in device memory or nothing: the bus floats high, and FF FF is no instruction. */

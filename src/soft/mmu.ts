@@ -173,6 +173,13 @@ export class Mmu {
     return host + (low & (PAGE - 1));
   }
 
+  /** Host offset of what is fetched from an address whose page the TLB has; 0 when it has not, or it is no RAM. */
+  fetchedFrom(low: number, high: number): number {
+    const entry = this.#tlb.entry(TLB_KIND_FETCH, low, this.#explicitAccess());
+    const i32 = this.#i32;
+    return i32[entry] === (low & -PAGE) && i32[entry + 1] === high ? (low + (i32[entry + 2] as number)) >>> 0 : 0;
+  }
+
   // ── system code ─────────────────────────────────────────────────────────────────────────────────────────────────────
   // Loads and stores at the current privilege level, and `…System…` at supervisor level whatever CPL is. All throw
   // GUEST_FAULT after recording the fault. 64-bit values come as bigint, or (`…Canonical`) as exact signed numbers.

@@ -3,7 +3,8 @@ import { RECORD_SIZE } from '../../x86/record.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import { type FlagNeed, flagsNeeded } from './flag-use.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
-import { blocksOf, CALLS, isDispatch, type PlannedBlock, type RegionPlan, targetOf, type Transfer, transferOf } from './plan.ts';
+import { CALLS, isDispatch, targetOf, type Transfer, transferOf } from './outline.ts';
+import { blocksOf, calleesOf, type PlannedBlock, type PlannedCallee, type RegionPlan } from './plan.ts';
 import type { Touched } from './region-state.ts';
 import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Access, accessesOf } from './windows.ts';
@@ -16,6 +17,8 @@ const goesElsewhere = ({ mnemonic, semantics }: Handler): boolean => ELSEWHERE.h
 
 export class RegionGraph {
   readonly blocks: readonly PlannedBlock[];
+  /** By {@link PlannedBlock.callee}; undefined for the region itself. */
+  readonly callees: readonly (PlannedCallee | undefined)[];
   /** Blocks where control comes in, the one that was asked for first. */
   readonly entries: readonly number[];
   /** Where the graph begins: the only entry; or, where there are several, a block without instructions that leads to all of them. */
@@ -36,34 +39,39 @@ export class RegionGraph {
   /** Accesses to memory at a constant distance from a general register. */
   readonly accesses: readonly (readonly Access[])[];
   readonly x87: X87Plan | undefined;
-  readonly #numbers: ReadonlyMap<number, number>;
+  /** By callee and offset. */
+  readonly #numbers: readonly ReadonlyMap<number, number>[];
+  /** First blocks of callees, by the number of the block that calls. */
+  readonly #called: ReadonlyMap<number, number>;
   /** Offsets that indirect jumps may lead to. */
   readonly #targets: ReadonlySet<number>;
 
   constructor(plan: RegionPlan, handlers: HandlerTable, registers: TouchedRegisters) {
     const blocks = blocksOf(plan);
+    this.blocks = blocks;
     this.#targets = new Set(plan.targets);
-    this.#numbers = new Map(blocks.map(({ start }, number) => [start, number]));
+    this.callees = [undefined, ...calleesOf(plan)];
+    this.#numbers = this.callees.map((_, callee) => new Map(blocks.flatMap((block, number) => (block.callee === callee ? [[block.start, number]] : []))));
+    this.#called = new Map(this.callees.flatMap((callee, n) => (callee ? [[callee.caller, blocks.findIndex((block) => block.callee === n)]] : [])));
     const instructions = blocks.map(({ records }) =>
       Array.from({ length: records.byteLength / RECORD_SIZE }, (_, n) => handlers.at(records.getUint16(n * RECORD_SIZE, true)) as Handler));
-    const transfers = instructions.map((list) => transferOf(list.at(-1)?.mnemonic ?? ''));
+    const transfers = blocks.map((block, number) => this.#transferOf(block, number, (instructions[number] as readonly Handler[]).at(-1)?.mnemonic ?? ''));
     const dispatches = instructions.map((list, number) => {
-      const { records, stops } = blocks[number] as PlannedBlock;
-      return !stops && isDispatch(records, records.byteLength - RECORD_SIZE, list.at(-1) as Handler);
+      const { records, stops, callee } = blocks[number] as PlannedBlock;
+      return !stops && callee === 0 && isDispatch(records, records.byteLength - RECORD_SIZE, list.at(-1) as Handler);
     });
-    const edges = blocks.map((block, number) => this.#edgesOf(block, transfers[number] as Transfer, dispatches[number] as boolean));
+    const edges = blocks.map((block, number) => this.#edgesOf(block, number, transfers[number] as Transfer, dispatches[number] as boolean));
     const flow = analyse(edges, instructions.map(({ length }) => length));
     this.x87 = planX87(instructions, blocks.map(({ records }) => records), edges);
     this.entries = [0, ...(this.x87 === undefined ? this.#entriesBehindCalls(plan, flow) : [])];
     this.root = 0;
     if (this.entries.length > 1) {
-      this.root = blocks.push({ start: -1, end: -1, stops: false, crosses: false, records: new DataView(new ArrayBuffer(0)), address: 0 }) - 1;
+      this.root = blocks.push({ start: -1, end: -1, stops: false, crosses: false, records: new DataView(new ArrayBuffer(0)), address: 0, callee: 0 }) - 1;
       instructions.push([]);
       transfers.push('none');
       dispatches.push(false);
       edges.push(this.entries.toReversed().map((to) => ({ to, isCall: true })));
     }
-    this.blocks = blocks;
     this.transfers = transfers;
     this.dispatches = dispatches;
     this.edges = edges;
@@ -78,8 +86,10 @@ export class RegionGraph {
       for (let record = 0; record < records.byteLength; record += RECORD_SIZE) changed |= registers.changedBy(records, record);
       return changed;
     });
-    this.clobbers = instructions.map((list) => list.some((handler) => goesElsewhere(handler) || OTHER_TLB.has(handler.mnemonic)));
-    this.dirty = this.#dirtyAtStart(instructions, registers);
+    const elsewhere = instructions.map((list, number) =>
+      list.map((handler, n) => (n === list.length - 1 && CALLS.has(transfers[number] as Transfer)) || (goesElsewhere(handler) && !this.#called.has(number))));
+    this.clobbers = instructions.map((list, number) => list.some((handler, n) => elsewhere[number]?.[n] || OTHER_TLB.has(handler.mnemonic)));
+    this.dirty = this.#dirtyAtStart(elsewhere, registers);
     this.accesses = blocks.map(({ records }, number) => accessesOf(instructions[number] as Handler[], records));
     this.needsFlags = flagsNeeded(
       this.effects,
@@ -90,10 +100,10 @@ export class RegionGraph {
   }
 
   /** Calls, and what is executed elsewhere, find everything in the state block, and what comes back is loaded from there. */
-  #dirtyAtStart(instructions: readonly (readonly Handler[])[], registers: TouchedRegisters): readonly number[] {
-    const added = this.blocks.map(({ records }, number) => (instructions[number] as readonly Handler[]).reduce(
-      (dirty, handler, n) => (goesElsewhere(handler) ? 0 : dirty | registers.changedBy(records, n * RECORD_SIZE)), 0));
-    const synchronizes = instructions.map((list) => list.some(goesElsewhere));
+  #dirtyAtStart(elsewhere: readonly (readonly boolean[])[], registers: TouchedRegisters): readonly number[] {
+    const added = this.blocks.map(({ records }, number) => (elsewhere[number] as readonly boolean[]).reduce(
+      (dirty, isElsewhere, n) => (isElsewhere ? 0 : dirty | registers.changedBy(records, n * RECORD_SIZE)), 0));
+    const synchronizes = elsewhere.map((list) => list.includes(true));
     const atStart = new Array<number>(this.blocks.length).fill(0);
     for (let changed = true; changed; ) {
       changed = false;
@@ -114,15 +124,39 @@ export class RegionGraph {
     return (this.blocks[number] as PlannedBlock).start;
   }
 
-  /** The block that starts at an offset of the page. */
-  numberAt(offset: number): number | undefined {
-    return this.#numbers.get(offset);
+  /** The block that starts at an offset of the page, or in a callee. */
+  numberAt(offset: number, callee = 0): number | undefined {
+    return this.#numbers[callee]?.get(offset);
+  }
+
+  /** The callee whose first block it is. */
+  enteredAt(number: number): PlannedCallee | undefined {
+    const callee = this.callees[(this.blocks[number] as PlannedBlock).callee];
+    return callee && this.#called.get(callee.caller) === number ? callee : undefined;
+  }
+
+  /** The first block of the callee that a block calls. */
+  calledBy(number: number): number | undefined {
+    return this.#called.get(number);
+  }
+
+  /** Offset in the region's page where it goes on when the callee that a block belongs to returns. */
+  returnOf({ callee }: PlannedBlock): number {
+    return (this.blocks[(this.callees[callee] as PlannedCallee).caller] as PlannedBlock).end;
+  }
+
+  /** To callees control goes as in jumps; what they jump to returns to their caller. */
+  #transferOf({ records, callee }: PlannedBlock, number: number, mnemonic: string): Transfer {
+    const transfer = transferOf(mnemonic);
+    if (this.#called.has(number)) return 'jump';
+    const leaves = transfer === 'leave' || (transfer === 'jump' && targetOf(records, records.byteLength - RECORD_SIZE) === undefined);
+    return callee > 0 && leaves ? 'indirect-call' : transfer;
   }
 
   /** Control goes from the block to one of this region, and to no other place. */
   #staysInside(number: number): boolean {
     const transfer = this.transfers[number] as Transfer;
-    return (transfer === 'none' || transfer === 'jump') && (this.edges[number] as readonly Edge[]).length > 0;
+    return (transfer === 'none' || transfer === 'jump' || transfer === 'return') && (this.edges[number] as readonly Edge[]).length > 0;
   }
 
   /** Not in a loop: with a second entry it would be none. */
@@ -131,19 +165,26 @@ export class RegionGraph {
     return Array.from(entries, (offset) => this.numberAt(offset) as number).filter((number) => !inLoops.has(number));
   }
 
-  #edgesOf(block: PlannedBlock, transfer: Transfer, dispatches: boolean): Edge[] {
+  #edgesOf(block: PlannedBlock, number: number, transfer: Transfer, dispatches: boolean): Edge[] {
     if (block.stops) return [];
+    const called = this.#called.get(number);
+    if (called !== undefined) return [{ to: called, isCall: false }];
     if (dispatches) return [...this.#targets].map((offset) => ({ to: this.numberAt(offset) as number, isCall: false }));
     const view = block.records;
+    const isCall = CALLS.has(transfer);
+    const last = view.byteLength - RECORD_SIZE;
+    if (block.callee > 0 && (isCall || transfer === 'return')) {
+      const to = this.numberAt(this.returnOf(block));
+      return to === undefined ? [] : [{ to, isCall }];
+    }
     const offsets: number[] = [];
     if (transfer === 'conditional' || transfer === 'jump') {
-      const target = targetOf(view, view.byteLength - RECORD_SIZE);
+      const target = targetOf(view, last);
       if (target !== undefined) offsets.push(target);
     }
     if (transfer !== 'jump' && transfer !== 'return' && transfer !== 'leave') offsets.push(block.end);
-    const isCall = CALLS.has(transfer);
     return offsets.flatMap((offset) => {
-      const to = this.numberAt(offset);
+      const to = this.numberAt(offset, block.callee);
       return to === undefined ? [] : [{ to, isCall }];
     });
   }

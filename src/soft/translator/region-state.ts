@@ -35,6 +35,8 @@ export class RegionState {
   readonly x87: X87Locals | undefined;
   /** Control does not come here: the code before has left. */
   hasLeft = false;
+  /** Bytes from the region's page to that of the code being generated. */
+  distance = 0;
   /** The instruction being generated does nothing about flags. */
   keepsFlags = false;
   readonly #locals = new Map<string, number>([['budget', BUDGET_PARAMETER]]);
@@ -106,6 +108,7 @@ export class RegionState {
   get stackPointer(): Value { return this.#get(STACK_POINTER, this.#word).widen(); }
   get budget(): Value { return this.#get('budget', 'i32'); }
   setBudget(value: Value): void { this.#set('budget', value); }
+  /** The region's page. */
   get page(): Value { return this.#get('page', 'i64'); }
   /** The TLB for reading; the one for writing lies behind it. */
   get tlb(): Value { return this.#get('tlb', 'i32'); }
@@ -123,10 +126,10 @@ export class RegionState {
     this.code.setLocal(window.host, address.wrap().add(entry.load('i32', 4, table + 8)));
   }
 
-  /** RIP of an offset of the region's page, which may lie behind its end. */
-  ripAt(offset: number): Value {
-    const rip = this.page.add(i64(offset));
-    return offset < 4096 || this.is64Bit ? rip : rip.and(i64(0xffff_ffffn));
+  /** RIP of an offset of the page of this code, or of another one; it may lie behind its end. */
+  ripAt(offset: number, distance: number = this.distance): Value {
+    const rip = this.page.add(i64(distance + offset));
+    return (distance === 0 && offset < PAGE) || this.is64Bit ? rip : rip.and(i64(0xffff_ffffn));
   }
 
   /** A local of the function by name. */

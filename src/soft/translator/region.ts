@@ -10,6 +10,8 @@
  * and repeated string instructions are called, on the state block; when one changes code or translations, the budget is gone, and
  * each of the nested functions leaves before it would rely on them.
  *
+ * Short callees are part of the region: such a CALL goes on in them, when the code there is what it was, and their RET behind the CALL.
+ *
  * A region with several entries is one function, too: which of them is meant is in the state block.
  *
  * Where control leaves the page it goes on in another region, when the block table has one there.
@@ -26,7 +28,8 @@ import type { Code, Label } from '../wasm/code.ts';
 import { call, getLocal, i32, i64, select, store, type Value } from '../wasm/value.ts';
 import { ELSEWHERE, isSameSetter, type Setter } from './flags.ts';
 import type { Edge } from './flow.ts';
-import { blocksOf, CALLS, type PlannedBlock, type RegionPlan, targetOf, transferOf } from './plan.ts';
+import { targetOf } from './outline.ts';
+import { blocksOf, type PlannedBlock, type RegionPlan } from './plan.ts';
 import { RegionGraph } from './region-graph.ts';
 import { DEPTH, REGION_SIGNATURE, RegionState } from './region-state.ts';
 import type { TouchedRegisters } from './registers.ts';
@@ -74,8 +77,8 @@ export function writeEntry(index: number, entry: number, code: Code): void {
   code.op(UNREACHABLE);
 }
 
-/** Where the interpreter takes over, packed into one number: offset in the page, instructions given back. */
-const UNSPENT_SHIFT = 13;
+/** Where the interpreter takes over, packed into one number: its distance from the start of the page, and below it instructions given back. */
+const UNSPENT_BITS = 16;
 /** Exits settle the flags of so many different setters behind the region; what comes after them is settled before. */
 const MOST_SETTERS = 20;
 
@@ -150,9 +153,9 @@ class RegionWriter {
     };
     behindFlags(0);
     const exit = this.#exit.value;
-    state.setBudget(state.budget.add(exit.shr(UNSPENT_SHIFT)));
+    state.setBudget(state.budget.add(exit.wrap().and((1 << UNSPENT_BITS) - 1)));
     state.save();
-    const rip = state.page.add(exit.and((1 << UNSPENT_SHIFT) - 1).widen());
+    const rip = state.page.add(exit.shrSigned(UNSPENT_BITS));
     store(code, STATE, 8, state.is64Bit ? rip : rip.and(i64(0xffff_ffffn)), S.RIP);
     this.#interpretHere();
   }
@@ -207,7 +210,7 @@ class RegionWriter {
   }
 
   get #exit(): ReturnType<RegionState['variable']> {
-    return this.#state.variable('exit', 'i32');
+    return this.#state.variable('exit', 'i64');
   }
 
   get #rip(): ReturnType<RegionState['variable']> {
@@ -308,14 +311,23 @@ class RegionWriter {
     return 0;
   }
 
-  /** Control goes from a block to an offset of the page. */
-  #goto(from: number, offset: number): void {
-    const to = this.#graph.numberAt(offset);
+  /** Control goes from a block to an offset of the page, or of its callee's. */
+  #goto(from: number, offset: number, callee = (this.#graph.blocks[from] as PlannedBlock).callee): void {
+    const to = this.#graph.numberAt(offset, callee);
     const { flow } = this.#graph;
     if (to === undefined || flow.isForeign(from, to)) {
-      this.#leave(this.#state.ripAt(offset), this.#jumpExit);
+      // What a callee jumps to would return to the caller's caller.
+      if (callee > 0) this.#state.aside(() => this.#interpretAt(offset, 0));
+      else this.#leave(this.#state.ripAt(offset, 0), this.#jumpExit);
+      this.#state.hasLeft = true;
       return;
     }
+    this.#follow(from, to);
+  }
+
+  /** Control goes from a block to another. */
+  #follow(from: number, to: number): void {
+    const { flow } = this.#graph;
     const state = this.#state;
     const isBack = flow.isBack(from, to);
     if (!isBack && !flow.isMerge[to]) {
@@ -327,7 +339,7 @@ class RegionWriter {
     }
     state.aside(() => {
       if (isBack) {
-        this.#code.if(state.budget.lt(this.#need(to)), () => state.aside(() => this.#interpretAt(offset, 0)), undefined, false);
+        this.#code.if(state.budget.lt(this.#need(to)), () => state.aside(() => this.#interpretAt(this.#graph.startOf(to), 0, this.#distanceOf(to))), undefined, false);
       }
       this.#prepareFlags(to);
       this.#alignX87(to);
@@ -361,13 +373,26 @@ class RegionWriter {
       this.#enter();
       return;
     }
+    const before = this.#state.distance;
+    this.#state.distance = this.#distanceOf(number);
+    this.#instructions(number);
+    this.#state.distance = before;
+  }
+
+  #distanceOf(number: number): number {
+    return this.#graph.callees[(this.#graph.blocks[number] as PlannedBlock).callee]?.distance ?? 0;
+  }
+
+  #instructions(number: number): void {
     const block = this.#graph.blocks[number] as PlannedBlock;
     const state = this.#state;
     const count = block.records.byteLength / RECORD_SIZE;
     if (this.#graph.flow.isLoopHeader[number]) state.flags.setter = this.#setterAtStart(number);
     state.x87?.enterBlock(this.#graph.x87?.topAt[number] as number);
     state.dirty = this.#graph.dirty[number] as number;
-    if (block.crosses) this.#checkCrossing(block);
+    if (block.crosses) this.#checkPage(block, state.ripAt(PAGE), block.address - RECORD_SIZE + IMM);
+    const guard = this.#graph.enteredAt(number)?.guard ?? 0;
+    if (guard !== 0) this.#checkPage(block, state.ripAt(0), guard);
     state.setBudget(state.budget.sub(count));
     for (let n = 0; n < count && !state.hasLeft; n++) {
       if (n === count - 1) this.#ends[number] = state.windows.places;
@@ -378,13 +403,12 @@ class RegionWriter {
     else this.#goto(number, block.end);
   }
 
-  /** As `passCrossing` of interpreter.ts: what does not pass is looked at there. */
-  #checkCrossing({ start, address }: PlannedBlock): void {
+  /** Whether the code at a linear page is what it was (Blocks.guardOf). As `passCrossing` of interpreter.ts: what does not pass is looked at there. */
+  #checkPage({ start }: PlannedBlock, page: Value, guard: number): void {
     const state = this.#state;
-    const page = state.ripAt(PAGE);
     const entry = state.variable('fetch-entry', 'i32');
     entry.set(fetchEntryOf(page));
-    const isSame = isFetchedFrom(entry.value, page, i32(address - RECORD_SIZE).load('i32', 4, IMM));
+    const isSame = isFetchedFrom(entry.value, page, i32(guard).load('i32', 4));
     this.#code.if(isSame.isZero(), () => state.aside(() => this.#interpretAt(start, 0)), undefined, false);
   }
 
@@ -403,24 +427,29 @@ class RegionWriter {
       return;
     }
     const offset = records.getUint16(record + OFFSET, true);
-    const transfer = transferOf(mnemonic);
-    const isCall = CALLS.has(transfer);
+    const transfer = this.#graph.transfers[number];
+    const callee = this.#graph.calledBy(number);
+    const returns = block.callee > 0 ? this.#graph.returnOf(block) : undefined;
     const never = (): never => {
       throw new Error(`${mnemonic} is not to be translated`);
     };
     const jump = (rip: Value): void => {
-      if (isCall) this.#call(number, rip, block.end, mnemonic === 'call_rel' ? targetOf(records, record) : undefined);
-      else if (this.#graph.dispatches[number]) this.#dispatch(number, rip);
+      if (returns !== undefined && transfer === 'return') this.#goto(number, returns, 0);
+      else if (transfer === 'call' || transfer === 'indirect-call') {
+        this.#call(number, rip, returns ?? block.end, transfer === 'call' ? targetOf(records, record) : undefined);
+      } else if (this.#graph.dispatches[number]) this.#dispatch(number, rip);
       else this.#leave(rip, transfer === 'return' ? this.#returnExit : this.#jumpExit);
     };
     const exits: Exits = {
       interpret: () => this.#state.aside(() => this.#interpretAt(offset, behind + 1)),
       jump,
       jumpRelative: () => {
-        const target = isCall ? undefined : targetOf(records, record);
-        if (target === undefined) jump(scope.relativeTarget());
+        const target = transfer === 'call' ? undefined : targetOf(records, record);
+        if (callee !== undefined) this.#follow(number, callee);
+        else if (target === undefined) jump(scope.relativeTarget());
         else this.#goto(number, target);
       },
+      expected: returns !== undefined && transfer === 'return' ? this.#state.ripAt(returns, 0) : undefined,
       next: never, fault: never, repeat: never, afterSystem: never, setBudget: never, saveBudget: never, restoreBudget: never,
       // Behind this instruction, not behind its block.
       budget: () => this.#state.budget.add(behind),
@@ -522,10 +551,10 @@ class RegionWriter {
 
   // ── ways out ──
 
-  #interpretAt(offset: number, unspent: number): void {
+  #interpretAt(offset: number, unspent: number, distance = this.#state.distance): void {
     const exit = this.#state.flags.setter === ELSEWHERE ? this.#toldExit : this.#interpretExits[this.#placeOfSetter()] as Label;
     this.#state.x87?.beforeSave();
-    this.#exit.set(i32(offset | (unspent << UNSPENT_SHIFT)));
+    this.#exit.set(i64((BigInt(distance + offset) << BigInt(UNSPENT_BITS)) | BigInt(unspent)));
     this.#code.branch(exit);
     this.#state.hasLeft = true;
   }
@@ -568,7 +597,7 @@ class RegionWriter {
     state.takeResults();
     code.if(state.budget.ltSigned(0), () => this.#giveUp(state.budget), undefined, false);
     this.#rip.set(STATE.load('i64', 8, S.RIP));
-    code.if(this.#rip.value.ne(state.ripAt(returnOffset)), () => {
+    code.if(this.#rip.value.ne(state.ripAt(returnOffset, 0)), () => {
       // As it was: with another use of what was loaded V8 loads it once.
       storeRip();
       this.#goOn();
@@ -582,7 +611,7 @@ class RegionWriter {
       return;
     }
     state.load(this.#graph.needsFlags[next] !== 'none');
-    this.#goto(from, returnOffset);
+    this.#goto(from, returnOffset, 0);
   }
 
   /** The same on this page, whose place in memory is known: its entry in the block table is, too. Not positive when there is none. */

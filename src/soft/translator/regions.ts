@@ -89,6 +89,11 @@ export class Regions {
       recordAt: (offset) => this.#blocks.recordOf(page + offset),
       soughtAround: (offset) => this.#soughtAround(page, offset),
       isTranslated: (offset) => this.#blocks.heatOf(page + offset, mode) > 0,
+      pageAt: (distance) => {
+        const linear = BigInt.asUintN((mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64 ? 64 : 32, core.get64(S.CODE_PAGE) + BigInt(distance));
+        const other = core.mmu.fetchedFrom(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
+        return other === 0 ? undefined : { recordAt: (offset) => this.#blocks.recordOf(other + offset), guard: () => this.#blocks.guardOf(other >>> 12) };
+      },
     };
     const plan = planRegion(known, this.#handlers, mode, page, host & (PAGE - 1));
     if (plan !== undefined) this.#waiting.push({ host, plan, asked: [] });

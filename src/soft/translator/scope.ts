@@ -16,7 +16,7 @@ import type { X87Stack } from '../semantics/x87-stack.ts';
 import type { ValueType } from '../wasm/code.ts';
 import { call, constant, getLocal, i32, i64, type Value } from '../wasm/value.ts';
 import type { Setter } from './flags.ts';
-import { targetOf } from './plan.ts';
+import { targetOf } from './outline.ts';
 import type { RegionState } from './region-state.ts';
 import { MISS_WAS_EMPTY_SHIFT, MISS_WRITES } from './shared-functions.ts';
 import { NOT_OPEN, type Window } from './windows.ts';
@@ -31,6 +31,8 @@ const VECTOR_REGISTERS = 16;
 export interface Exits extends Endings {
   /** Leaves the region; the interpreter does the whole instruction. */
   interpret(): void;
+  /** Where alone it may go, when it goes anywhere. */
+  readonly expected?: Value | undefined;
 }
 
 /** `extract_lane` and `replace_lane` by type and size: WebAssembly SIMD opcodes. */
@@ -180,7 +182,7 @@ export class TranslatorScope extends InterpreterScope {
       case S.ZERO: return constant(type, 0);
       case S.FLAG_RESULT: return state.flagResult.to(type);
       case S.FLAG_AUX: return state.flagAux;
-      case S.CODE_PAGE: return state.page;
+      case S.CODE_PAGE: return state.ripAt(0);
       case S.LINEAR_MASK: case S.STACK_MASK: return i64(state.is64Bit ? -1n : 0xffff_ffffn);
       case S.CODE_BASE: case S.STACK_BASE: return i64(0);
     }
@@ -380,6 +382,11 @@ export class TranslatorScope extends InterpreterScope {
 
   override checkTarget(rip?: Value): void {
     const state = this.#state;
+    const { expected } = this.#exits;
+    if (expected !== undefined) {
+      this.code.if((rip ?? this.relativeTarget()).ne(expected), () => this.#exits.interpret(), undefined, false);
+      return;
+    }
     if (!state.is64Bit || (rip === undefined && targetOf(this.#records, this.#record) !== undefined)) return;
     const target = this.local(rip ?? this.relativeTarget());
     this.code.if(target.shl(16).shrSigned(16).ne(target), () => this.#exits.interpret(), undefined, false);
@@ -395,7 +402,7 @@ export class TranslatorScope extends InterpreterScope {
 
   /** RIP of this instruction: flat code, so linear addresses are offsets into CS. */
   override rip(): Value {
-    return this.#state.page.add(i64(this.#records.getUint16(this.#record + OFFSET, true)));
+    return this.#state.ripAt(this.#records.getUint16(this.#record + OFFSET, true));
   }
 
   override nextRip(): Value {

@@ -1,0 +1,72 @@
+/**
+ * Short functions as part of the regions that call them: what tells position-independent code where it is, entries of procedure linkage
+ * tables, and whatever else takes less time than being called does. They may lie on another page: whoever enters one asks the fetch TLB
+ * whether the page is still there, and a word in memory whether its code is still what it was (Blocks.guardOf).
+ */
+import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
+import { RECORD_SIZE } from '../../x86/record.ts';
+import { blocksFrom, cut, farTargetOf, type Found, outline, targetOf, transferOf } from './outline.ts';
+import type { KnownBlocks, PlannedCallee } from './plan.ts';
+
+const PAGE = 4096;
+const MOST_BLOCKS = 4;
+const MOST_INSTRUCTIONS = 16;
+/** Of all callees of a region. */
+const MOST_CALLED_INSTRUCTIONS = 200;
+
+interface Callee extends PlannedCallee {
+  readonly body: readonly Found[];
+}
+
+/** What the blocks of a region call that can be part of it. */
+export function planCallees(view: DataView, handlers: HandlerTable, blocks: KnownBlocks, own: readonly Found[]): Callee[] {
+  const callees: Callee[] = [];
+  let instructions = 0;
+  for (const [caller, block] of own.entries()) {
+    const last = block.record + (block.count - 1) * RECORD_SIZE;
+    if (!block.calls || handlers.at(view.getUint16(last, true))?.mnemonic !== 'call_rel') continue;
+    const target = farTargetOf(view, last);
+    if (target === undefined) continue;
+    const distance = Math.floor(target / PAGE) * PAGE;
+    const page = distance === 0 ? blocks : blocks.pageAt(distance);
+    if (page === undefined) continue;
+    const body = bodyOf(view, handlers, (offset) => page.recordAt(offset), target - distance);
+    if (body === undefined) continue;
+    const guard = 'guard' in page ? page.guard() : 0;
+    if (distance !== 0 && guard === 0) continue;
+    instructions += body.reduce((sum, { count }) => sum + count, 0);
+    if (instructions > MOST_CALLED_INSTRUCTIONS) break;
+    callees.push({ caller, distance, guard, body });
+  }
+  return callees;
+}
+
+/** The blocks of a short function that calls nothing; undefined when it is none. */
+function bodyOf(view: DataView, handlers: HandlerTable, recordAt: (offset: number) => number, entry: number): readonly Found[] | undefined {
+  let isShort = true;
+  const { found, starts } = blocksFrom(entry, MOST_BLOCKS + 1, MOST_INSTRUCTIONS, (start) => {
+    const record = recordAt(start);
+    if (record === 0) return undefined;
+    const block = outline(view, handlers, () => [], start, record);
+    isShort &&= isPlain(view, handlers, block);
+    return block;
+  });
+  const instructions = found.reduce((sum, { count }) => sum + count, 0);
+  if (!isShort || found[0]?.start !== entry || found.length > MOST_BLOCKS || instructions > MOST_INSTRUCTIONS) return undefined;
+  return found.map((block) => cut(view, block, starts));
+}
+
+/** Nothing that is executed elsewhere, and at its end nothing but branches, returns and jumps. */
+function isPlain(view: DataView, handlers: HandlerTable, { record, count, stops, crosses }: Found): boolean {
+  if (stops || crosses) return false;
+  for (let n = 0; n < count; n++) {
+    const number = view.getUint16(record + n * RECORD_SIZE, true);
+    const { semantics, mnemonic } = handlers.at(number) as Handler;
+    if (number === HANDLER_SYSTEM || semantics.repeats || semantics.popped !== undefined || UNSUITABLE.has(transferOf(mnemonic))) return false;
+    if (transferOf(mnemonic) === 'leave' && mnemonic !== 'jmp') return false;
+    if (transferOf(mnemonic) === 'conditional' && targetOf(view, record + n * RECORD_SIZE) === undefined) return false;
+  }
+  return true;
+}
+
+const UNSUITABLE: ReadonlySet<string> = new Set(['call', 'indirect-call', 'mode']);
