@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { PhysicalMemory, Vcpu, VcpuState } from '../../contracts/index.ts';
 import { createSoftEngine, type SoftEngineOptions } from '../index.ts';
 import { FakeWiring, LateCompiler } from '../testing.ts';
+import { calleesOf, type RegionPlan } from './plan.ts';
 
 const CODE = 0x1000;
 const IDT = 0x2000;
@@ -146,10 +147,10 @@ describe('hot code', () => {
   it.each([1, 3, 20])('goes on behind each of its calls when the interpreter has finished that one (a compiler that takes %i turns)', (patience) => {
     // ecx = 4000; esi = 0x20f00; loop: call f, through ebp; at 3000 esi = 0x20ffe, an operand on two pages, so that the interpreter does it; dec ecx; jnz.
     // f: edx = 1; when ecx is odd, call g; eax += ebx; edi += edx + CF. call g; unless CF: eax ^= edi; rol eax, 5. call g; edi -= eax + CF; ret.
-    // g: ebx = [esi]; [esi] += ecx; ret.
+    // g: ebx = [esi]; fnop, so that it is no part of f's region; [esi] += ecx; ret.
     const { state } = inStep(
       'b9 a0 0f 00 00 be 00 0f 02 00 bd 23 10 00 00 ff d5 81 f9 b8 0b 00 00 75 05 be fe 0f 02 00 49 75 ee eb fe ba 01 00 00 00 f6 c1 01 74 09 e8 18 00 00 00 ' +
-      '01 d8 11 d7 e8 0f 00 00 00 72 05 31 f8 c1 c0 05 e8 03 00 00 00 19 c7 c3 8b 1e 01 0e c3',
+      '01 d8 11 d7 e8 0f 00 00 00 72 05 31 f8 c1 c0 05 e8 03 00 00 00 19 c7 c3 8b 1e d9 d0 01 0e c3',
       460, () => undefined, { translation: () => new LateCompiler(patience) },
     );
     expect(state.gpr[1]).toBe(0n);
@@ -176,6 +177,78 @@ describe('hot code', () => {
       memory.write(0x1_2100, bytes('43 ff d7 c3  90 90 90 90  46 c3'));
     });
     expect([state.gpr[1], state.gpr[3], state.gpr[6]]).toEqual([0n, 2000n, 2000n]);
+  });
+
+  describe('of short functions on another page', () => {
+    const FUNCTIONS = 0x4000;
+    const OTHER_FUNCTIONS = 0x1_5000;
+    /** Calls functions at these offsets of their page, with code in between; ecx = 600; loop: …; dec ecx; jnz. `at`: where all this begins. */
+    const calling = (at: number, ...parts: readonly (number | string)[]): string => {
+      let code = 'b9 58 02 00 00';
+      for (const part of parts) code += ` ${typeof part === 'string' ? part : `e8 ${hex32(FUNCTIONS + part - (at + bytes(code).length + 5))}`}`;
+      return `${code} 49 75 ${hex8(5 - (bytes(code).length + 3))}`;
+    };
+    /** The region of the loop and what it calls: as many functions as are part of it. */
+    class Watching extends LateCompiler {
+      called = 0;
+      override submit(id: number, plans: readonly RegionPlan[]): void {
+        for (const plan of plans) this.called = Math.max(this.called, calleesOf(plan).length);
+        super.submit(id, plans);
+      }
+    }
+    const run = (code: string, functions: string, others = ''): { readonly state: VcpuState; readonly called: number } => {
+      const compiler = new Watching(1);
+      const prepare = (memory: PhysicalMemory): void => {
+        memory.write(FUNCTIONS, bytes(functions));
+        memory.write(OTHER_FUNCTIONS, bytes(`${others} 90`));
+      };
+      const { state } = inStep(code, 120, prepare, { translation: () => compiler });
+      return { state, called: compiler.called };
+    };
+    const registers = ({ gpr }: VcpuState, ...numbers: readonly number[]): bigint[] => numbers.map((n) => gpr[n] as bigint);
+
+    it('is in the regions of its callers', () => {
+      // eax += ebx; inc eax. Functions: ebx = [esp]; – if al & 1, dec edx, else inc edx; – jmp [0x4018], which leads to 0x401c: edi += ebx
+      const { state, called } = run(
+        `${calling(CODE, 0, 4, 0x10, '01 d8 40')} eb fe`,
+        '8b 1c 24 c3  a8 01 74 02 42 c3 4a c3  90 90 90 90  ff 25 18 40 00 00 90 90  1c 40 00 00  01 df c3',
+      );
+      expect(called).toBe(3);
+      expect(registers(state, 1, 3, 7)).toEqual([0n, 0x100an, BigInt.asUintN(32, 600n * 0x100an)]);
+    });
+
+    it('is what has been stored there since', () => {
+      // inc edx; the loop again, after a store that makes it dec edx, and once more with what it was
+      const first = calling(CODE, 0);
+      const store = (value: string): string => `c6 05 00 40 00 00 ${value}`;
+      const second = `${first} ${store('4a')} ${calling(CODE + bytes(first).length + 7, 0)}`;
+      const { state, called } = run(`${second} ${store('42')} ${calling(CODE + bytes(second).length + 7, 0)} eb fe`, '42 c3');
+      expect(called).toBe(1);
+      expect(registers(state, 1, 2)).toEqual([0n, 600n]);
+    });
+
+    it('is on the page that is there now', () => {
+      // inc edx; the loop again with another page in this one's place: [its entry] = 0x15003; INVLPG [0x4000]
+      const loop = calling(CODE, 0);
+      const map = `c7 05 ${hex32(TABLE + 4 * 4)} 03 50 01 00 0f 01 3d 00 40 00 00`;
+      const { state, called } = run(`${loop} ${map} ${calling(CODE + bytes(loop).length + bytes(map).length, 0)} eb fe`, '42 c3', '83 c2 05 c3');
+      expect(called).toBe(1);
+      expect(registers(state, 1, 2)).toEqual([0n, 3600n]);
+    });
+
+    it('does not always return where it was called', () => {
+      // unless (ecx & 1) == 0, [esp] += 1, behind inc edx; ret. Then: inc edx; inc esi
+      const { state, called } = run(`${calling(CODE, 0, '42 46')} eb fe`, 'f6 c1 01 74 04 83 04 24 01 c3');
+      expect(called).toBe(1);
+      expect(registers(state, 1, 2, 6)).toEqual([0n, 300n, 600n]);
+    });
+
+    it('faults where it is', () => {
+      // eax = [esi]; add esi, 0x10, from 0x21000 to the end of the page
+      const { state, called } = run(`be 00 10 02 00 ${calling(CODE + 5, 0)} eb fe`, '8b 06 83 c6 10 c3');
+      expect(called).toBe(1);
+      expect([state.rip, state.cr2, state.gpr[1]]).toEqual([BigInt(HANDLER), 0x2_2000n, 600n - 256n]);
+    });
   });
 
   it.each([0, 64])('compares texts in every way, from the %ith on', (first) => {
