@@ -182,6 +182,7 @@ describe('hot code', () => {
   describe('of short functions on another page', () => {
     const FUNCTIONS = 0x4000;
     const OTHER_FUNCTIONS = 0x1_5000;
+    const LOOP = 0x7000;
     /** Calls functions at these offsets of their page, with code in between; ecx = 600; loop: …; dec ecx; jnz. `at`: where all this begins. */
     const calling = (at: number, ...parts: readonly (number | string)[]): string => {
       let code = 'b9 58 02 00 00';
@@ -200,6 +201,7 @@ describe('hot code', () => {
       const compiler = new Watching(1);
       const prepare = (memory: PhysicalMemory): void => {
         memory.write(FUNCTIONS, bytes(functions));
+        memory.write(LOOP, bytes(`${calling(LOOP, 0)} c3`));
         memory.write(OTHER_FUNCTIONS, bytes(`${others} 90`));
       };
       const { state } = inStep(code, 120, prepare, { translation: () => compiler });
@@ -218,20 +220,18 @@ describe('hot code', () => {
     });
 
     it('is what has been stored there since', () => {
-      // inc edx; the loop again, after a store that makes it dec edx, and once more with what it was
-      const first = calling(CODE, 0);
+      // inc edx; the loop again, after a store that makes it inc esi; once more, after another that makes it inc edi
+      const call = (at: number): string => `e8 ${hex32(LOOP - (at + 5))}`;
       const store = (value: string): string => `c6 05 00 40 00 00 ${value}`;
-      const second = `${first} ${store('4a')} ${calling(CODE + bytes(first).length + 7, 0)}`;
-      const { state, called } = run(`${second} ${store('42')} ${calling(CODE + bytes(second).length + 7, 0)} eb fe`, '42 c3');
+      const { state, called } = run(`${call(CODE)} ${store('46')} ${call(CODE + 12)} ${store('47')} ${call(CODE + 24)} eb fe`, '42 c3');
       expect(called).toBe(1);
-      expect(registers(state, 1, 2)).toEqual([0n, 600n]);
+      expect(registers(state, 2, 6, 7)).toEqual([600n, 600n, 600n]);
     });
 
     it('is on the page that is there now', () => {
       // inc edx; the loop again with another page in this one's place: [its entry] = 0x15003; INVLPG [0x4000]
-      const loop = calling(CODE, 0);
       const map = `c7 05 ${hex32(TABLE + 4 * 4)} 03 50 01 00 0f 01 3d 00 40 00 00`;
-      const { state, called } = run(`${loop} ${map} ${calling(CODE + bytes(loop).length + bytes(map).length, 0)} eb fe`, '42 c3', '83 c2 05 c3');
+      const { state, called } = run(`e8 ${hex32(LOOP - (CODE + 5))} ${map} e8 ${hex32(LOOP - (CODE + 27))} eb fe`, '42 c3', '83 c2 05 c3');
       expect(called).toBe(1);
       expect(registers(state, 1, 2)).toEqual([0n, 3600n]);
     });
