@@ -182,7 +182,7 @@ describe('hot code', () => {
   describe('of short functions on another page', () => {
     const FUNCTIONS = 0x4000;
     const OTHER_FUNCTIONS = 0x1_5000;
-    const LOOP = 0x7000;
+    const LOOP = 0xb000;
     /** Calls functions at these offsets of their page, with code in between; ecx = 600; loop: …; dec ecx; jnz. `at`: where all this begins. */
     const calling = (at: number, ...parts: readonly (number | string)[]): string => {
       let code = 'b9 58 02 00 00';
