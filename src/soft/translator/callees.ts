@@ -9,10 +9,10 @@ import { blocksFrom, cut, farTargetOf, type Found, outline, targetOf, transferOf
 import type { KnownBlocks, PlannedCallee } from './plan.ts';
 
 const PAGE = 4096;
-const MOST_BLOCKS = 4;
-const MOST_INSTRUCTIONS = 16;
+const MOST_BLOCKS = 12;
+const MOST_INSTRUCTIONS = 64;
 /** Of all callees of a region. */
-const MOST_CALLED_INSTRUCTIONS = 200;
+const MOST_CALLED_INSTRUCTIONS = 400;
 
 interface Callee extends PlannedCallee {
   readonly body: readonly Found[];
