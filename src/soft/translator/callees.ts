@@ -13,6 +13,8 @@ const MOST_BLOCKS = 12;
 const MOST_INSTRUCTIONS = 64;
 /** Of all callees of a region. */
 const MOST_CALLED_INSTRUCTIONS = 400;
+/** Distances are kept in 32 bits. */
+const FARTHEST = 2 ** 31;
 
 interface Callee extends PlannedCallee {
   readonly body: readonly Found[];
@@ -28,11 +30,12 @@ export function planCallees(view: DataView, handlers: HandlerTable, blocks: Know
     const target = farTargetOf(view, last);
     if (target === undefined) continue;
     const distance = Math.floor(target / PAGE) * PAGE;
-    const page = distance === 0 ? blocks : blocks.pageAt(distance);
-    if (page === undefined) continue;
-    const body = bodyOf(view, handlers, (offset) => page.recordAt(offset), target - distance);
+    if (Math.abs(distance) >= FARTHEST) continue;
+    const other = distance === 0 ? undefined : blocks.pageAt(distance);
+    if (distance !== 0 && other === undefined) continue;
+    const body = bodyOf(view, handlers, (offset) => (other ?? blocks).recordAt(offset), target - distance);
     if (body === undefined) continue;
-    const guard = 'guard' in page ? page.guard() : 0;
+    const guard = other?.guard() ?? 0;
     if (distance !== 0 && guard === 0) continue;
     instructions += body.reduce((sum, { count }) => sum + count, 0);
     if (instructions > MOST_CALLED_INSTRUCTIONS) break;

@@ -192,12 +192,14 @@ describe('hot code', () => {
     /** The region of the loop and what it calls: as many functions as are part of it. */
     class Watching extends LateCompiler {
       called = 0;
+      planned = 0;
       override submit(id: number, plans: readonly RegionPlan[]): void {
         for (const plan of plans) this.called = Math.max(this.called, calleesOf(plan).length);
+        this.planned += plans.filter((plan) => calleesOf(plan).length > 0).length;
         super.submit(id, plans);
       }
     }
-    const run = (code: string, functions: string, others = ''): { readonly state: VcpuState; readonly called: number } => {
+    const run = (code: string, functions: string, others = ''): { readonly state: VcpuState; readonly called: number; readonly planned: number } => {
       const compiler = new Watching(1);
       const prepare = (memory: PhysicalMemory): void => {
         memory.write(FUNCTIONS, bytes(functions));
@@ -205,7 +207,7 @@ describe('hot code', () => {
         memory.write(OTHER_FUNCTIONS, bytes(`${others} 90`));
       };
       const { state } = inStep(code, 120, prepare, { translation: () => compiler });
-      return { state, called: compiler.called };
+      return { state, called: compiler.called, planned: compiler.planned };
     };
     const registers = ({ gpr }: VcpuState, ...numbers: readonly number[]): bigint[] => numbers.map((n) => gpr[n] as bigint);
 
@@ -223,8 +225,10 @@ describe('hot code', () => {
       // inc edx; the loop again, after a store that makes it inc esi; once more, after another that makes it inc edi
       const call = (at: number): string => `e8 ${hex32(LOOP - (at + 5))}`;
       const store = (value: string): string => `c6 05 00 40 00 00 ${value}`;
-      const { state, called } = run(`${call(CODE)} ${store('46')} ${call(CODE + 12)} ${store('47')} ${call(CODE + 24)} eb fe`, '42 c3');
+      const { state, called, planned } = run(`${call(CODE)} ${store('46')} ${call(CODE + 12)} ${store('47')} ${call(CODE + 24)} eb fe`, '42 c3');
       expect(called).toBe(1);
+      // Each time the loop's region is made anew.
+      expect(planned).toBe(3);
       expect(registers(state, 2, 6, 7)).toEqual([600n, 600n, 600n]);
     });
 

@@ -98,13 +98,18 @@ export interface KnownPage {
   recordAt(offset: number): number;
 }
 
+export interface OtherPage extends KnownPage {
+  /** {@link PlannedCallee.guard}, for a callee that becomes part of the region. */
+  guard(): number;
+}
+
 /** Where the interpreter's decoded blocks are found. */
 export interface KnownBlocks extends KnownPage {
   readonly memory: Uint8Array;
   /** Host offset of the vCPU's state block. */
   readonly state: number;
   /** The page so many bytes away by linear addresses, where the fetch TLB knows it. */
-  pageAt(distance: number): (KnownPage & { /** {@link PlannedCallee.guard}. */ guard(): number }) | undefined;
+  pageAt(distance: number): OtherPage | undefined;
   readonly soughtAround: SoughtAround;
   /** A region starts at this offset of the page already. */
   isTranslated(offset: number): boolean;

@@ -53,6 +53,8 @@ export class Regions {
   #nextRegion = 1;
   /** Region numbers by host page, for taking out. */
   readonly #byPage = new Map<number, number[]>();
+  /** Pages of regions that have callees on this page in them. */
+  readonly #callers = new Map<number, Set<number>>();
   readonly #free: number[] = [];
 
   constructor(
@@ -92,7 +94,14 @@ export class Regions {
       pageAt: (distance) => {
         const linear = BigInt.asUintN((mode & S.MODE_CODE_SIZE) === S.MODE_CODE_64 ? 64 : 32, core.get64(S.CODE_PAGE) + BigInt(distance));
         const other = core.mmu.fetchedFrom(Number(BigInt.asIntN(32, linear)), Number(BigInt.asIntN(32, linear >> 32n)));
-        return other === 0 ? undefined : { recordAt: (offset) => this.#blocks.recordOf(other + offset), guard: () => this.#blocks.guardOf(other >>> 12) };
+        if (other === 0) return undefined;
+        return {
+          recordAt: (offset) => this.#blocks.recordOf(other + offset),
+          guard: () => {
+            this.#noteCaller(other >>> 12, page >>> 12);
+            return this.#blocks.guardOf(other >>> 12);
+          },
+        };
       },
     };
     const plan = planRegion(known, this.#handlers, mode, page, host & (PAGE - 1));
@@ -159,6 +168,12 @@ export class Regions {
     }
   }
 
+  #noteCaller(calleePage: number, callerPage: number): void {
+    const callers = this.#callers.get(calleePage);
+    if (callers) callers.add(callerPage);
+    else this.#callers.set(calleePage, new Set([callerPage]));
+  }
+
   /** From now on control that comes to the block goes to this function. False: there is no room for it, and all are gone. */
   #enter(host: number, mode: number, region: unknown): boolean {
     const number = this.#free.pop() ?? this.#nextRegion++;
@@ -184,10 +199,15 @@ export class Regions {
     for (const requests of this.#batches.values()) {
       for (const [n, request] of requests.entries()) if (request !== undefined && request.host >>> 12 === hostPage) requests[n] = undefined;
     }
-    const numbers = this.#byPage.get(hostPage);
-    if (numbers === undefined) return;
-    for (const number of numbers) this.#release(number);
+    for (const number of this.#byPage.get(hostPage) ?? []) this.#release(number);
     this.#byPage.delete(hostPage);
+    const callers = this.#callers.get(hostPage) ?? [];
+    this.#callers.delete(hostPage);
+    // Their checks fail from now on, so that they are to be made anew.
+    for (const page of callers) {
+      this.#blocks.forgetPage(page);
+      this.forgetPage(page);
+    }
   }
 
   forgetAll(): void {
@@ -195,6 +215,7 @@ export class Regions {
     for (const requests of this.#batches.values()) requests.fill(undefined);
     for (const numbers of this.#byPage.values()) for (const number of numbers) this.#release(number);
     this.#byPage.clear();
+    this.#callers.clear();
     this.#free.length = 0;
     this.#nextRegion = 1;
     this.#moduleBytes = 0;
