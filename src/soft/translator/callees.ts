@@ -44,7 +44,7 @@ export function planCallees(view: DataView, handlers: HandlerTable, blocks: Know
   return callees;
 }
 
-/** The blocks of a short function that calls nothing; undefined when it is none. */
+/** The blocks of a short function that calls nothing; undefined when it is none, or has never been seen to return. */
 function bodyOf(view: DataView, handlers: HandlerTable, recordAt: (offset: number) => number, entry: number): readonly Found[] | undefined {
   let isShort = true;
   const { found, starts } = blocksFrom(entry, MOST_BLOCKS + 1, MOST_INSTRUCTIONS, (start) => {
@@ -55,7 +55,8 @@ function bodyOf(view: DataView, handlers: HandlerTable, recordAt: (offset: numbe
     return block;
   });
   const instructions = found.reduce((sum, { count }) => sum + count, 0);
-  if (!isShort || found[0]?.start !== entry || found.length > MOST_BLOCKS || instructions > MOST_INSTRUCTIONS) return undefined;
+  const returns = found.some(({ successors }) => successors.length === 0);
+  if (!isShort || !returns || found[0]?.start !== entry || found.length > MOST_BLOCKS || instructions > MOST_INSTRUCTIONS) return undefined;
   return found.map((block) => cut(view, block, starts));
 }
 

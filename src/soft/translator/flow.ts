@@ -61,7 +61,8 @@ export function analyse(edges: readonly (readonly Edge[])[], weights: readonly n
       if (node === root) return false;
     }
   };
-  const retreats = (from: number, to: number): boolean => (order[to] as number) <= (order[from] as number);
+  // What cannot be reached has no place and no dominators.
+  const retreats = (from: number, to: number): boolean => (order[from] as number) >= 0 && (order[to] as number) <= (order[from] as number);
   const isBack = (from: number, to: number): boolean => retreats(from, to) && dominates(to, from);
   const isForeign = (from: number, to: number): boolean => retreats(from, to) && !dominates(to, from);
 
