@@ -35,6 +35,12 @@ describe('control flow of a region', () => {
     expect(new Set(flow.merges[0])).toEqual(new Set([4, 5]));
   });
 
+  it('leaves out what cannot be reached, however that is connected', () => {
+    const flow = flowOf([[3], [2], [1, 2], []]);
+    expect(flow.order.map((place) => place >= 0)).toEqual([true, false, false, true]);
+    for (const [from, to] of [[1, 2], [2, 1], [2, 2]] as const) expect([flow.isBack(from, to), flow.isForeign(from, to)]).toEqual([false, false]);
+  });
+
   it('counts the longest way to the next back edge', () => {
     expect(flowOf([[1, 2], [3], [3], [0, 4], []], [10, 1, 5, 2, 7]).longestPath).toEqual([24, 10, 14, 9, 7]);
   });

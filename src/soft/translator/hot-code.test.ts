@@ -247,6 +247,14 @@ describe('hot code', () => {
       expect(registers(state, 1, 2, 6)).toEqual([0n, 300n, 600n]);
     });
 
+    it('may go on behind the end of its page, and what follows the call has branches', () => {
+      // f, 3 bytes before OTHER_FUNCTIONS: inc edx; inc esi; inc edx; inc esi; ret. Then: unless (ecx & 1) == 0, inc ebp
+      const f = OTHER_FUNCTIONS - FUNCTIONS - 3;
+      const before = (memory: PhysicalMemory): void => void memory.write(FUNCTIONS + f, bytes('42 46 42 46 c3'));
+      const { state } = inStep(`${calling(CODE, f, 'f6 c1 01 74 01 45')} eb fe`, 120, before);
+      expect(registers(state, 1, 2, 5, 6)).toEqual([0n, 1200n, 300n, 1200n]);
+    });
+
     it('faults where it is', () => {
       // eax = [esi]; add esi, 0x10, from 0x21000 to the end of the page
       const { state, called } = run(`be 00 10 02 00 ${calling(CODE + 5, 0)} eb fe`, '8b 06 83 c6 10 c3');
