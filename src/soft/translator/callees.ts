@@ -3,9 +3,9 @@
  * tables, and whatever else takes less time than being called does. They may lie on another page: whoever enters one asks the fetch TLB
  * whether the page is still there, and a word in memory whether its code is still what it was (Blocks.guardOf).
  */
-import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
+import type { Handler, HandlerTable } from '../handlers.ts';
 import { RECORD_SIZE } from '../../x86/record.ts';
-import { blocksFrom, cut, farTargetOf, type Found, outline, targetOf, transferOf } from './outline.ts';
+import { blocksFrom, CALLS, cut, farTargetOf, type Found, isExecutedElsewhere, outline, targetOf, transferOf } from './outline.ts';
 import type { KnownBlocks, PlannedCallee } from './plan.ts';
 
 const PAGE = 4096;
@@ -35,10 +35,10 @@ export function planCallees(view: DataView, handlers: HandlerTable, blocks: Know
     if (distance !== 0 && other === undefined) continue;
     const body = bodyOf(view, handlers, (offset) => (other ?? blocks).recordAt(offset), target - distance);
     if (body === undefined) continue;
-    const guard = other?.guard() ?? 0;
-    if (distance !== 0 && guard === 0) continue;
     instructions += body.reduce((sum, { count }) => sum + count, 0);
     if (instructions > MOST_CALLED_INSTRUCTIONS) break;
+    const guard = other?.guard() ?? 0;
+    if (distance !== 0 && guard === 0) continue;
     callees.push({ caller, distance, guard, body });
   }
   return callees;
@@ -64,13 +64,13 @@ function bodyOf(view: DataView, handlers: HandlerTable, recordAt: (offset: numbe
 function isPlain(view: DataView, handlers: HandlerTable, { record, count, stops, crosses }: Found): boolean {
   if (stops || crosses) return false;
   for (let n = 0; n < count; n++) {
-    const number = view.getUint16(record + n * RECORD_SIZE, true);
-    const { semantics, mnemonic } = handlers.at(number) as Handler;
-    if (number === HANDLER_SYSTEM || semantics.repeats || semantics.popped !== undefined || UNSUITABLE.has(transferOf(mnemonic))) return false;
-    if (transferOf(mnemonic) === 'leave' && mnemonic !== 'jmp') return false;
-    if (transferOf(mnemonic) === 'conditional' && targetOf(view, record + n * RECORD_SIZE) === undefined) return false;
+    const at = record + n * RECORD_SIZE;
+    const handler = handlers.at(view.getUint16(at, true)) as Handler;
+    const transfer = transferOf(handler.mnemonic);
+    const isX87 = handler.semantics.popped !== undefined;
+    if (isExecutedElsewhere(handler) || isX87 || transfer === 'mode' || CALLS.has(transfer)) return false;
+    if (transfer === 'leave' && handler.mnemonic !== 'jmp') return false;
+    if (transfer === 'conditional' && targetOf(view, at) === undefined) return false;
   }
   return true;
 }
-
-const UNSUITABLE: ReadonlySet<string> = new Set(['call', 'indirect-call', 'mode']);

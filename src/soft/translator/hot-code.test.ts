@@ -255,6 +255,14 @@ describe('hot code', () => {
       expect(registers(state, 1, 2, 5, 6)).toEqual([0n, 1200n, 300n, 1200n]);
     });
 
+    it('is called behind what changes registers elsewhere, on one of two ways', () => {
+      // esi = 0x20100; the loop: eax = [esi]; eax += [esi+4]; when ecx is odd: push ecx; ecx = 0x10; rep lodsb; pop ecx; call ebx = [esp]; ret.
+      // edi += [esi]; edi += [esi+4]; edi += eax
+      const head = '8b 06 03 46 04 f6 c1 01 74 0e 51 b9 10 00 00 00 f3 ac 59';
+      const { called } = run(`be 00 01 02 00 ${calling(CODE + 5, head, 0, '03 3e 03 7e 04 01 c7')} eb fe`, '8b 1c 24 c3');
+      expect(called).toBe(1);
+    });
+
     it('faults where it is', () => {
       // eax = [esi]; add esi, 0x10, from 0x21000 to the end of the page
       const { state, called } = run(`be 00 10 02 00 ${calling(CODE + 5, 0)} eb fe`, '8b 06 83 c6 10 c3');

@@ -25,6 +25,9 @@ export const transferOf = (mnemonic: string): Transfer => TRANSFERS[mnemonic] ??
 /** What comes back from these goes on behind them. */
 export const CALLS: ReadonlySet<Transfer> = new Set(['call', 'indirect-call']);
 
+/** A system operation or a repeated string: it finds everything in the state block, and changes it there. */
+export const isExecutedElsewhere = ({ mnemonic, semantics }: Handler): boolean => mnemonic === 'system' || semantics.repeats === true;
+
 /** What follows these in memory is not what comes next. */
 const FINAL = new Set([
   'iret', 'int', 'int3', 'int1', 'hlt', 'undefined', 'instruction_too_long', 'jmp_far_immediate',
@@ -58,7 +61,7 @@ export interface Found {
   readonly successors: readonly number[];
   /** By an indirect jump. */
   readonly dispatches: boolean;
-  /** It ends with a call that is not to a callee of the region: what comes back goes on behind it. */
+  /** It ends with a call: what comes back goes on behind it. */
   readonly calls: boolean;
 }
 

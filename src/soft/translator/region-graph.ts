@@ -3,17 +3,14 @@ import { RECORD_SIZE } from '../../x86/record.ts';
 import type { Handler, HandlerTable } from '../handlers.ts';
 import { type FlagNeed, flagsNeeded } from './flag-use.ts';
 import { analyse, type Edge, type Flow } from './flow.ts';
-import { CALLS, isDispatch, targetOf, type Transfer, transferOf } from './outline.ts';
+import { CALLS, isDispatch, isExecutedElsewhere, targetOf, type Transfer, transferOf } from './outline.ts';
 import { blocksOf, calleesOf, type PlannedBlock, type PlannedCallee, type RegionPlan } from './plan.ts';
 import type { Touched } from './region-state.ts';
 import type { Effect, TouchedRegisters } from './registers.ts';
 import { type Access, accessesOf } from './windows.ts';
 import { planX87, type X87Plan } from './x87-plan.ts';
 
-const ELSEWHERE = new Set(['call', 'call_rel', 'system']);
 const OTHER_TLB = new Set(['stac', 'clac']);
-/** Others go on with it: everything is in the state block. */
-const goesElsewhere = ({ mnemonic, semantics }: Handler): boolean => ELSEWHERE.has(mnemonic) || semantics.repeats === true;
 
 export class RegionGraph {
   readonly blocks: readonly PlannedBlock[];
@@ -86,8 +83,9 @@ export class RegionGraph {
       for (let record = 0; record < records.byteLength; record += RECORD_SIZE) changed |= registers.changedBy(records, record);
       return changed;
     });
+    // Calls are the last in their blocks; what becomes a jump to a callee of the region is none.
     const elsewhere = instructions.map((list, number) =>
-      list.map((handler, n) => (n === list.length - 1 && CALLS.has(transfers[number] as Transfer)) || (goesElsewhere(handler) && !this.#called.has(number))));
+      list.map((handler, n) => isExecutedElsewhere(handler) || (n === list.length - 1 && CALLS.has(transfers[number] as Transfer))));
     this.clobbers = instructions.map((list, number) => list.some((handler, n) => elsewhere[number]?.[n] || OTHER_TLB.has(handler.mnemonic)));
     this.dirty = this.#dirtyAtStart(elsewhere, registers);
     this.accesses = blocks.map(({ records }, number) => accessesOf(instructions[number] as Handler[], records));

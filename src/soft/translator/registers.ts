@@ -4,9 +4,10 @@
  */
 import { BASE, IMM, INDEX, RECORD_SIZE, REG } from '../../x86/record.ts';
 import * as S from '../../x86/state.ts';
-import { type Handler, HANDLER_SYSTEM, type HandlerTable } from '../handlers.ts';
+import type { Handler, HandlerTable } from '../handlers.ts';
 import type { Imports } from '../interpreter-scope.ts';
 import { Code } from '../wasm/code.ts';
+import { isExecutedElsewhere } from './outline.ts';
 import type { PlannedBlock } from './plan.ts';
 import { NOTHING, REGION_SIGNATURE, RegionState, type Touched } from './region-state.ts';
 import { type Exits, TranslatorScope } from './scope.ts';
@@ -60,8 +61,7 @@ export class TouchedRegisters {
   effectOf(records: DataView, record: number): Effect {
     const number = records.getUint16(record, true);
     const handler = this.#handlers.at(number) as Handler;
-    // The interpreter executes it, on the state as it is in memory.
-    if (handler.semantics.repeats || number === HANDLER_SYSTEM) return SYSTEM_OPERATION;
+    if (isExecutedElsewhere(handler)) return SYSTEM_OPERATION;
     // Shifts by nothing are different.
     const key = number * 2 + ((records.getUint8(record + IMM) & 0x1f) === 0 ? 0 : 1);
     let effect = this.#known.get(key);
