@@ -61,10 +61,8 @@ export class Blocks {
   /** Blocks decoded while segments were not flat: they must be looked up with checks, so they are not in the table. */
   readonly #segmented = new Map<number, { readonly record: number; readonly end: number }>();
   readonly #crossing = new Uint8Array(16);
-  /** By the second page of instructions that cross into it: the records that check it. */
-  readonly #crossings = new Map<number, number[]>();
-  /** The same for pages that {@link guardOf} was asked about. */
-  readonly #guards = new Map<number, number>();
+  /** By page: records whose immediate is its host offset until its code changes, where instructions cross into it or {@link guardOf} was asked. */
+  readonly #guards = new Map<number, number[]>();
   /** Set when the page being executed was changed: leave at the next instruction. */
   onForget: () => void = () => undefined;
   onForgetAll: () => void = () => undefined;
@@ -94,7 +92,6 @@ export class Blocks {
     this.#core.i64.fill(-1n, this.#table >>> 3, (this.#table >>> 3) + (BLOCK_ENTRIES * BLOCK_ENTRY_SIZE) / 8);
     this.#byPage.clear();
     this.#segmented.clear();
-    this.#crossings.clear();
     this.#guards.clear();
     this.#nextRecord = this.#firstRecord;
     this.onForgetAll();
@@ -170,9 +167,9 @@ export class Blocks {
 
   forgetPage(hostPage: number): void {
     const blocks = this.#byPage.get(hostPage);
-    const crossings = this.#crossings.get(hostPage);
+    const guards = this.#guards.get(hostPage);
     // Its translations may be running: what called what runs now, for instance.
-    if (blocks !== undefined || crossings !== undefined || this.#core.get32(S.CODE_HOST) >>> 12 === hostPage) this.onForget();
+    if (blocks !== undefined || guards !== undefined || this.#core.get32(S.CODE_HOST) >>> 12 === hostPage) this.onForget();
     if (blocks !== undefined) {
       for (const key of blocks.keys()) {
         const slot = this.slotOf(Math.floor(key / S.MODE_LIMIT), key % S.MODE_LIMIT);
@@ -180,9 +177,8 @@ export class Blocks {
       }
       this.#byPage.delete(hostPage);
     }
-    if (crossings !== undefined) {
-      for (const record of crossings) this.#core.i32[(record + R.IMM) >>> 2] = 0;
-      this.#crossings.delete(hostPage);
+    if (guards !== undefined) {
+      for (const record of guards) this.#core.i32[(record + R.IMM) >>> 2] = 0;
       this.#guards.delete(hostPage);
     }
     if (this.#segmented.size > 0) this.#segmented.clear();
@@ -364,21 +360,20 @@ export class Blocks {
 
   /** From now on the record's immediate says whether the page's code has changed. */
   #guard(hostPage: number, record: number): void {
-    const crossings = this.#crossings.get(hostPage);
-    if (crossings) crossings.push(record);
-    else this.#crossings.set(hostPage, [record]);
+    const guards = this.#guards.get(hostPage);
+    if (guards) guards.push(record);
+    else this.#guards.set(hostPage, [record]);
   }
 
   /** Address of a word that is the host offset of this page of RAM as long as the code that was decoded on it is the same, then 0. 0 when there is no room for it. */
   guardOf(hostPage: number): number {
-    const known = this.#guards.get(hostPage);
+    const known = this.#guards.get(hostPage)?.[0];
     if (known !== undefined) return known + R.IMM;
     const record = this.#nextRecord;
     if (record + R.RECORD_SIZE > this.#endOfRecords) return 0;
     this.#end(record, 0);
     this.#core.i32[(record + R.IMM) >>> 2] = hostPage << 12;
     this.#nextRecord += R.RECORD_SIZE;
-    this.#guards.set(hostPage, record);
     this.#guard(hostPage, record);
     return record + R.IMM;
   }

@@ -161,15 +161,14 @@ export class Mmu {
 
   /** Host offset of the code byte; 0: a fault was recorded; −1: it does not lie in RAM. */
   fetchSlow(low: number, high: number): number {
+    const known = this.fetchedFrom(low, high);
+    if (known !== 0) return known;
     const access = ACCESS_FETCH | this.#explicitAccess();
-    const entry = this.#tlb.entry(TLB_KIND_FETCH, low, access);
-    const i32 = this.#i32;
-    if (i32[entry] === (low & -PAGE) && i32[entry + 1] === high) return (low + (i32[entry + 2] as number)) >>> 0;
     const physical = this.#walker.translate(low, high, access);
     if (physical < 0) return 0;
     const host = this.#physical.hostOf(physical);
     if (host < 0) return -1;
-    this.#enter(TLB_KIND_FETCH, entry, low, high, host);
+    this.#enter(TLB_KIND_FETCH, this.#tlb.entry(TLB_KIND_FETCH, low, access), low, high, host);
     return host + (low & (PAGE - 1));
   }
 

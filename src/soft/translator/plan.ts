@@ -126,7 +126,7 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
   const own = found.map((block) => cut(view, block, starts));
   const callees = planCallees(view, handlers, blocks, own);
   const called = new Set(callees.map(({ caller }) => caller));
-  const cuts = [...own.map((block, number) => (called.has(number) ? { ...block, calls: false } : block)), ...callees.flatMap(({ body }) => body)];
+  const cuts = [...own, ...callees.flatMap(({ body }) => body)];
   const owners = [...own.map(() => 0), ...callees.flatMap(({ body }, n) => body.map(() => n + 1))];
   const records = new Uint8Array(cuts.reduce((sum, { count }) => sum + count, 0) * RECORD_SIZE);
   let at = 0;
@@ -134,7 +134,7 @@ export function planRegion(blocks: KnownBlocks, handlers: HandlerTable, mode: nu
     records.set(blocks.memory.subarray(record, record + count * RECORD_SIZE), at);
     at += count * RECORD_SIZE;
   }
-  const entries = cuts.filter(({ calls, end }) => calls && starts.has(end) && end !== entry && !blocks.isTranslated(end)).map(({ end }) => end);
+  const entries = own.filter(({ calls, end }, number) => calls && !called.has(number) && starts.has(end) && end !== entry && !blocks.isTranslated(end)).map(({ end }) => end);
   const targets = new Set(found.flatMap(({ successors: next, dispatches }) => (dispatches ? next : [])));
   return {
     mode, page, records,

@@ -316,9 +316,12 @@ class RegionWriter {
     const to = this.#graph.numberAt(offset, callee);
     const { flow } = this.#graph;
     if (to === undefined || flow.isForeign(from, to)) {
+      if (callee === 0) {
+        this.#leave(this.#state.ripAt(offset, 0), this.#jumpExit);
+        return;
+      }
       // What a callee jumps to would return to the caller's caller.
-      if (callee > 0) this.#state.aside(() => this.#interpretAt(offset, 0));
-      else this.#leave(this.#state.ripAt(offset, 0), this.#jumpExit);
+      this.#state.aside(() => this.#interpretAt(offset, 0));
       this.#state.hasLeft = true;
       return;
     }
