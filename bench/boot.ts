@@ -10,8 +10,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { program } from '../scripts/program.mjs';
 import { MiB } from '../src/base/index.ts';
 import { decompress, linuxCmdline } from '../src/boot/index.ts';
 import { type LinuxImages, linuxImages } from '../src/host/node/initramfs.ts';
@@ -19,7 +19,7 @@ import { SHELL_PROMPT } from '../test/support/linux.ts';
 import { EmulatorProcess, type Usage } from './emulator-process.ts';
 import { conditions, keep, markdownTable, median, outputOf, spread } from './report.ts';
 
-const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+const MAIN = program(process.execPath);
 const MEMORY_MIB = 256;
 
 const GUESTS = [

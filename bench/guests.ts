@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { packageFile } from '../src/host/node/packages.ts';
+import { program } from '../scripts/program.mjs';
 import { machineEnvironment } from '../scripts/setup.mjs';
 import { conditions, keep, markdownTable, median, outputOf } from './report.ts';
 import { buildSuite, type SuiteImages } from './suite-images.ts';
@@ -20,7 +21,7 @@ import { SuiteRecords } from './suite-records.ts';
 
 const MEMORY_MIB = 256;
 const LIMIT_SECONDS = 1200;
-const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+const MAIN = program(process.execPath);
 /** About what a core reaches on average, so that guests take no more timer interrupts in the host's time than on the other emulators. */
 const SPEED = '400MIPS';
 const V86_GUEST = fileURLToPath(new URL('v86-guest.ts', import.meta.url));

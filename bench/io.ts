@@ -12,6 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { program } from '../scripts/program.mjs';
+import { machineEnvironment } from '../scripts/setup.mjs';
 import { MiB } from '../src/base/index.ts';
 import { hostInterface } from '../test/support/host-interface.ts';
 import { lineEcho } from '../test/support/line-echo.ts';
@@ -19,7 +21,7 @@ import { DEVICES, manifestOf, type MeasuredDevice, type Surroundings, type Way }
 import { drawLatencies } from './io/plot.ts';
 import { conditions, keep, markdownTable, median } from './report.ts';
 
-const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+const MAIN = program(process.execPath);
 const PLOT = fileURLToPath(new URL('../docs/pictures/io-latency.svg', import.meta.url));
 const LIMIT_SECONDS = 120;
 const DISK_BYTES = 128 * MiB;
@@ -61,7 +63,7 @@ const WHAT: Readonly<Record<MeasuredDevice, string>> = {
 async function measure({ device, way, isNoisy }: Measured, surroundings: Surroundings): Promise<Result> {
   const manifest = join(surroundings.folder, 'machine.yaml');
   writeFileSync(manifest, manifestOf(device, way, isNoisy, surroundings));
-  const child = spawn(process.execPath, [MAIN, 'run', manifest, '--quiet', '--log-dir', join(surroundings.folder, 'logs')], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, 'run', manifest, '--quiet', '--log-dir', join(surroundings.folder, 'logs')], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...machineEnvironment() } });
   let text = '';
   let errors = '';
   child.stderr.on('data', (data: Buffer) => {

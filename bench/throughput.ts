@@ -11,8 +11,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { program } from '../scripts/program.mjs';
 import { MiB } from '../src/base/index.ts';
 import { hostImageFiles } from '../src/host/node/image-file.ts';
 import { openDisk } from '../src/shared/index.ts';
@@ -21,7 +21,7 @@ import { EmulatorProcess, type Usage } from './emulator-process.ts';
 import { conditions, keep, markdownTable, median, outputOf } from './report.ts';
 import { began, type DiskFormat, type DiskTest, DONE, diskTests, ended, FORMATS, type GuestRole, SUM, throughputCmdline, throughputImages, TOOLS } from './throughput-guest.ts';
 
-const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+const MAIN = program(process.execPath);
 const QEMU = 'qemu-system-x86_64';
 const MEMORY_MIB = 512;
 /**

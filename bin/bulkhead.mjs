@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * The `bulkhead` command. Plain JavaScript for any Node from 20 on: it finds the pinned Node and hands over to src/cli/main.ts,
- * passing arguments, terminal, working directory, signals and exit status through.
+ * The `bulkhead` command. Plain JavaScript for any Node from 20 on: it finds the pinned Node and the program for it to run (src/cli/main.ts,
+ * bundled), passing arguments, terminal, working directory, signals and exit status through.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { program } from '../scripts/program.mjs';
 import { machineEnvironment, nodePath, passSignals, ROOT, say } from '../scripts/setup.mjs';
 
 const node = nodePath();
@@ -15,7 +16,7 @@ if (node === undefined || !existsSync(join(ROOT, 'node_modules', 'commander'))) 
   process.exit(1);
 }
 const environment = { ...machineEnvironment(), ...process.env };
-const child = spawn(node, [join(ROOT, 'src', 'cli', 'main.ts'), ...process.argv.slice(2)], { stdio: 'inherit', env: environment });
+const child = spawn(node, [program(node), ...process.argv.slice(2)], { stdio: 'inherit', env: environment });
 passSignals(child);
 child.on('error', (error) => {
   say(`cannot run ${node}: ${error.message}`);

@@ -103,21 +103,26 @@ function fail(message) {
 
 /**
  * For the process of a machine. The C library gives each thread an arena of its own, and what V8's compilers have freed stays in those of all
- * their threads: with one arena for all a guest's machine takes a fifth less memory. What Node makes of our sources is kept for the next
- * time: else each thread of a machine strips types for half a second.
+ * their threads: with one arena for all a guest's machine takes a fifth less memory; in huge pages it takes a tenth less processor time until
+ * the guest's first line, because every page fault less is one. What Node makes of our sources is kept for the next time.
  */
 export function machineEnvironment() {
-  return { MALLOC_ARENA_MAX: '1', ...compileCache() };
+  const cache = cacheFolder();
+  const compiled = cache === undefined ? undefined : madeFolder(join(cache, 'compiled'));
+  return { MALLOC_ARENA_MAX: '1', GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1', ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }) };
 }
 
-/** Nothing where the folder cannot be made: Node would try that for ever in some places (below /proc, for one). */
-function compileCache() {
-  const cache = resolve(process.env.BULKHEAD_CACHE ?? join(ROOT, '.cache'));
-  const folder = join(cache, 'compiled');
+/** Where we keep what can be made again; undefined where there can be no such folder. */
+export function cacheFolder() {
+  return madeFolder(resolve(process.env.BULKHEAD_CACHE ?? join(ROOT, '.cache')));
+}
+
+/** Not with its parents: Node would try that for ever in some places (below /proc, for one). */
+function madeFolder(path) {
   try {
-    for (const one of [cache, folder]) if (!existsSync(one)) mkdirSync(one);
-    return { NODE_COMPILE_CACHE: folder };
+    if (!existsSync(path)) mkdirSync(path);
+    return path;
   } catch {
-    return {};
+    return undefined;
   }
 }

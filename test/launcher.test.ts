@@ -1,6 +1,6 @@
 // bin/bulkhead.mjs as a shell starts it: any Node from 20 on, any folder, any end.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,13 +23,30 @@ describe('the launcher', () => {
     expect([usage.status, usage.stdout]).toEqual([2, '']);
   });
 
-  it('does without a cache that cannot be made, and keeps what Node made of the sources where it can', () => {
+  it('does without a cache that cannot be made', () => {
     const version = (cache: string) => spawnSync(process.execPath, [LAUNCHER, '--version'], { encoding: 'utf8', timeout: 20_000, env: { ...process.env, NODE_COMPILE_CACHE: undefined, BULKHEAD_CACHE: cache } });
-    expect([version('/proc/nowhere').status, version('/nowhere/at/all').status]).toEqual([0, 0]);
-    const folder = mkdtempSync(join(tmpdir(), 'bulkhead-launcher-'));
-    expect(version(join(folder, 'cache')).status).toBe(0);
-    expect(readdirSync(join(folder, 'cache', 'compiled'))).not.toEqual([]);
-    rmSync(folder, { recursive: true });
+    expect([version('/proc/nowhere').stdout, version('/nowhere/at/all').stdout]).toEqual(['0.1.0\n', '0.1.0\n']);
+  });
+
+  it('bundles the sources once, and keeps what Node made of them', () => {
+    const cache = mkdtempSync(join(tmpdir(), 'bulkhead-launcher-'));
+    const version = () => spawnSync(process.execPath, [LAUNCHER, '--version'], { encoding: 'utf8', env: { ...process.env, NODE_COMPILE_CACHE: undefined, BULKHEAD_CACHE: cache } }).stdout;
+    expect(version()).toBe('0.1.0\n');
+    const [state, ...others] = readdirSync(join(cache, 'program'));
+    expect(others).toEqual([]);
+    expect(readdirSync(join(cache, 'compiled'))).not.toEqual([]);
+    // What is there is run: nobody makes it again, or looks at the sources instead.
+    writeFileSync(join(cache, 'program', state!, 'cli', 'main.mjs'), "console.log('the bundle');");
+    expect(version()).toBe('the bundle\n');
+    rmSync(cache, { recursive: true });
+  });
+
+  it('says so when the sources cannot be bundled, and runs them as they are', () => {
+    const cache = mkdtempSync(join(tmpdir(), 'bulkhead-launcher-'));
+    writeFileSync(join(cache, 'program'), 'not a folder');
+    const { stdout, stderr } = spawnSync(process.execPath, [LAUNCHER, '--version'], { encoding: 'utf8', env: { ...process.env, BULKHEAD_CACHE: cache } });
+    expect([stdout, stderr]).toEqual(['0.1.0\n', expect.stringMatching(/^bulkhead: runs from its sources, which takes longer to start, because they cannot be bundled: .*\bprogram\b/)]);
+    rmSync(cache, { recursive: true });
   });
 
   it('finds files from the folder it is started in', () => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { BulkheadError } from '../base/index.ts';
 import { keepCompiled } from '../host/node/compile-cache.ts';
+import { tuneV8 } from '../host/node/v8-flags.ts';
 import type { CliIo, RunAction } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { EXIT_CODES, exitStatus } from './exit-codes.ts';
@@ -56,7 +57,8 @@ function version(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
+  tuneV8();
   keepCompiled();
   // `bulkhead inspect … | head`: the reader has seen enough, which is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitStatus('ok') : exitStatus('failure')));

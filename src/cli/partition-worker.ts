@@ -8,7 +8,7 @@ import { holePuncher, openSerialLine } from '../host/linux/index.ts';
 import { openBlockFile } from '../host/node/block-file.ts';
 import { keepCompiled } from '../host/node/compile-cache.ts';
 import { startModuleCompiler } from '../host/node/module-compiler.ts';
-import { tuneWebAssembly } from '../host/node/v8-flags.ts';
+import { tuneV8 } from '../host/node/v8-flags.ts';
 import { servePartitionThread, type ThreadVoice } from '../host/node/worker.ts';
 import type { ThreadStart } from '../hypervisor/index.ts';
 import { assemble, boundedLog, cannotStart, type PartitionEnd, PartitionLink, RunningPartition, serveUntilReload } from '../partition/index.ts';
@@ -21,7 +21,7 @@ import { createCpuidModel, createSoftEngine, type RegionPlan, type Translation }
 import { featuresOf } from '../x86/features.ts';
 
 keepCompiled();
-tuneWebAssembly();
+tuneV8();
 
 const hostNow = (): Nanos => performance.now() * ms;
 
