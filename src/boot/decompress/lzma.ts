@@ -180,30 +180,41 @@ class LzmaDecoder {
   }
 
   #bit(index: number): number {
+    return this.#tree(index - 1, 1);
+  }
+
+  /**
+   * `count` bits, each with a probability of its own for all that came before it: the last `count` bits of the result are they, and a one
+   * stands before them (§ "The Bit Tree Decoder"). The hottest of loops, so the coder's state is in local variables.
+   */
+  #node(base: number, count: number): number {
     const coder = this.#coder,
-      probabilities = this.#probabilities;
-    const probability = probabilities[index]!;
+      probabilities = this.#probabilities,
+      input = this.#input;
     let range = coder[RANGE]!,
-      code = coder[CODE]!;
-    const bound = (range >>> BIT_MODEL_TOTAL) * probability;
-    let bit: number;
-    if (code < bound) {
-      range = bound;
-      probabilities[index] = probability + (((1 << BIT_MODEL_TOTAL) - probability) >>> MOVE_BITS);
-      bit = 0;
-    } else {
-      range -= bound;
-      code -= bound;
-      probabilities[index] = probability - (probability >>> MOVE_BITS);
-      bit = 1;
-    }
-    if (range < TOP) {
-      range = (range << 8) >>> 0;
-      code = ((code << 8) | this.#input[this.#position++]!) >>> 0;
+      code = coder[CODE]!,
+      node = 1;
+    for (const end = 1 << count; node < end; ) {
+      const probability = probabilities[base + node]!;
+      const bound = Math.imul(range >>> BIT_MODEL_TOTAL, probability) >>> 0;
+      if (code < bound) {
+        range = bound;
+        probabilities[base + node] = probability + (((1 << BIT_MODEL_TOTAL) - probability) >>> MOVE_BITS);
+        node <<= 1;
+      } else {
+        range = (range - bound) >>> 0;
+        code = (code - bound) >>> 0;
+        probabilities[base + node] = probability - (probability >>> MOVE_BITS);
+        node = (node << 1) | 1;
+      }
+      if (range < TOP) {
+        range = (range << 8) >>> 0;
+        code = ((code << 8) | input[this.#position++]!) >>> 0;
+      }
     }
     coder[RANGE] = range;
     coder[CODE] = code;
-    return bit;
+    return node;
   }
 
   /** `count` bits of fixed probability one half (§ "DecodeDirectBits"). */
@@ -230,19 +241,14 @@ class LzmaDecoder {
   }
 
   #tree(base: number, bits: number): number {
-    let node = 1;
-    for (let i = 0; i < bits; i++) node = (node << 1) | this.#bit(base + node);
-    return node - (1 << bits);
+    return this.#node(base, bits) - (1 << bits);
   }
 
+  /** The same, least significant bit first. */
   #reverseTree(base: number, bits: number): number {
-    let node = 1,
+    let node = this.#node(base, bits),
       value = 0;
-    for (let i = 0; i < bits; i++) {
-      const bit = this.#bit(base + node);
-      node = (node << 1) | bit;
-      value |= bit << i;
-    }
+    for (let i = 0; i < bits; i++, node >>>= 1) value = (value << 1) | (node & 1);
     return value;
   }
 
@@ -252,18 +258,41 @@ class LzmaDecoder {
     const contextBits = this.#literalContextBits;
     const context = (((out - this.#dictionaryStart) & this.#literalPositionMask) << contextBits) | (previous >>> (8 - contextBits));
     const base = LITERAL + LITERAL_CODER_SIZE * context;
-    let node = 1;
-    if (state >= 7) {
-      let expected = bytes[out - this.#repeats[0]! - 1] ?? 0;
-      while (node < 0x100) {
-        const expectedBit = (expected >>> 7) & 1;
-        expected <<= 1;
-        const bit = this.#bit(base + ((1 + expectedBit) << 8) + node);
-        node = (node << 1) | bit;
-        if (bit !== expectedBit) break;
+    if (state < 7) return this.#tree(base, 8);
+    const coder = this.#coder,
+      probabilities = this.#probabilities,
+      input = this.#input;
+    let range = coder[RANGE]!,
+      code = coder[CODE]!,
+      node = 1;
+    // Bit 8 of `matched` while all bits so far were as expected: two more trees stand behind the first, for an expected 0 and 1.
+    let matched = 0x100,
+      expected = bytes[out - this.#repeats[0]! - 1] ?? 0;
+    while (node < 0x100) {
+      expected <<= 1;
+      const expectedBit = expected & matched;
+      const index = base + matched + expectedBit + node;
+      const probability = probabilities[index]!;
+      const bound = Math.imul(range >>> BIT_MODEL_TOTAL, probability) >>> 0;
+      if (code < bound) {
+        range = bound;
+        probabilities[index] = probability + (((1 << BIT_MODEL_TOTAL) - probability) >>> MOVE_BITS);
+        node <<= 1;
+        matched &= ~expectedBit;
+      } else {
+        range = (range - bound) >>> 0;
+        code = (code - bound) >>> 0;
+        probabilities[index] = probability - (probability >>> MOVE_BITS);
+        node = (node << 1) | 1;
+        matched &= expectedBit;
+      }
+      if (range < TOP) {
+        range = (range << 8) >>> 0;
+        code = ((code << 8) | input[this.#position++]!) >>> 0;
       }
     }
-    while (node < 0x100) node = (node << 1) | this.#bit(base + node);
+    coder[RANGE] = range;
+    coder[CODE] = code;
     return node & 0xff;
   }
 
