@@ -6,7 +6,6 @@ import { MiB } from '../../base/index.ts';
 import { detectImage } from '../../boot/index.ts';
 import type { Machine } from '../../contracts/index.ts';
 import { compileManifest, packageReferences, parseRate, parseSize, parseTime } from '../../manifest/index.ts';
-import { createSoftEngine } from '../../soft/index.ts';
 import type { CliCommand, CliIo, RunAction } from '../command.ts';
 import { exitStatus } from '../exit-codes.ts';
 import { renderFindings } from '../findings.ts';
@@ -168,12 +167,8 @@ function compileText(text: string): CompiledFile {
 
 /** The soft engine is everywhere; what asks for another is refused before anything starts. */
 function unavailableEngine(machine: Machine): string | undefined {
-  const soft = createSoftEngine().probe();
-  for (const { name, engine } of machine.partitions) {
-    if (engine !== 'soft') return `${name} asks for the engine \`${engine}\`, which this version does not have`;
-    if (!soft.available) return `${name} asks for the engine \`soft\`: ${soft.reason}`;
-  }
-  return undefined;
+  const other = machine.partitions.find(({ engine }) => engine !== 'soft');
+  return other && `${other.name} asks for the engine \`${other.engine}\`, which this version does not have`;
 }
 
 /** Fetches packaged images, with progress: in place at a terminal, a line for each step elsewhere. */
