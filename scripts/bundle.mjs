@@ -1,7 +1,7 @@
 /**
  * Bundles our sources into the folder given: one file for each program and Worker, and what they share. A source's `import.meta.url` stays
  * that of the source, so that it finds what lies beside it (package.json, images of guests); where it names another of our modules, to start
- * or to hand it to somebody, that is the bundled one.
+ * or to hand it to somebody, that is the bundled one. What one of them would calculate at every start is calculated here.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -10,6 +10,7 @@ import { rolldown } from 'rolldown';
 import { MAIN, SOURCES, sources } from './program.mjs';
 
 const MODULE_URL = /new URL\('(\.{1,2}\/[\w./-]+\.ts)', import\.meta\.url\)/g;
+const INTERPRETER = join(SOURCES, 'soft', 'interpreter-bytes.ts');
 const WEEK_MS = 7 * 24 * 3600 * 1000;
 
 const folder = process.argv[2];
@@ -32,11 +33,22 @@ const placesOfSources = {
   },
 };
 
+/** Calculated now instead of at every start: a constant in the place of the module that calculates it. */
+const interpreter = {
+  name: 'interpreter',
+  async load(id) {
+    if (id !== INTERPRETER) return null;
+    const { interpreterBytes } = await import(pathToFileURL(INTERPRETER).href);
+    const text = Buffer.from(interpreterBytes()).toString('base64');
+    return `export const interpreterBytes = () => Uint8Array.from(Buffer.from('${text}', 'base64'));`;
+  },
+};
+
 try {
   mkdirSync(dirname(folder), { recursive: true });
   // Made beside its place and then moved there: who finds it finds all of it, also when several make it at the same time.
   const making = `${folder}.${process.pid}`;
-  const bundle = await rolldown({ input: entries(), platform: 'node', plugins: [placesOfSources], logLevel: 'silent' });
+  const bundle = await rolldown({ input: entries(), platform: 'node', plugins: [placesOfSources, interpreter], logLevel: 'silent' });
   await bundle.write({ dir: making, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: 'shared/[name]-[hash].mjs' });
   try {
     renameSync(making, folder);

@@ -3,7 +3,9 @@ import { BESIDE_RAM_BYTES, createPhysicalMemory } from '../board/memory.ts';
 import type { Engine, Logger, PhysicalMemory, RamRegion, Vcpu, VcpuWiring, Vm } from '../contracts/index.ts';
 import { INSTRUCTIONS } from '../x86/instructions.ts';
 import { CodeTracker } from './code-pages.ts';
-import { buildInterpreter, type Interpreter } from './interpreter.ts';
+import { createHandlers } from './handlers.ts';
+import type { Interpreter } from './interpreter.ts';
+import { interpreterBytes } from './interpreter-bytes.ts';
 import { reservedBytes } from './layout.ts';
 import { ImmediateCompiler, type RegionCompiler } from './translator/compile.ts';
 import { SoftVcpu, type VcpuTranslation } from './vcpu.ts';
@@ -32,7 +34,7 @@ class SoftVm implements Vm {
   }
 
   createVcpu(id: number, wiring: VcpuWiring): Vcpu {
-    interpreter ??= buildInterpreter(INSTRUCTIONS);
+    interpreter ??= { module: new WebAssembly.Module(interpreterBytes()), handlers: createHandlers(INSTRUCTIONS) };
     return new SoftVcpu(id, this.#memory, wiring, this.#tracker, interpreter, this.#translator(interpreter), this.#vcpus === 1, this.#log);
   }
 

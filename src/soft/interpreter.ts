@@ -1,5 +1,5 @@
 /**
- * The interpreter, generated as one WebAssembly module at start-up from the instruction table and the semantics: a main loop
+ * The interpreter, generated as one WebAssembly module from the instruction table and the semantics: a main loop
  * with a `br_table` over handlers, and a second function for rarer instructions.
  *
  * `run(state, record)` executes decoded records until it returns an {@link Leave} code; BUDGET and RIP in the state block are
@@ -8,10 +8,9 @@
  */
 import { HANDLER, IMM, LINK, OFFSET, RECORD_SIZE } from '../x86/record.ts';
 import * as S from '../x86/state.ts';
-import type { InstructionRow } from '../x86/table.ts';
 import { fetchEntryOf, findBlock, isFetchedFrom } from './block-lookup.ts';
 import { advanceRecord, type Endings, type Imports, InterpreterScope, linkOf, RECORD, type Shape, STATE } from './interpreter-scope.ts';
-import { createHandlers, FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
+import { FIRST_HANDLER, type Handler, type HandlerTable } from './handlers.ts';
 import { JUMP, Leave, NEXT, REGION_INTERPRET, REGION_UNWIND, REPEAT } from './leave.ts';
 import { SYSTEM_MNEMONICS } from './system-operations.ts';
 import { REGION_SIGNATURE } from './translator/region-state.ts';
@@ -19,7 +18,6 @@ import type { Code, Label } from './wasm/code.ts';
 import { ModuleBuilder } from './wasm/module.ts';
 import { call, getLocal, i32, result, store, type Value } from './wasm/value.ts';
 import { f80FunctionsOf } from './x87/f80-functions.ts';
-
 
 /** Backward links inside a page are not looked up: so many of them count as as many lookups of the target. */
 export const LOOP_SAMPLE = 256;
@@ -33,6 +31,7 @@ const systemNumber = (mnemonic: string): number => {
 };
 
 export interface Interpreter {
+  /** Exports {@link RunExports}. */
   readonly module: WebAssembly.Module;
   readonly handlers: HandlerTable;
 }
@@ -46,8 +45,8 @@ export interface RunExports {
   execute(state: number, record: number): number;
 }
 
-export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
-  const handlers = createHandlers(rows);
+/** The bytes of the module. */
+export function writeInterpreter(handlers: HandlerTable): Uint8Array<ArrayBuffer> {
   const builder = new ModuleBuilder();
   const slow = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] } as const;
   const functions = {
@@ -68,10 +67,7 @@ export function buildInterpreter(rows: readonly InstructionRow[]): Interpreter {
   builder.importTable();
   const regionType = builder.typeIndex(REGION_SIGNATURE);
   builder.function(signature, 'run', (code) => emitMainLoop(code, handlers.hot, imports, coldFunction, regionType));
-  return {
-    module: new WebAssembly.Module(builder.build()),
-    handlers,
-  };
+  return builder.build();
 }
 
 function emitHandler(code: Code, handler: Handler, imports: Imports, ends: Endings): void {
