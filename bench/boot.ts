@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { program } from '../scripts/program.mjs';
+import { machineEnvironment } from '../scripts/setup.mjs';
 import { MiB } from '../src/base/index.ts';
 import { decompress, linuxCmdline } from '../src/boot/index.ts';
 import { type LinuxImages, linuxImages } from '../src/host/node/initramfs.ts';
@@ -68,7 +69,7 @@ async function bootBulkhead(guest: BootGuest, kernel: string, initrd: string, lo
   const emulator = new EmulatorProcess(process.execPath, [
     MAIN, 'run', '--kernel', kernel, '--initrd', initrd, '--cmdline', linuxCmdline(), '--memory', `${MEMORY_MIB}MiB`, '--cpus', `${guest.cpus}`,
     '--json', '--log-dir', logs,
-  ]);
+  ], machineEnvironment());
   const usage = await emulator.usageAt(SHELL_PROMPT, limit);
   await emulator.stop('SIGTERM');
   const report = JSON.parse(emulator.stderr.trim().split('\n').at(-1) ?? '') as { readonly retired: number };

@@ -2,7 +2,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { machineEnvironment } from '../scripts/setup.mjs';
 import { MiB } from '../src/base/index.ts';
 
 /** Linux counts processor time in these (proc(5), `/proc/pid/stat`; USER_HZ is 100 on every architecture it runs on here). */
@@ -27,8 +26,9 @@ export class EmulatorProcess {
   readonly #started = performance.now();
   #look: () => void = () => {};
 
-  constructor(command: string, args: readonly string[]) {
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...machineEnvironment() } });
+  /** `environment`: what its users have beside what everybody has. */
+  constructor(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
     this.ended = new Promise((resolve, reject) => {
       this.#child.once('error', reject);
       this.#child.once('close', (status) => resolve(status));

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { program } from '../scripts/program.mjs';
+import { machineEnvironment } from '../scripts/setup.mjs';
 import { MiB } from '../src/base/index.ts';
 import { hostImageFiles } from '../src/host/node/image-file.ts';
 import { openDisk } from '../src/shared/index.ts';
@@ -109,7 +110,7 @@ function bulkhead(folder: string, shared: object, partitions: Readonly<Record<st
     partitions: Object.fromEntries(names.map((name, core) => [name, partition(name, core)])),
   };
   writeFileSync(manifest, JSON.stringify(machine));
-  return new EmulatorProcess(process.execPath, [MAIN, 'run', manifest, '--pace', options.pace, '--quiet', '--log-dir', join(folder, 'logs')]);
+  return new EmulatorProcess(process.execPath, [MAIN, 'run', manifest, '--pace', options.pace, '--quiet', '--log-dir', join(folder, 'logs')], machineEnvironment());
 }
 
 function qemu(role: GuestRole, devices: readonly string[]): EmulatorProcess {

@@ -13,10 +13,12 @@ const STACK = 0x30_0000;
 const RESULTS = 0x60;
 const IMAGE_BYTES = 108 + 512;
 const LOOPS = 4000;
+/** Lookups that make a block hot: each program is interpreted for a while before. */
+const HOT_AFTER = LOOPS / 8;
 const MOST_INSTRUCTIONS = 4_000_000;
 
 const interpreted = bareVcpu(4 * MiB, { translation: 'none' });
-const translated = bareVcpu(4 * MiB, { translation: 'immediate' });
+const translated = bareVcpu(4 * MiB, { translation: 'immediate', hotAfter: HOT_AFTER });
 
 const count = Number(process.env['BULKHEAD_CASES'] ?? 12);
 const seed = Number(process.env['BULKHEAD_SEED'] ?? Date.now() & 0x7fff_ffff);

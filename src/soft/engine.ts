@@ -12,7 +12,7 @@ import { SoftVcpu, type VcpuTranslation } from './vcpu.ts';
 
 const MAX_VCPUS = 16;
 /** Interpreting a block so often costs about as much as translating it. */
-const HOT_AFTER = 6000;
+const HOT_AFTER = 15_000;
 
 let interpreter: Interpreter | undefined;
 
