@@ -56,16 +56,24 @@ try {
     rmSync(making, { recursive: true });
     if (!existsSync(folder)) throw error; // else somebody was first
   }
-  forgetOld(dirname(folder));
+  forgetOld();
 } catch (error) {
   process.stderr.write(error.message);
   process.exitCode = 1;
 }
 
-/** A machine of an older state may still run and start Workers, but hardly one of last week, from sources that have changed since. */
-function forgetOld(bundles) {
-  for (const name of readdirSync(bundles)) {
-    const path = join(bundles, name);
-    if (path !== folder && Date.now() - statSync(path).mtimeMs > WEEK_MS) rmSync(path, { recursive: true, force: true });
+/**
+ * Bundles of other states, and what Node made of them (setup.mjs). A machine of an older state may still run and start Workers, but hardly one of
+ * last week, from sources that have changed since.
+ */
+function forgetOld() {
+  const cache = dirname(dirname(folder));
+  const compiled = join(cache, 'compiled');
+  const byVersion = existsSync(compiled) ? readdirSync(compiled).map((version) => join(compiled, version)) : [];
+  for (const place of [dirname(folder), ...byVersion]) {
+    for (const name of readdirSync(place)) {
+      const path = join(place, name);
+      if (path !== folder && Date.now() - statSync(path).mtimeMs > WEEK_MS) rmSync(path, { recursive: true, force: true });
+    }
   }
 }
