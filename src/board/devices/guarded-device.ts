@@ -162,7 +162,7 @@ export class GuardedDevice implements Device {
       this.#stop(`${describeError(error)}, in ${what}`, error);
       return undefined;
     } finally {
-      calls[CALL_DEVICE] = outer;
+      returnTo(calls, outer);
     }
   }
 
@@ -301,7 +301,7 @@ export class GuardedDevice implements Device {
     } catch (error) {
       this.#stop(`${describeError(error)}, in read(${offset}, ${size})`, error);
     } finally {
-      calls[CALL_DEVICE] = outer;
+      returnTo(calls, outer);
     }
     return undefined;
   }
@@ -316,9 +316,17 @@ export class GuardedDevice implements Device {
     } catch (error) {
       this.#stop(`${describeError(error)}, in write(${offset}, ${size}, 0x${value.toString(16)})`, error);
     } finally {
-      calls[CALL_DEVICE] = outer;
+      returnTo(calls, outer);
     }
   }
+}
+
+/**
+ * A function of its own because V8 ends a thread that is out of memory where it looks for such wishes next: while code is interpreted that is
+ * not in a loop of the device, but where a function is entered. Here the device is still the one that is in a call.
+ */
+function returnTo(calls: DeviceCalls, outer: number): void {
+  calls[CALL_DEVICE] = outer;
 }
 
 const INERT: Disposable = { [Symbol.dispose]: () => undefined };
